@@ -1,0 +1,85 @@
+// Vectors of W floats: 16 with AVX-512, 8 with AVX2, 4 elsewhere (SSE2, NEON, WebAssembly).
+// Kernels are written once against these few functions.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__AVX512F__)
+#define XL_WIDTH 16
+#elif defined(__AVX2__)
+#define XL_WIDTH 8
+#else
+#define XL_WIDTH 4
+#endif
+
+#if defined(__AVX512F__) || defined(__AVX2__)
+#include <immintrin.h>
+#elif defined(__wasm_simd128__)
+#include <wasm_simd128.h>
+#endif
+
+#define XL_INLINE inline __attribute__((always_inline))
+
+namespace xl {
+
+constexpr int W = XL_WIDTH;
+typedef float vf __attribute__((vector_size(XL_WIDTH * 4)));
+typedef int32_t vi __attribute__((vector_size(XL_WIDTH * 4)));
+typedef float vf_unaligned __attribute__((vector_size(XL_WIDTH * 4), aligned(4), may_alias));
+
+XL_INLINE vf load(const float* p) { return *reinterpret_cast<const vf_unaligned*>(p); }
+XL_INLINE void store(float* p, vf x) { *reinterpret_cast<vf_unaligned*>(p) = x; }
+XL_INLINE vf splat(float x) { return x - vf{}; }
+XL_INLINE vf zero() { return vf{}; }
+
+// The first n lanes, 0 <= n <= W; the others are 0 and their memory is not touched.
+XL_INLINE vf loadFirst(const float* p, int n) {
+#if defined(__AVX512F__)
+  return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+#else
+  vf x{};
+  for (int i = 0; i < n; i++) x[i] = p[i];
+  return x;
+#endif
+}
+XL_INLINE void storeFirst(float* p, vf x, int n) {
+#if defined(__AVX512F__)
+  _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)x);
+#else
+  for (int i = 0; i < n; i++) p[i] = x[i];
+#endif
+}
+
+// a * b + c in one rounding where the target has it (relaxed SIMD decides by the host).
+XL_INLINE vf fma(vf a, vf b, vf c) {
+#if defined(__AVX512F__)
+  return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(__AVX2__)
+  return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif defined(__wasm_relaxed_simd__)
+  return (vf)__builtin_wasm_relaxed_madd_f32x4((__f32x4)a, (__f32x4)b, (__f32x4)c);
+#else
+  return a * b + c;
+#endif
+}
+
+XL_INLINE vf select(vi mask, vf yes, vf no) { return (vf)((mask & (vi)yes) | (~mask & (vi)no)); }
+XL_INLINE vf max(vf a, vf b) { return select(a > b, a, b); }
+XL_INLINE vf min(vf a, vf b) { return select(a < b, a, b); }
+XL_INLINE vf abs(vf a) { return (vf)((vi)a & (vi{} + 0x7fffffff)); }
+
+// Sums pairwise in a fixed order.
+XL_INLINE float sum(vf x) {
+  float lanes[W];
+  store(lanes, x);
+  for (int width = W / 2; width > 0; width /= 2)
+    for (int i = 0; i < width; i++) lanes[i] += lanes[i + width];
+  return lanes[0];
+}
+XL_INLINE float maximum(vf x) {
+  float m = x[0];
+  for (int i = 1; i < W; i++) m = x[i] > m ? x[i] : m;
+  return m;
+}
+
+}  // namespace xl

@@ -1,0 +1,297 @@
+/**
+ * The kernel table: the single source for every kernel's opcode, operand layout, workspace and cost. Engines
+ * implement exactly these; kernels/generated/kernels.h is written from this file by scripts/build.js.
+ *
+ * An instruction is a list of numbers (float64 words): [opcode, word count, operands in table order, tail].
+ * A word is exact for addresses, sizes and float32 constants alike, so one type serves all.
+ *
+ * Operand kinds
+ *   in, out     address of float elements that the kernel reads or writes; in? and out? may be 0 (absent)
+ *   scratch     address of a workspace that lives for this instruction only
+ *   int, float  a number
+ *
+ * Legend: B batch, T length, N rows = B * T, H heads or groups, D width. All data are row-major. A matrix
+ * operand is an address and, named `ld…`, the distance between its rows, so a slice of columns is a view.
+ * `in` operands may not overlap `out` operands unless a kernel's comment allows it.
+ *
+ * Determinism: work is split by a partition that does not depend on the thread count, and every reduction has a
+ * fixed order. PARTITIONS is the number of partial sums in kernels that reduce over rows.
+ */
+export type OperandKind = 'in' | 'out' | 'in?' | 'out?' | 'scratch' | 'int' | 'float';
+
+export interface Kernel {
+  readonly operands: Readonly<Record<string, OperandKind>>;
+  /** The kernel takes further words after its operands; their number follows from the word count. */
+  readonly tail?: true;
+  /** Floating-point operations of one call. */
+  readonly flops: (a: Readonly<Record<string, number>>) => number;
+  /** Elements of workspace that one call needs. */
+  readonly scratch?: (a: Readonly<Record<string, number>>) => number;
+}
+
+export const PARTITIONS = 16;
+
+const table = {
+  /**
+   * A little program over elements, in one pass: see expression.ts. Registers are numbered inputs first, then
+   * outputs, then temporaries. Tail: inputs × [address, rowStride, columnStride (0 or 1)],
+   * outputs × [address, rowStride], steps × [function, destination, a, b, c]. A row stride of 0 repeats one row,
+   * a column stride of 0 repeats one element along the row.
+   * An output may be the same memory as an input if the step that writes it is the last that reads the input.
+   */
+  map: {
+    operands: { rows: 'int', cols: 'int', inputs: 'int', outputs: 'int', temporaries: 'int', steps: 'int' },
+    tail: true,
+    flops: (a) => a.rows * a.cols * a.steps * 2,
+  },
+
+  /**
+   * For each of `batch`: C[m, n] = op(A)[m, k] · op(B)[k, n] + bias[n] + residual[m, n].
+   * A is stored [m, k] (transA: [k, m]), B is stored [k, n] (transB: [n, k]). strideX is the distance between
+   * batch members. residual may be C itself (accumulate), with ldResidual = ldc and strideResidual = strideC.
+   */
+  gemm: {
+    operands: {
+      batch: 'int', m: 'int', n: 'int', k: 'int',
+      a: 'in', lda: 'int', strideA: 'int', transA: 'int',
+      b: 'in', ldb: 'int', strideB: 'int', transB: 'int',
+      c: 'out', ldc: 'int', strideC: 'int',
+      bias: 'in?', strideBias: 'int',
+      residual: 'in?', ldResidual: 'int', strideResidual: 'int',
+    },
+    flops: (a) => 2 * a.batch * a.m * a.n * a.k,
+  },
+
+  /**
+   * Many small dense blocks on the diagonal (LinearHeadwiseExpand with blocks of 4):
+   * y[r, g·O + o] = Σ_i w[g, o, i] · x[r, g·I + i] + residual[r, g·O + o], w stored [groups, O, I].
+   * transW: w is stored [groups, I, O] (the gradient with respect to x).
+   */
+  blockLinear: {
+    operands: {
+      rows: 'int', groups: 'int', inSize: 'int', outSize: 'int', transW: 'int',
+      x: 'in', ldx: 'int', w: 'in', y: 'out', ldy: 'int', residual: 'in?', ldResidual: 'int',
+    },
+    flops: (a) => 2 * a.rows * a.groups * a.inSize * a.outSize,
+  },
+  /** dw[g, o, i] = Σ_r dy[r, g·O + o] · x[r, g·I + i]; partial sums over PARTITIONS row ranges in scratch. */
+  blockLinearGradient: {
+    operands: {
+      rows: 'int', groups: 'int', inSize: 'int', outSize: 'int',
+      x: 'in', ldx: 'int', dy: 'in', lddy: 'int', dw: 'out', scratch: 'scratch',
+    },
+    flops: (a) => 2 * a.rows * a.groups * a.inSize * a.outSize,
+    scratch: (a) => PARTITIONS * a.groups * a.inSize * a.outSize,
+  },
+
+  /**
+   * Norm over the last `size` of each of `groups` column groups; the weights span all groups · size columns.
+   * rms 0: y = (x − μ) / √(σ² + eps) · (weightOffset + weight) + bias, biased variance.
+   * rms 1: y = x / √(mean(x²) + eps) · (weightOffset + weight) + bias.
+   * No weight means a factor 1. stats [rows, groups, 2] = (μ or 0, 1/√…), for the backward pass.
+   */
+  normForward: {
+    operands: {
+      rows: 'int', groups: 'int', size: 'int', rms: 'int', eps: 'float', weightOffset: 'float',
+      x: 'in', ldx: 'int', weight: 'in?', bias: 'in?', y: 'out', ldy: 'int', stats: 'out',
+    },
+    flops: (a) => 8 * a.rows * a.groups * a.size,
+  },
+  normBackward: {
+    operands: {
+      rows: 'int', groups: 'int', size: 'int', rms: 'int', weightOffset: 'float',
+      x: 'in', ldx: 'int', weight: 'in?', stats: 'in', dy: 'in', lddy: 'int',
+      residual: 'in?', ldResidual: 'int',
+      dx: 'out', lddx: 'int', dweight: 'out?', dbias: 'out?', scratch: 'scratch',
+    },
+    flops: (a) => 16 * a.rows * a.groups * a.size,
+    scratch: (a) => 2 * PARTITIONS * a.groups * a.size,
+  },
+
+  /** y[r] = table[tokens[r]], table [vocab, dim]; tokens are integers stored as floats. */
+  embeddingForward: {
+    operands: { rows: 'int', vocab: 'int', dim: 'int', tokens: 'in', table: 'in', y: 'out', ldy: 'int' },
+    flops: (a) => a.rows * a.dim,
+  },
+  /** dtable[v] = Σ over rows with tokens[r] = v of dy[r]; rows of tokens that do not occur become 0. */
+  embeddingBackward: {
+    operands: { rows: 'int', vocab: 'int', dim: 'int', tokens: 'in', dy: 'in', lddy: 'int', dtable: 'out' },
+    flops: (a) => a.rows * a.dim,
+  },
+
+  /**
+   * Causal depthwise convolution: y[b,t,d] = bias[d] + Σ_j w[d,j] · x[b, t − (taps−1) + j, d], w [dim, taps].
+   * Before the sequence x continues into state [B, taps−1, dim] (absent: zeros), oldest first. reset [B, T] is 1 where a token starts
+   * a document: taps that reach before the newest document start at or before t read 0.
+   * lastState [B, taps−1, dim]: what the next call needs, with rows of earlier documents zeroed.
+   */
+  convForward: {
+    operands: {
+      batch: 'int', length: 'int', dim: 'int', taps: 'int',
+      x: 'in', ldx: 'int', weight: 'in', bias: 'in?', reset: 'in?', state: 'in?',
+      y: 'out', ldy: 'int', lastState: 'out?',
+    },
+    flops: (a) => 2 * a.batch * a.length * a.dim * a.taps,
+  },
+  /** dlastState is the gradient of lastState; dstate that of state. */
+  convBackward: {
+    operands: {
+      batch: 'int', length: 'int', dim: 'int', taps: 'int',
+      x: 'in', ldx: 'int', weight: 'in', reset: 'in?', state: 'in?',
+      dy: 'in', lddy: 'int', dlastState: 'in?',
+      dx: 'out', lddx: 'int', dweight: 'out', dbias: 'out?', dstate: 'out?', scratch: 'scratch',
+    },
+    flops: (a) => 4 * a.batch * a.length * a.dim * a.taps,
+    scratch: (a) => PARTITIONS * a.dim * (a.taps + 1),
+  },
+
+  /**
+   * loss[r] = logNormalizer[r] − logits[r, targets[r]], logNormalizer = log Σ exp(logits[r]).
+   * A negative target is ignored: its loss is 0.
+   */
+  crossEntropyForward: {
+    operands: {
+      rows: 'int', vocab: 'int', logits: 'in', ldLogits: 'int', targets: 'in', loss: 'out', logNormalizer: 'out',
+    },
+    flops: (a) => 14 * a.rows * a.vocab,
+  },
+  /** dlogits[r, v] = (exp(logits − logNormalizer) − [v = target]) · dloss[r]; a row of zeros where ignored. */
+  crossEntropyBackward: {
+    operands: {
+      rows: 'int', vocab: 'int', logits: 'in', ldLogits: 'int', targets: 'in', logNormalizer: 'in', dloss: 'in',
+      dlogits: 'out', lddlogits: 'int',
+    },
+    flops: (a) => 14 * a.rows * a.vocab,
+  },
+
+  /**
+   * axis 0: y[cols] = Σ over rows; axis 1: y[rows] = Σ over columns. squares 1 sums x² instead of x.
+   * With axis 1 and few long rows the columns are split into PARTITIONS partial sums.
+   */
+  reduce: {
+    operands: {
+      rows: 'int', cols: 'int', axis: 'int', squares: 'int', x: 'in', ldx: 'int', y: 'out', scratch: 'scratch',
+    },
+    flops: (a) => 2 * a.rows * a.cols,
+    scratch: (a) => PARTITIONS * (a.axis === 0 ? a.cols : a.rows),
+  },
+
+  /**
+   * AdamW over `count` consecutive elements. schedule [4] = learning rate, gradient factor (clipping),
+   * 1 − β1^t, 1 − β2^t. With g = gradient · factor: m ← β1 m + (1−β1) g; v ← β2 v + (1−β2) g²;
+   * p ← p − lr · (m / (1−β1^t) / (√(v / (1−β2^t)) + epsilon) + weightDecay · p).
+   */
+  adamw: {
+    operands: {
+      count: 'int', beta1: 'float', beta2: 'float', epsilon: 'float', weightDecay: 'float',
+      schedule: 'in', gradients: 'in', parameters: 'out', firstMoment: 'out', secondMoment: 'out',
+    },
+    flops: (a) => 14 * a.count,
+  },
+
+  /**
+   * mLSTM, chunkwise (Beck et al. 2024; reference equations in docs/architecture.md). Per batch member and head,
+   * with k̂ = keyScale · k, q̂ = queryScale · q, m₀ = 0, C₀ = 0, n₀ = 0 where no state is given:
+   *   m_t = max(logσ(f_t) + m_{t−1}, i_t);  F = exp(logσ(f_t) + m_{t−1} − m_t);  I = exp(i_t − m_t)
+   *   C_t = F C_{t−1} + I k̂_t v_tᵀ;  n_t = F n_{t−1} + I k̂_t
+   *   h_t = C_tᵀ q̂_t / (max(|n_t · q̂_t|, exp(−m_t)) + eps)
+   * q, k [N, H·DK], v, h [N, H·DV] (head h at columns h·DK, h·DV); i, f [N, H] pre-activations.
+   * reset [N] is 1 where a token starts a document: C, n become 0 and m 0 before that token.
+   * c [B,H,DK,DV], n [B,H,DK], m [B,H]; the last* outputs have the same shapes and may be the same memory as
+   * the inputs.
+   * saved: chunkStates [B,H,chunks,DK,DV+1] (C | n at each chunk's entry), chunkMaxima [B,H,chunks] (m at entry),
+   * tokenStats [B,H,T,2] = (m_t, signed n_t·q̂_t) with the max and eps not applied; chunks = ⌈T / chunk⌉.
+   * The three saved operands are absent when no backward pass follows.
+   */
+  mlstmForward: {
+    operands: {
+      batch: 'int', length: 'int', heads: 'int', keyDim: 'int', valueDim: 'int', chunk: 'int',
+      keyScale: 'float', queryScale: 'float', eps: 'float',
+      q: 'in', ldq: 'int', k: 'in', ldk: 'int', v: 'in', ldv: 'int',
+      i: 'in', ldi: 'int', f: 'in', ldf: 'int', reset: 'in?',
+      c: 'in?', n: 'in?', m: 'in?',
+      h: 'out', ldh: 'int', lastC: 'out?', lastN: 'out?', lastM: 'out?',
+      chunkStates: 'out?', chunkMaxima: 'out?', tokenStats: 'out?',
+    },
+    flops: (a) =>
+      2 * a.batch * a.heads * a.length * (2 * a.keyDim * a.valueDim + a.chunk * (a.keyDim + a.valueDim)),
+  },
+  /**
+   * Gradients of mlstmForward, m held constant (exact but for the term eps · e^m). dlastC, dlastN are gradients
+   * of the last state; dc, dn of the given one. lastC, lastN are needed with dlastC, dlastN: the forget gate's
+   * gradient contains ⟨C_last, dC_last⟩ + ⟨n_last, dn_last⟩.
+   */
+  mlstmBackward: {
+    operands: {
+      batch: 'int', length: 'int', heads: 'int', keyDim: 'int', valueDim: 'int', chunk: 'int',
+      keyScale: 'float', queryScale: 'float', eps: 'float',
+      q: 'in', ldq: 'int', k: 'in', ldk: 'int', v: 'in', ldv: 'int',
+      i: 'in', ldi: 'int', f: 'in', ldf: 'int', reset: 'in?',
+      h: 'in', ldh: 'int', chunkStates: 'in', chunkMaxima: 'in', tokenStats: 'in',
+      dh: 'in', lddh: 'int', lastC: 'in?', lastN: 'in?', lastM: 'in?', dlastC: 'in?', dlastN: 'in?',
+      dq: 'out', lddq: 'int', dk: 'out', lddk: 'int', dv: 'out', lddv: 'int',
+      di: 'out', lddi: 'int', df: 'out', lddf: 'int', dc: 'out?', dn: 'out?',
+      scratch: 'scratch',
+    },
+    flops: (a) =>
+      2 * a.batch * a.heads * a.length * (6 * a.keyDim * a.valueDim + 2.5 * a.chunk * (a.keyDim + a.valueDim)),
+    scratch: (a) => a.batch * a.heads * (a.keyDim * (a.valueDim + 1) + a.length),
+  },
+  /** mlstmForward for T = 1 in the recurrent form; the last state may be the same memory as the given one. */
+  mlstmStep: {
+    operands: {
+      batch: 'int', heads: 'int', keyDim: 'int', valueDim: 'int',
+      keyScale: 'float', queryScale: 'float', eps: 'float',
+      q: 'in', ldq: 'int', k: 'in', ldk: 'int', v: 'in', ldv: 'int',
+      i: 'in', ldi: 'int', f: 'in', ldf: 'int', reset: 'in?',
+      c: 'in?', n: 'in?', m: 'in?',
+      h: 'out', ldh: 'int', lastC: 'out', lastN: 'out', lastM: 'out',
+    },
+    flops: (a) => 6 * a.batch * a.heads * a.keyDim * a.valueDim,
+  },
+
+  /**
+   * Recurrent scan: a cell over the whole sequence with block-diagonal recurrence, D = H · DH.
+   * wx [N, G·D] gate-major (gate g, head h at column g·D + h·DH); r [H, G, DH_out, DH_in]; bias [G, D].
+   * raw_g = wx_g + R_g · y_{t−1} + b_g.  cell 0, sLSTM, gates (i, f, z, o):
+   *   l = m_{t−1} + logσ(f); m_t = i where n_{t−1} = 0 (per element), else max(i, l)
+   *   I = min(exp(i − m_t), 1); F = min(exp(l − m_t), 1)   [exponentialForget: l = m_{t−1} + f]
+   *   c_t = F c_{t−1} + I tanh(z); n_t = F n_{t−1} + I; y_t = σ(o) c_t / n_t
+   * cell 1, LSTM, gates (i, f, z, o): c_t = σ(f) c_{t−1} + σ(i) tanh(z); y_t = σ(o) tanh(c_t); n and m unused.
+   * reset [N] is 1 where a token starts a document: y, c, n, m become 0 before that token.
+   * y0, c0, n0, m0 and last* [B, D]; absent means 0; last* may be the same memory as the given state.
+   * saved for the backward pass (absent when none follows): gates (cell 0 [N, 5·D]: I, F, tanh(z), σ(o), dF/df / F =
+   * 1 − σ(f) or 1; cell 1 [N, 4·D]: σ(i), σ(f), tanh(z), σ(o)); cells [N, 2·D] = (c_t | n_t) (cell 1: c_t alone
+   * is written); previous [N, D] = y_{t−1} as R saw it (0 after a reset).
+   */
+  recurrentForward: {
+    operands: {
+      cell: 'int', exponentialForget: 'int', batch: 'int', length: 'int', heads: 'int', headDim: 'int', gatesPerUnit: 'int',
+      wx: 'in', ldwx: 'int', r: 'in', bias: 'in?', reset: 'in?',
+      y0: 'in?', c0: 'in?', n0: 'in?', m0: 'in?',
+      y: 'out', ldy: 'int', lastY: 'out?', lastC: 'out?', lastN: 'out?', lastM: 'out?',
+      gates: 'out?', cells: 'out?', previous: 'out?',
+    },
+    flops: (a) => 2 * a.batch * a.length * a.heads * a.headDim * a.headDim * a.gatesPerUnit,
+  },
+  /**
+   * dwx [N, G·D] are the gradients of the raw gates. The caller forms dr = dwxᵀ · previous and dbias = Σ dwx.
+   * The gradient that flows into y_{t−1} through R is clipped to ±recurrentClip where that is > 0, and not formed at
+   * all with cutRecurrent. m is a constant: y does not depend on it. No gradient crosses a reset.
+   */
+  recurrentBackward: {
+    operands: {
+      cell: 'int', batch: 'int', length: 'int', heads: 'int', headDim: 'int', gatesPerUnit: 'int',
+      recurrentClip: 'float', cutRecurrent: 'int',
+      r: 'in', reset: 'in?', c0: 'in?', n0: 'in?', y: 'in', ldy: 'int', gates: 'in', cells: 'in',
+      dy: 'in', lddy: 'int', dlastY: 'in?', dlastC: 'in?', dlastN: 'in?',
+      dwx: 'out', lddwx: 'int', dy0: 'out?', dc0: 'out?', dn0: 'out?', scratch: 'scratch',
+    },
+    flops: (a) => 2 * a.batch * a.length * a.heads * a.headDim * a.headDim * a.gatesPerUnit,
+    scratch: (a) => 4 * a.batch * a.heads * a.headDim,
+  },
+} as const satisfies Record<string, Kernel>;
+
+export type KernelName = keyof typeof table;
+export const kernels: Readonly<Record<KernelName, Kernel>> = table;
+export const kernelNames = Object.keys(table) as KernelName[];
