@@ -1,0 +1,116 @@
+// Elementary functions on vectors. The polynomials are minimax fits made for these ranges; errors are about 1 ulp
+// for exp and log and below 5e-7 relative for the others. NaN in gives NaN out: training detects divergence by it.
+#pragma once
+#include "simd.h"
+
+namespace xl {
+
+constexpr float LOG2_E = 1.44269504f;
+// LN2_HIGH has 9 significant bits, so that its product with an exponent is exact.
+constexpr float LN2_HIGH = 0.693359375f;
+constexpr float LN2_LOW = -2.12194440e-4f;
+
+XL_INLINE vi splatInt(int32_t x) { return vi{} + x; }
+XL_INLINE vf withSignOf(vf magnitude, vf sign) {
+  return (vf)(((vi)magnitude & splatInt(0x7fffffff)) | ((vi)sign & splatInt(INT32_MIN)));
+}
+
+// c[0] + c[1] x + … + c[N-1] x^(N-1).
+template <int N> XL_INLINE vf polynomial(vf x, const float (&c)[N]) {
+  vf y = splat(c[N - 1]);
+  for (int i = N - 2; i >= 0; i--) y = fma(y, x, splat(c[i]));
+  return y;
+}
+
+// x = exponent · ln 2 + r with |r| <= ln 2 / 2; tail = exp(r) - 1.
+struct Reduced {
+  vf exponent, tail;
+};
+XL_INLINE Reduced reduceExp(vf x) {
+  constexpr float c[] = {0.5f, 1.666651666e-01f, 4.166619852e-02f, 8.369239047e-03f, 1.395109808e-03f};
+  // Adding 1.5 · 2^23 rounds to an integer.
+  const vf shift = splat(12582912.0f);
+  const vf n = fma(x, splat(LOG2_E), shift) - shift;
+  const vf r = fma(n, splat(-LN2_LOW), fma(n, splat(-LN2_HIGH), x));
+  return {n, fma(r * r, polynomial(r, c), r)};
+}
+
+// x · 2^n for integers n in [-151, 128].
+XL_INLINE vf scale(vf x, vf n) {
+#if defined(__AVX512F__)
+  return (vf)_mm512_scalef_ps((__m512)x, (__m512)n);
+#else
+  // In two factors: 2^n itself may be subnormal or too large.
+  const vi k = (vi)(n + splat(12582912.0f)) - (vi)splat(12582912.0f);
+  const vi half = k >> 1;
+  return x * (vf)((half + 127) << 23) * (vf)((k - half + 127) << 23);
+#endif
+}
+
+XL_INLINE vf exp(vf x) {
+  // min and max return their second argument where it is NaN.
+  const Reduced e = reduceExp(max(splat(-104.0f), min(splat(89.0f), x)));
+  return scale(e.tail + 1.0f, e.exponent);
+}
+
+// log(1 + f) for f in [√½ - 1, √2 - 1], less the leading f.
+XL_INLINE vf logTail(vf f) {
+  constexpr float c[] = {3.333333135e-01f, -2.500083148e-01f, 2.000124454e-01f, -1.662293077e-01f,
+                         1.420097798e-01f, -1.316382587e-01f, 1.276928484e-01f, -7.634288818e-02f};
+  const vf f2 = f * f;
+  return fma(f2, splat(-0.5f), f2 * f * polynomial(f, c));
+}
+
+XL_INLINE vf log(vf x) {
+  const vi subnormal = x < 1.17549435e-38f;
+  const vi sqrtHalf = splatInt(0x3f3504f3);
+  const vi bits = (vi)select(subnormal, x * 8388608.0f, x) - sqrtHalf;
+  const vf e = __builtin_convertvector((bits >> 23) - (subnormal & 23), vf);
+  const vf f = (vf)((bits & 0x7fffff) + sqrtHalf) - 1.0f;
+  const vf y = fma(e, splat(LN2_HIGH), fma(e, splat(LN2_LOW), logTail(f)) + f);
+  const vf limit = select(x == 0.0f, splat(-__builtin_inff()), select(x > 0.0f, x, splat(__builtin_nanf(""))));
+  return select((x > 0.0f) & (x < __builtin_inff()), y, limit);
+}
+
+XL_INLINE vf sigmoid(vf x) {
+  const vf e = exp(-abs(x));
+  return select(x < 0.0f, e, splat(1.0f)) / (e + 1.0f);
+}
+
+XL_INLINE vf logSigmoid(vf x) {
+  const vf e = exp(-abs(x));
+  // log1p(e): where e > √2 - 1 as ln 2 + log1p((e - 1) / 2).
+  const vi large = e > 0.41421356f;
+  const vf f = select(large, fma(e, splat(0.5f), splat(-0.5f)), e);
+  const vf tail = logTail(f) + select(large, splat(LN2_LOW), zero());
+  const vf log1p = (tail + f) + select(large, splat(LN2_HIGH), zero());
+  return min(x, zero()) - log1p;
+}
+
+XL_INLINE vf tanh(vf x) {
+  // With t = exp(-2|x|) - 1, which keeps its relative accuracy near 0: tanh|x| = -t / (2 + t). 40 is past 1.0f.
+  const Reduced e = reduceExp(max(splat(-40.0f), abs(x) * -2.0f));
+  const vf power = scale(splat(1.0f), e.exponent);
+  const vf t = fma(power, e.tail, power - 1.0f);
+  return withSignOf(t / (t + 2.0f), x);
+}
+
+XL_INLINE vf erf(vf x) {
+  constexpr float inner[] = {1.128379107e+00f, -3.761233389e-01f, 1.128022969e-01f,
+                             -2.671243064e-02f, 4.918657709e-03f, -5.635405541e-04f};
+  // log(1 - erf(a)) for a in [1, 4]; past 4 erf is 1.0f.
+  constexpr float outer[] = {-2.662791405e-03f, -1.117468357e+00f, -6.544495225e-01f,
+                             -8.865955472e-02f, 1.478611305e-02f, -1.151406090e-03f};
+  const vf a = abs(x);
+  const vf far = splat(1.0f) - exp(polynomial(min(splat(4.0f), a), outer));
+  return select(a < 1.0f, x * polynomial(x * x, inner), withSignOf(far, x));
+}
+
+XL_INLINE float expScalar(float x) { return exp(splat(x))[0]; }
+XL_INLINE float logScalar(float x) { return log(splat(x))[0]; }
+XL_INLINE float tanhScalar(float x) { return tanh(splat(x))[0]; }
+XL_INLINE float sigmoidScalar(float x) { return sigmoid(splat(x))[0]; }
+XL_INLINE float logSigmoidScalar(float x) { return logSigmoid(splat(x))[0]; }
+XL_INLINE float erfScalar(float x) { return erf(splat(x))[0]; }
+
+}  // namespace xl
