@@ -48,7 +48,7 @@ XL_INLINE vf scale(vf x, vf n) {
 }
 
 XL_INLINE vf exp(vf x) {
-  // min and max return their second argument where it is NaN.
+  // With x second a NaN passes min and max.
   const Reduced e = reduceExp(max(splat(-104.0f), min(splat(89.0f), x)));
   return scale(e.tail + 1.0f, e.exponent);
 }

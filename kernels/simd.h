@@ -32,10 +32,16 @@ XL_INLINE void store(float* p, vf x) { *reinterpret_cast<vf_unaligned*>(p) = x; 
 XL_INLINE vf splat(float x) { return x - vf{}; }
 XL_INLINE vf zero() { return vf{}; }
 
+#if defined(__AVX2__) && !defined(__AVX512F__)
+XL_INLINE vi firstLanes(int n) { return vi{0, 1, 2, 3, 4, 5, 6, 7} < vi{} + n; }
+#endif
+
 // The first n lanes, 0 <= n <= W; the others are 0 and their memory is not touched.
 XL_INLINE vf loadFirst(const float* p, int n) {
 #if defined(__AVX512F__)
   return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+#elif defined(__AVX2__)
+  return (vf)_mm256_maskload_ps(p, (__m256i)firstLanes(n));
 #else
   vf x{};
   for (int i = 0; i < n; i++) x[i] = p[i];
@@ -45,6 +51,8 @@ XL_INLINE vf loadFirst(const float* p, int n) {
 XL_INLINE void storeFirst(float* p, vf x, int n) {
 #if defined(__AVX512F__)
   _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)x);
+#elif defined(__AVX2__)
+  _mm256_maskstore_ps(p, (__m256i)firstLanes(n), (__m256)x);
 #else
   for (int i = 0; i < n; i++) p[i] = x[i];
 #endif
@@ -63,9 +71,26 @@ XL_INLINE vf fma(vf a, vf b, vf c) {
 #endif
 }
 
-XL_INLINE vf select(vi mask, vf yes, vf no) { return (vf)((mask & (vi)yes) | (~mask & (vi)no)); }
-XL_INLINE vf max(vf a, vf b) { return select(a > b, a, b); }
-XL_INLINE vf min(vf a, vf b) { return select(a < b, a, b); }
+XL_INLINE vf select(vi mask, vf yes, vf no) { return mask ? yes : no; }
+// Both return b where either is NaN.
+XL_INLINE vf max(vf a, vf b) {
+#if defined(__AVX512F__)
+  return (vf)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+  return (vf)_mm256_max_ps((__m256)a, (__m256)b);
+#else
+  return a > b ? a : b;
+#endif
+}
+XL_INLINE vf min(vf a, vf b) {
+#if defined(__AVX512F__)
+  return (vf)_mm512_min_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+  return (vf)_mm256_min_ps((__m256)a, (__m256)b);
+#else
+  return a < b ? a : b;
+#endif
+}
 XL_INLINE vf abs(vf a) { return (vf)((vi)a & (vi{} + 0x7fffffff)); }
 
 // Sums pairwise in a fixed order.
