@@ -107,4 +107,48 @@ XL_INLINE float maximum(vf x) {
   return m;
 }
 
+// x[i][j] becomes x[j][i]: 4 x 4 within each quarter of the vectors, then the quarters among themselves.
+#if XL_WIDTH == 16
+#define XL_IN_QUARTERS(a, b, c, d) \
+  a, b, c, d, a + 4, b + 4, c + 4, d + 4, a + 8, b + 8, c + 8, d + 8, a + 12, b + 12, c + 12, d + 12
+#elif XL_WIDTH == 8
+#define XL_IN_QUARTERS(a, b, c, d) a, b, c, d, a + 4, b + 4, c + 4, d + 4
+#else
+#define XL_IN_QUARTERS(a, b, c, d) a, b, c, d
+#endif
+XL_INLINE void transpose(vf* x) {
+#pragma GCC unroll 4
+  for (int i = 0; i < W; i += 4) {
+    const vf a = __builtin_shufflevector(x[i], x[i + 1], XL_IN_QUARTERS(0, W, 1, W + 1));
+    const vf b = __builtin_shufflevector(x[i], x[i + 1], XL_IN_QUARTERS(2, W + 2, 3, W + 3));
+    const vf c = __builtin_shufflevector(x[i + 2], x[i + 3], XL_IN_QUARTERS(0, W, 1, W + 1));
+    const vf d = __builtin_shufflevector(x[i + 2], x[i + 3], XL_IN_QUARTERS(2, W + 2, 3, W + 3));
+    x[i] = __builtin_shufflevector(a, c, XL_IN_QUARTERS(0, 1, W, W + 1));
+    x[i + 1] = __builtin_shufflevector(a, c, XL_IN_QUARTERS(2, 3, W + 2, W + 3));
+    x[i + 2] = __builtin_shufflevector(b, d, XL_IN_QUARTERS(0, 1, W, W + 1));
+    x[i + 3] = __builtin_shufflevector(b, d, XL_IN_QUARTERS(2, 3, W + 2, W + 3));
+  }
+#if XL_WIDTH == 8
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; i++) {
+    const vf a = x[i], b = x[i + 4];
+    x[i] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11);
+    x[i + 4] = __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15);
+  }
+#elif XL_WIDTH == 16
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; i++) {
+    const vf a = __builtin_shufflevector(x[i], x[i + 4], 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27);
+    const vf b = __builtin_shufflevector(x[i], x[i + 4], 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+    const vf c = __builtin_shufflevector(x[i + 8], x[i + 12], 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27);
+    const vf d = __builtin_shufflevector(x[i + 8], x[i + 12], 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+    x[i] = __builtin_shufflevector(a, c, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27);
+    x[i + 4] = __builtin_shufflevector(b, d, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27);
+    x[i + 8] = __builtin_shufflevector(a, c, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+    x[i + 12] = __builtin_shufflevector(b, d, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+  }
+#endif
+}
+#undef XL_IN_QUARTERS
+
 }  // namespace xl
