@@ -10,6 +10,8 @@ constexpr float LOG2_E = 1.44269504f;
 constexpr float LN2_HIGH = 0.693359375f;
 constexpr float LN2_LOW = -2.12194440e-4f;
 
+// Bit patterns are unsigned where they may overflow.
+typedef uint32_t vu __attribute__((vector_size(XL_WIDTH * 4)));
 XL_INLINE vi splatInt(int32_t x) { return vi{} + x; }
 XL_INLINE vf withSignOf(vf magnitude, vf sign) {
   return (vf)(((vi)magnitude & splatInt(0x7fffffff)) | ((vi)sign & splatInt(INT32_MIN)));
@@ -41,8 +43,8 @@ XL_INLINE vf scale(vf x, vf n) {
   return (vf)_mm512_scalef_ps((__m512)x, (__m512)n);
 #else
   // In two factors: 2^n itself may be subnormal or too large.
-  const vi k = (vi)(n + splat(12582912.0f)) - (vi)splat(12582912.0f);
-  const vi half = k >> 1;
+  const vu k = (vu)(n + splat(12582912.0f)) - (vu)splat(12582912.0f);
+  const vu half = (vu)((vi)k >> 1);
   return x * (vf)((half + 127) << 23) * (vf)((k - half + 127) << 23);
 #endif
 }
@@ -64,7 +66,7 @@ XL_INLINE vf logTail(vf f) {
 XL_INLINE vf log(vf x) {
   const vi subnormal = x < 1.17549435e-38f;
   const vi sqrtHalf = splatInt(0x3f3504f3);
-  const vi bits = (vi)select(subnormal, x * 8388608.0f, x) - sqrtHalf;
+  const vi bits = (vi)((vu)select(subnormal, x * 8388608.0f, x) - (vu)sqrtHalf);
   const vf e = __builtin_convertvector((bits >> 23) - (subnormal & 23), vf);
   const vf f = (vf)((bits & 0x7fffff) + sqrtHalf) - 1.0f;
   const vf y = fma(e, splat(LN2_HIGH), fma(e, splat(LN2_LOW), logTail(f)) + f);
@@ -77,15 +79,15 @@ XL_INLINE vf sigmoid(vf x) {
   return select(x < 0.0f, e, splat(1.0f)) / (e + 1.0f);
 }
 
-XL_INLINE vf logSigmoid(vf x) {
-  const vf e = exp(-abs(x));
-  // log1p(e): where e > √2 - 1 as ln 2 + log1p((e - 1) / 2).
+// log(1 + e) for e in [0, 1]: where e > √2 - 1 as ln 2 + log1p((e - 1) / 2).
+XL_INLINE vf log1pUnit(vf e) {
   const vi large = e > 0.41421356f;
   const vf f = select(large, fma(e, splat(0.5f), splat(-0.5f)), e);
   const vf tail = logTail(f) + select(large, splat(LN2_LOW), zero());
-  const vf log1p = (tail + f) + select(large, splat(LN2_HIGH), zero());
-  return min(x, zero()) - log1p;
+  return (tail + f) + select(large, splat(LN2_HIGH), zero());
 }
+
+XL_INLINE vf logSigmoid(vf x) { return min(x, zero()) - log1pUnit(exp(-abs(x))); }
 
 XL_INLINE vf tanh(vf x) {
   // With t = exp(-2|x|) - 1, which keeps its relative accuracy near 0: tanh|x| = -t / (2 + t). 40 is past 1.0f.

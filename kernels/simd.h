@@ -14,11 +14,16 @@
 
 #if defined(__AVX512F__) || defined(__AVX2__)
 #include <immintrin.h>
+#elif defined(__SSE2__)
+#include <emmintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #elif defined(__wasm_simd128__)
 #include <wasm_simd128.h>
 #endif
 
 #define XL_INLINE inline __attribute__((always_inline))
+#define XL_LAMBDA_INLINE __attribute__((always_inline))
 
 namespace xl {
 
@@ -43,9 +48,8 @@ XL_INLINE vf loadFirst(const float* p, int n) {
 #elif defined(__AVX2__)
   return (vf)_mm256_maskload_ps(p, (__m256i)firstLanes(n));
 #else
-  vf x{};
-  for (int i = 0; i < n; i++) x[i] = p[i];
-  return x;
+  if (n == W) return load(p);
+  return vf{n > 0 ? p[0] : 0, n > 1 ? p[1] : 0, n > 2 ? p[2] : 0, 0};
 #endif
 }
 XL_INLINE void storeFirst(float* p, vf x, int n) {
@@ -54,7 +58,10 @@ XL_INLINE void storeFirst(float* p, vf x, int n) {
 #elif defined(__AVX2__)
   _mm256_maskstore_ps(p, (__m256i)firstLanes(n), (__m256)x);
 #else
-  for (int i = 0; i < n; i++) p[i] = x[i];
+  if (n == W) return store(p, x);
+  if (n > 0) p[0] = x[0];
+  if (n > 1) p[1] = x[1];
+  if (n > 2) p[2] = x[2];
 #endif
 }
 
@@ -89,6 +96,19 @@ XL_INLINE vf min(vf a, vf b) {
   return (vf)_mm256_min_ps((__m256)a, (__m256)b);
 #else
   return a < b ? a : b;
+#endif
+}
+XL_INLINE vf sqrt(vf a) {
+#if defined(__AVX512F__)
+  return (vf)_mm512_sqrt_ps((__m512)a);
+#elif defined(__AVX2__)
+  return (vf)_mm256_sqrt_ps((__m256)a);
+#elif defined(__SSE2__)
+  return (vf)_mm_sqrt_ps((__m128)a);
+#elif defined(__aarch64__)
+  return (vf)vsqrtq_f32((float32x4_t)a);
+#else
+  return (vf)wasm_f32x4_sqrt((v128_t)a);
 #endif
 }
 XL_INLINE vf abs(vf a) { return (vf)((vi)a & (vi{} + 0x7fffffff)); }
@@ -147,6 +167,32 @@ XL_INLINE void transpose(vf* x) {
     x[i + 8] = __builtin_shufflevector(a, c, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
     x[i + 12] = __builtin_shufflevector(b, d, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
   }
+#endif
+}
+
+// Lane i is the sum of the lanes of x[i].
+XL_INLINE vf sumEach(const vf* x) {
+  vf y[W / 4];
+#pragma GCC unroll 4
+  for (int i = 0; i < W; i += 4) {
+    const vf a = __builtin_shufflevector(x[i], x[i + 1], XL_IN_QUARTERS(0, W, 1, W + 1)) +
+                 __builtin_shufflevector(x[i], x[i + 1], XL_IN_QUARTERS(2, W + 2, 3, W + 3));
+    const vf b = __builtin_shufflevector(x[i + 2], x[i + 3], XL_IN_QUARTERS(0, W, 1, W + 1)) +
+                 __builtin_shufflevector(x[i + 2], x[i + 3], XL_IN_QUARTERS(2, W + 2, 3, W + 3));
+    y[i / 4] = __builtin_shufflevector(a, b, XL_IN_QUARTERS(0, 1, W, W + 1)) +
+               __builtin_shufflevector(a, b, XL_IN_QUARTERS(2, 3, W + 2, W + 3));
+  }
+#if XL_WIDTH == 4
+  return y[0];
+#elif XL_WIDTH == 8
+  return __builtin_shufflevector(y[0], y[1], 0, 1, 2, 3, 8, 9, 10, 11) +
+         __builtin_shufflevector(y[0], y[1], 4, 5, 6, 7, 12, 13, 14, 15);
+#else
+  const auto halve = [](vf a, vf b) {
+    return __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27) +
+           __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+  };
+  return halve(halve(y[0], y[1]), halve(y[2], y[3]));
 #endif
 }
 #undef XL_IN_QUARTERS
