@@ -1,5 +1,5 @@
 import { type KernelName, kernelNames, kernels } from './kernels.ts';
-import { type Region, type Shape, sizeOf } from './region.ts';
+import { type Region, shapeText, sizeOf } from './region.ts';
 
 /** A place in a region: what an instruction's address operands are until an engine binds the region to memory. */
 export interface Address {
@@ -85,7 +85,8 @@ export class Program {
         .map((word, i) => [names[i] ?? '', word] as const)
         .filter(([, word]) => word !== 0)
         .map(([name, word]) => {
-          const text = typeof word === 'number' ? String(word) : `${word.region.name}+${word.offset}(${word.label})`;
+          const text =
+            typeof word === 'number' ? String(word) : `${word.region.name}+${word.offset}(${word.label})`;
           return name ? `${name}=${text}` : text;
         });
       lines.push(`${String(index).padStart(4)}  ${kernel.padEnd(20)} ${operands.join(' ')}`);
@@ -94,14 +95,14 @@ export class Program {
       lines.push(`region ${region.name}: ${(region.elements * 4).toLocaleString('en-US')} bytes`);
       if (region === this.work) continue;
       for (const e of region.entries) {
-        lines.push(`  ${String(e.offset * 4).padStart(10)}  ${shapeText(e.shape).padEnd(18)} ${sizeOf(e.shape) * 4} bytes  ${e.name}`);
+        lines.push(
+          `  ${String(e.offset * 4).padStart(10)}  ${shapeText(e.shape).padEnd(18)} ${sizeOf(e.shape) * 4} bytes  ${e.name}`,
+        );
       }
     }
     return lines.join('\n');
   }
 }
-
-export const shapeText = (shape: Shape): string => `[${shape.join(', ')}]`;
 
 /** The numeric operands of an instruction by name (addresses count as 1 where present). */
 export function instructionOperands({ kernel, words }: Instruction): Record<string, number> {

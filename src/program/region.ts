@@ -4,6 +4,8 @@ export type Shape = readonly number[];
 
 export const sizeOf = (shape: Shape): number => shape.reduce((product, n) => product * n, 1);
 
+export const shapeText = (shape: Shape): string => `[${shape.join(', ')}]`;
+
 /** Elements; 64 bytes of float32, so every entry starts on a cache line. */
 const ALIGNMENT = 16;
 
@@ -56,7 +58,10 @@ export class Region {
   get(name: string): Entry {
     const entry = this.#entries.get(name);
     if (!entry) {
-      throw new XlstmError('internal', `${this.name} holds no "${name}"; it has ${[...this.#entries.keys()].join(', ')}`);
+      throw new XlstmError(
+        'internal',
+        `${this.name} holds no "${name}"; it has ${[...this.#entries.keys()].join(', ')}`,
+      );
     }
     return entry;
   }
