@@ -1,0 +1,98 @@
+// How threads wait for each other: spin while the wait is likely short, then give the core away, then sleep, so that
+// a machine with more threads than free cores is slow but never stuck behind a spinning thread.
+#pragma once
+#include <stdint.h>
+
+#include "context.h"
+
+#if !defined(__wasm__)
+// The operating system's part, in native.cc.
+extern "C" {
+void xlSleepWhile(const uint32_t* word, uint32_t value);
+void xlWake(const uint32_t* word);
+void xlYield();
+}
+#endif
+
+namespace xl {
+
+// A number that some threads wait to see change.
+struct alignas(64) Signal {
+  uint32_t value;
+  uint32_t sleepers;
+};
+
+#if defined(__wasm__)
+// An iteration is a load and a compare; there is no pause and no yield.
+constexpr int SPINS = 20000, YIELDS = 0;
+inline void pause() {}
+inline void yield() {}
+inline void sleepWhile(const uint32_t* word, uint32_t value) {
+  __builtin_wasm_memory_atomic_wait32(reinterpret_cast<int*>(const_cast<uint32_t*>(word)), static_cast<int>(value), -1);
+}
+inline void wake(const uint32_t* word) {
+  __builtin_wasm_memory_atomic_notify(reinterpret_cast<int*>(const_cast<uint32_t*>(word)), 0xffffffffu);
+}
+#else
+constexpr int SPINS = 2000, YIELDS = 50;
+inline void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+inline void yield() { xlYield(); }
+inline void sleepWhile(const uint32_t* word, uint32_t value) { xlSleepWhile(word, value); }
+inline void wake(const uint32_t* word) { xlWake(word); }
+#endif
+
+// Returns when the signal is not `value` any more. mayWait is false where sleeping is forbidden: the main thread of
+// a browser.
+inline void waitWhile(Signal* signal, uint32_t value, bool mayWait) {
+  const auto changed = [&] { return __atomic_load_n(&signal->value, __ATOMIC_ACQUIRE) != value; };
+  for (int spin = 0; spin < SPINS || !mayWait; spin += mayWait) {
+    if (changed()) return;
+    pause();
+  }
+  for (int turn = 0; turn < YIELDS; turn++) {
+    if (changed()) return;
+    yield();
+  }
+  // Whoever changes the value looks at `sleepers` afterwards; whoever sleeps counts itself first and the sleep
+  // compares the value again. In one total order no wake-up can be lost.
+  __atomic_fetch_add(&signal->sleepers, 1, __ATOMIC_SEQ_CST);
+  while (!changed()) sleepWhile(&signal->value, value);
+  __atomic_fetch_sub(&signal->sleepers, 1, __ATOMIC_SEQ_CST);
+}
+
+inline void advance(Signal* signal) {
+  __atomic_fetch_add(&signal->value, 1, __ATOMIC_SEQ_CST);
+  if (__atomic_load_n(&signal->sleepers, __ATOMIC_SEQ_CST) != 0) wake(&signal->value);
+}
+
+// Where the threads of a Program meet.
+struct Meeting {
+  Signal generation;
+  uint32_t arrived;
+};
+
+// One thread's view of a meeting.
+struct Barrier {
+  Meeting* meeting;
+  bool mayWait;
+};
+
+inline void waitAt(Barrier* barrier, int threads) {
+  Meeting& m = *barrier->meeting;
+  const uint32_t generation = __atomic_load_n(&m.generation.value, __ATOMIC_RELAXED);
+  if (__atomic_add_fetch(&m.arrived, 1, __ATOMIC_ACQ_REL) == static_cast<uint32_t>(threads)) {
+    // The last to arrive opens the gate; the count is back at 0 before anybody can arrive again.
+    __atomic_store_n(&m.arrived, 0, __ATOMIC_RELAXED);
+    advance(&m.generation);
+  } else {
+    waitWhile(&m.generation, generation, barrier->mayWait);
+  }
+}
+
+}  // namespace xl

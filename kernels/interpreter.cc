@@ -1,0 +1,17 @@
+// Runs a Program: a list of instructions [opcode, word count, operands]. Every thread runs the same list.
+#include "barrier.h"
+#include "generated/kernels.h"
+
+namespace xl {
+
+void interpret(const double* words, int64_t count, int thread, int threads, float* scratch, void* meeting,
+               bool mayWait) {
+  Barrier barrier{static_cast<Meeting*>(meeting), mayWait};
+  const Context ctx{thread, threads, scratch, &barrier};
+  for (const double* end = words + count; words < end; words += static_cast<int64_t>(words[1])) {
+    dispatch(static_cast<int>(words[0]), words + 2, ctx);
+    ctx.sync();
+  }
+}
+
+}  // namespace xl
