@@ -1,0 +1,181 @@
+// Causal depthwise convolution. Forward and backward are the same weighted sum of rows: forward a row of y sums x at
+// the lags behind it, backward a row of dx sums dy at the lags ahead of it, and the same pass over the rows of dy
+// gives the weights' gradient. A row is taken in blocks of columns, so that the weights stay in the first-level cache.
+#include "generated/kernels.h"
+#include "simd.h"
+
+namespace xl {
+
+constexpr int64_t CONV_COLUMNS = 512;
+
+// Lags [begin, end) of a row that lie in its own document and in the given rows.
+struct ConvLags {
+  int64_t begin, end;
+};
+
+// Time t sees t − lag unless a document starts in (t − lag, t].
+static inline ConvLags convLagsBehind(const float* reset, int64_t t, int64_t taps) {
+  int64_t end = 1;
+  while (end < taps && !(reset && t - end + 1 >= 0 && reset[t - end + 1] != 0.0f)) end++;
+  return {0, end};
+}
+
+// Time s, negative in the given state, is seen by s + lag unless a document starts in (s, s + lag].
+static inline ConvLags convLagsAhead(const float* reset, int64_t s, int64_t length, int64_t taps) {
+  const int64_t begin = s < 0 ? -s : 0;
+  int64_t end = begin;
+  while (end < taps && s + end < length && !(reset && end > 0 && reset[s + end] != 0.0f)) end++;
+  return {begin, end};
+}
+
+// Weights of columns [first, first + n) by lag: out [taps, CONV_COLUMNS].
+static void convWeights(const float* weight, int64_t taps, int64_t first, int64_t n, float* out) {
+  for (int64_t d = 0; d < n; d++)
+    for (int64_t lag = 0; lag < taps; lag++) out[lag * CONV_COLUMNS + d] = weight[(first + d) * taps + taps - 1 - lag];
+}
+
+// n columns of a row: out = start + Σ over lags of w · rows(lag), the longest lag first; start may be absent. Rows
+// outside the lags do not count. TAPS 0 stands for any number of taps.
+template <int TAPS, class Rows>
+static void convSum(const float* start, const float* w, ConvLags lags, const Rows& rows, float* out, int64_t n) {
+  if (TAPS > 0 && lags.begin == 0 && lags.end == TAPS) {
+    const float* row[TAPS + 1];
+    for (int lag = 0; lag < TAPS; lag++) row[lag] = rows(lag);
+    for (int64_t u = 0; u < n; u += W) {
+      const int part = n - u < W ? static_cast<int>(n - u) : W;
+      if (part == W) {
+        vf sum = start ? load(start + u) : zero();
+        for (int lag = TAPS - 1; lag >= 0; lag--) sum = fma(load(w + lag * CONV_COLUMNS + u), load(row[lag] + u), sum);
+        store(out + u, sum);
+      } else {
+        vf sum = start ? loadFirst(start + u, part) : zero();
+        for (int lag = TAPS - 1; lag >= 0; lag--)
+          sum = fma(load(w + lag * CONV_COLUMNS + u), loadFirst(row[lag] + u, part), sum);
+        storeFirst(out + u, sum, part);
+      }
+    }
+    return;
+  }
+  for (int64_t u = 0; u < n; u++) out[u] = start ? start[u] : 0.0f;
+  for (int64_t lag = lags.end - 1; lag >= lags.begin; lag--) {
+    const float* row = rows(lag);
+    const float* wLag = w + lag * CONV_COLUMNS;
+    int64_t u = 0;
+    for (; u + W <= n; u += W) store(out + u, fma(load(wLag + u), load(row + u), load(out + u)));
+    if (u < n) {
+      const int part = static_cast<int>(n - u);
+      storeFirst(out + u, fma(load(wLag + u), loadFirst(row + u, part), loadFirst(out + u, part)), part);
+    }
+  }
+}
+
+template <int TAPS> static void convForwardOf(const ConvForwardArgs& a, const Context& ctx) {
+  const int64_t T = a.length, taps = a.taps, kept = taps - 1;
+  float* w = ctx.scratch;
+  const Range all = share(ctx, a.batch * T);
+  for (int64_t first = 0; first < a.dim; first += CONV_COLUMNS) {
+    const int64_t n = a.dim - first < CONV_COLUMNS ? a.dim - first : CONV_COLUMNS;
+    convWeights(a.weight, taps, first, n, w);
+    for (int64_t r = all.begin; r < all.end; r++) {
+      const int64_t b = r / T, t = r % T;
+      ConvLags lags = convLagsBehind(a.reset ? a.reset + b * T : nullptr, t, taps);
+      if (!a.state && lags.end > t + 1) lags.end = t + 1;
+      const auto rows = [&](int64_t lag) {
+        return lag <= t ? a.x + (r - lag) * a.ldx + first : a.state + (b * kept + kept + t - lag) * a.dim + first;
+      };
+      convSum<TAPS>(a.bias ? a.bias + first : nullptr, w, lags, rows, a.y + r * a.ldy + first, n);
+    }
+  }
+
+  if (!a.lastState) return;
+  const Range last = share(ctx, a.batch * kept);
+  for (int64_t i = last.begin; i < last.end; i++) {
+    const int64_t b = i / kept, lag = kept - 1 - i % kept, t = T - 1 - lag;
+    const bool seen = lag < convLagsBehind(a.reset ? a.reset + b * T : nullptr, T - 1, taps).end;
+    const float* from = t >= 0 ? a.x + (b * T + t) * a.ldx : a.state ? a.state + (b * kept + kept + t) * a.dim : nullptr;
+    for (int64_t d = 0; d < a.dim; d++) a.lastState[i * a.dim + d] = seen && from ? from[d] : 0.0f;
+  }
+}
+
+void convForward(const ConvForwardArgs& a, const Context& ctx) {
+  if (a.taps == 4) return convForwardOf<4>(a, ctx);
+  convForwardOf<0>(a, ctx);
+}
+
+// n columns: dw [taps, stride] += x · dy(lag), the gradient of the weights by lag.
+template <int TAPS, class Rows>
+static void convWeightGradient(const float* x, ConvLags lags, const Rows& rows, float* dw, int64_t stride, int64_t n) {
+  if (TAPS > 0 && lags.begin == 0 && lags.end == TAPS) {
+    const float* row[TAPS + 1];
+    for (int lag = 0; lag < TAPS; lag++) row[lag] = rows(lag);
+    int64_t u = 0;
+    for (; u + W <= n; u += W) {
+      const vf value = load(x + u);
+      for (int lag = 0; lag < TAPS; lag++) {
+        float* to = dw + lag * stride + u;
+        store(to, fma(value, load(row[lag] + u), load(to)));
+      }
+    }
+    for (; u < n; u++)
+      for (int lag = 0; lag < TAPS; lag++) dw[lag * stride + u] += x[u] * row[lag][u];
+    return;
+  }
+  for (int64_t lag = lags.begin; lag < lags.end; lag++) {
+    const float* row = rows(lag);
+    for (int64_t u = 0; u < n; u++) dw[lag * stride + u] += x[u] * row[u];
+  }
+}
+
+// Rows run over the given state and the sequence, T + taps − 1 for each batch member; partition p of them has the
+// partial sums [taps + 1, dim] at p, the gradient of the bias behind those of the lags.
+template <int TAPS> static void convBackwardOf(const ConvBackwardArgs& a, const Context& ctx) {
+  const int64_t T = a.length, taps = a.taps, kept = taps - 1, span = T + kept, partial = a.dim * (taps + 1);
+  float* w = ctx.scratch;
+  const Range mine = share(ctx, PARTITIONS);
+  for (int64_t i = mine.begin * partial; i < mine.end * partial; i++) a.scratch[i] = 0.0f;
+  for (int64_t first = 0; first < a.dim; first += CONV_COLUMNS) {
+    const int64_t n = a.dim - first < CONV_COLUMNS ? a.dim - first : CONV_COLUMNS;
+    convWeights(a.weight, taps, first, n, w);
+    for (int64_t p = mine.begin; p < mine.end; p++) {
+      float* sums = a.scratch + p * partial + first;
+      const Range range = partition(static_cast<int>(p), a.batch * span);
+      for (int64_t r = range.begin; r < range.end; r++) {
+        const int64_t b = r / span, s = r % span - kept, at = b * T + s, stateRow = b * kept + kept + s;
+        const float* x = s >= 0 ? a.x + at * a.ldx : a.state ? a.state + stateRow * a.dim : nullptr;
+        float* dx = s >= 0 ? a.dx + at * a.lddx : a.dstate ? a.dstate + stateRow * a.dim : nullptr;
+        if (!x && !dx) continue;
+        const float* reset = a.reset ? a.reset + b * T : nullptr;
+        const ConvLags lags = convLagsAhead(reset, s, T, taps);
+        const auto rows = [&](int64_t lag) { return a.dy + (at + lag) * a.lddy + first; };
+        // Row s is in the last state if it is among the last taps − 1 and no document starts behind it.
+        const bool last = a.dlastState && s >= T - kept && lags.end == T - s;
+        if (dx)
+          convSum<TAPS>(last ? a.dlastState + (b * kept + s - (T - kept)) * a.dim + first : nullptr, w, lags, rows,
+                        dx + first, n);
+        if (x) convWeightGradient<TAPS>(x + first, lags, rows, sums, a.dim, n);
+        if (a.dbias && s >= 0) {
+          const float* dy = rows(0);
+          float* to = sums + taps * a.dim;
+          for (int64_t u = 0; u < n; u++) to[u] += dy[u];
+        }
+      }
+    }
+  }
+
+  ctx.sync();
+  const Range columns = share(ctx, a.dim, W);
+  for (int64_t d = columns.begin; d < columns.end; d++)
+    for (int64_t lag = 0; lag <= taps; lag++) {
+      if (lag == taps && !a.dbias) break;
+      float sum = 0.0f;
+      for (int p = 0; p < PARTITIONS; p++) sum += a.scratch[p * partial + lag * a.dim + d];
+      (lag == taps ? a.dbias[d] : a.dweight[d * taps + taps - 1 - lag]) = sum;
+    }
+}
+
+void convBackward(const ConvBackwardArgs& a, const Context& ctx) {
+  if (a.taps == 4) return convBackwardOf<4>(a, ctx);
+  convBackwardOf<0>(a, ctx);
+}
+
+}  // namespace xl
