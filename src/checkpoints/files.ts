@@ -92,7 +92,7 @@ async function checkReplaceable(path: string, files: ReadonlyMap<string, unknown
   if (!present.isDirectory()) {
     throw new XlstmError(
       'checkpoint',
-      `${path}: expected a folder or nothing, found a file`,
+      `${path}: expected a folder or nothing, found something else`,
       'choose another path',
     );
   }
