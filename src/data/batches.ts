@@ -1,0 +1,140 @@
+import { XlstmError } from '../errors.ts';
+import { Random } from './random.ts';
+
+export interface BatchOptions {
+  readonly batchSize: number;
+  /** Tokens of one row, T. */
+  readonly length: number;
+  /**
+   * 'contiguous': the stream is cut into `batchSize` lanes and batch k holds the tokens k·T … of every lane, so that
+   * the recurrent state may be carried from batch to batch. 'shuffled': every epoch a new order of all windows of T
+   * tokens.
+   */
+  readonly order: 'contiguous' | 'shuffled';
+  /** Of the shuffled order. */
+  readonly seed?: number;
+  /** The id of the token that starts a document: `reset` is 1 there. */
+  readonly documentStart?: number;
+}
+
+/** All arrays are [B, T]. */
+export interface Batch {
+  readonly tokens: Int32Array;
+  /** The token after each token. */
+  readonly targets: Int32Array;
+  /** 1 where a document starts: the state is cleared before this token. */
+  readonly reset: Uint8Array;
+  /** Every row continues the same row of the batch before: the state may be carried over. */
+  readonly continues: boolean;
+}
+
+/** Which batch comes next; plain JSON. */
+export interface BatchPosition {
+  readonly epoch: number;
+  readonly batch: number;
+}
+
+/**
+ * Batches for language modelling from one stream of tokens, the same for the same options. Tokens that do not fill
+ * a lane or a window are left out: at most B·T of them.
+ */
+export class TokenBatches {
+  readonly batchesPerEpoch: number;
+  readonly tokensPerBatch: number;
+  readonly #tokens: Int32Array;
+  readonly #options: BatchOptions;
+  #epoch = 0;
+  #batch = 0;
+  #order: { epoch: number; windows: Uint32Array } | null = null;
+
+  constructor(tokens: Int32Array, options: BatchOptions) {
+    const { batchSize, length, order } = options;
+    for (const [name, value] of Object.entries({ batchSize, length })) {
+      if (!Number.isSafeInteger(value) || value < 1) {
+        throw new XlstmError('config', `${name}: expected a whole number above 0, found ${value}`);
+      }
+    }
+    const needed = batchSize * length + 1;
+    if (tokens.length < needed) {
+      throw new XlstmError(
+        'data',
+        `the text is too short for one batch: ${batchSize} × ${length} tokens and one more need ${needed}, found ${tokens.length}`,
+        'use more text, a smaller batch or shorter sequences',
+      );
+    }
+    this.#tokens = tokens;
+    this.#options = options;
+    this.tokensPerBatch = batchSize * length;
+    // A target is the token after: the last token of the stream is only a target.
+    const usable = tokens.length - 1;
+    this.batchesPerEpoch =
+      order === 'contiguous'
+        ? Math.floor(Math.floor(usable / batchSize) / length)
+        : Math.floor(Math.floor(usable / length) / batchSize);
+  }
+
+  /** The batch at the position, which moves on; after the last batch of an epoch comes the first of the next. */
+  next(): Batch {
+    const batch = this.at(this.position());
+    this.#batch++;
+    if (this.#batch === this.batchesPerEpoch) {
+      this.#batch = 0;
+      this.#epoch++;
+    }
+    return batch;
+  }
+
+  position(): BatchPosition {
+    return { epoch: this.#epoch, batch: this.#batch };
+  }
+
+  /** The next batch is the one at `position`. */
+  seek(position: BatchPosition): void {
+    this.#check(position);
+    this.#epoch = position.epoch;
+    this.#batch = position.batch;
+  }
+
+  /** Any batch, without moving the position. */
+  at(position: BatchPosition): Batch {
+    this.#check(position);
+    const { batchSize, length, order, documentStart } = this.#options;
+    const tokens = new Int32Array(batchSize * length);
+    const targets = new Int32Array(batchSize * length);
+    const reset = new Uint8Array(batchSize * length);
+    for (let row = 0; row < batchSize; row++) {
+      const start = this.#start(position, row);
+      tokens.set(this.#tokens.subarray(start, start + length), row * length);
+      targets.set(this.#tokens.subarray(start + 1, start + length + 1), row * length);
+    }
+    if (documentStart !== undefined) {
+      for (let index = 0; index < tokens.length; index++)
+        reset[index] = tokens[index] === documentStart ? 1 : 0;
+    }
+    return { tokens, targets, reset, continues: order === 'contiguous' && position.batch > 0 };
+  }
+
+  /** Where in the stream a row of a batch starts. */
+  #start({ epoch, batch }: BatchPosition, row: number): number {
+    const { batchSize, length, order } = this.#options;
+    const usable = this.#tokens.length - 1;
+    if (order === 'contiguous') return row * Math.floor(usable / batchSize) + batch * length;
+    if (this.#order?.epoch !== epoch) {
+      // Its own generator for each epoch: a position alone says where to go on.
+      const seed = new Random(this.#options.seed ?? 0).uint32() * 2 ** 20 + (epoch % 2 ** 20);
+      this.#order = { epoch, windows: new Random(seed).permutation(Math.floor(usable / length)) };
+    }
+    return this.#order.windows[batch * batchSize + row] * length;
+  }
+
+  #check({ epoch, batch }: BatchPosition): void {
+    const sound = Number.isSafeInteger(epoch) && epoch >= 0 && Number.isSafeInteger(batch) && batch >= 0;
+    if (!sound || batch >= this.batchesPerEpoch) {
+      throw new XlstmError(
+        'data',
+        `expected a position with an epoch from 0 on and a batch from 0 to ${this.batchesPerEpoch - 1}, found epoch ${epoch}, batch ${batch}`,
+        'is this the same text, batch size and length as before?',
+      );
+    }
+  }
+}
