@@ -2,7 +2,8 @@
 // pays. Each element of C is one chain of fused multiply-adds along k within a block of KC, and the blocks are
 // added in order: the result of an element does not depend on which tile or thread computes it.
 #pragma once
-#include "simd.h"
+#include "gemm_dot.h"
+#include "product.h"
 
 namespace xl {
 
@@ -18,28 +19,12 @@ constexpr int MR = 4, NV = 2;
 #endif
 // A block of packed B, KC x NC, stays in the second-level cache while all rows of A pass; MC bounds a packed A.
 constexpr int KC = 256, NC = 512, MC = 96;
-
-XL_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+// Up to this many rows, B [k, n] is used too little to be worth packing.
+constexpr int UNPACKED_ROWS = 64;
 }  // namespace tile
 
-// Floats of scratch that matmul and gemmBlock may use.
+// Floats of scratch that matmul and gemmTiles may use.
 constexpr int64_t GEMM_SCRATCH = tile::KC * (tile::NC + W) + tile::MC * tile::KC + 16;
-
-// C[m, n] = op(A)[m, k] op(B)[k, n] + bias[n] + residual[m, n]; bias and residual may be absent, residual may be C.
-struct Product {
-  int64_t m, n, k;
-  const float* a;
-  int64_t lda;
-  bool transA;
-  const float* b;
-  int64_t ldb;
-  bool transB;
-  float* c;
-  int64_t ldc;
-  const float* bias;
-  const float* residual;
-  int64_t ldResidual;
-};
 
 // What a tile adds to its sums, and where they go. `last` is the number of columns of its last vector.
 struct TileEnd {
@@ -56,9 +41,12 @@ template <int R, int V>
 static void gemmTile(int64_t k, const float* a, int64_t rowA, int64_t stepA, const float* b, int64_t ldb, const TileEnd& end) {
   vf acc[R][V];
 #pragma GCC unroll 8
-  for (int r = 0; r < R; r++)
+  for (int r = 0; r < R; r++) {
+#pragma GCC unroll 4
+    for (int line = 0; line < V * W; line += 16) __builtin_prefetch(end.c + r * end.ldc + line, 1);
 #pragma GCC unroll 4
     for (int v = 0; v < V; v++) acc[r][v] = zero();
+  }
   for (int64_t p = 0; p < k; p++) {
     vf row[V];
 #pragma GCC unroll 4
@@ -127,7 +115,7 @@ static void packColumns(const Product& g, int64_t p, int64_t k, int64_t j, int v
   const int width = vectors * W;
   for (int v = 0; v < vectors; v++) {
     const int64_t first = j + v * W;
-    const int columns = static_cast<int>(tile::smaller(W, g.n - first));
+    const int columns = static_cast<int>(smaller(W, g.n - first));
     float* to = out + v * W;
     if (!g.transB) {
       const float* from = g.b + p * g.ldb + first;
@@ -138,72 +126,95 @@ static void packColumns(const Product& g, int64_t p, int64_t k, int64_t j, int v
       continue;
     }
     const float* from = g.b + first * g.ldb + p;
-    int64_t i = 0;
-    for (; i < k; i += W) {
-      const int steps = static_cast<int>(tile::smaller(W, k - i));
+    for (int64_t i = 0; i < k; i += W) {
+      const int steps = static_cast<int>(smaller(W, k - i));
       vf x[W];
+      if (steps == W && columns == W) {
 #pragma GCC unroll 16
-      for (int c = 0; c < W; c++) {
-        x[c] = c >= columns ? zero() : steps == W ? load(from + c * g.ldb + i) : loadFirst(from + c * g.ldb + i, steps);
+        for (int c = 0; c < W; c++) x[c] = load(from + c * g.ldb + i);
+      } else {
+#pragma GCC unroll 16
+        for (int c = 0; c < W; c++) x[c] = c < columns ? loadFirst(from + c * g.ldb + i, steps) : zero();
       }
       transpose(x);
-      if (steps == W) {
-#pragma GCC unroll 16
-        for (int s = 0; s < W; s++) store(to + (i + s) * width, x[s]);
-      } else {
-        for (int s = 0; s < steps; s++) store(to + (i + s) * width, x[s]);
-      }
+      for (int s = 0; s < steps; s++) store(to + (i + s) * width, x[s]);
     }
   }
 }
 
-// Rows [i, i + rows) of op(A) where A is stored [k, m]: out [k, rows].
-static void packRows(const Product& g, int64_t p, int64_t k, int64_t i, int rows, float* out) {
+// Rows [i, i + rows) of op(A) where A is stored [k, m], one panel [k, MR or what tileTake says] after the other.
+static void packRows(const Product& g, int64_t p, int64_t k, int64_t i, int64_t rows, float* out) {
   const float* from = g.a + p * g.lda + i;
-  for (int64_t q = 0; q < k; q++)
-    for (int r = 0; r < rows; r++) out[q * rows + r] = from[q * g.lda + r];
+  int64_t r = 0;
+  for (; rows - r > 0;) {
+    const int take = tileTake(rows - r, tile::MR);
+    float* to = out + r * k;
+    if (take == tile::MR)
+      for (int64_t q = 0; q < k; q++) __builtin_memcpy(to + q * tile::MR, from + q * g.lda + r, tile::MR * sizeof(float));
+    else
+      for (int64_t q = 0; q < k; q++)
+        for (int s = 0; s < take; s++) to[q * take + s] = from[q * g.lda + r + s];
+    r += take;
+  }
 }
 
-static void gemmBlock(const Product& g, float* scratch) {
+// Panels of columns of one block: [k, width] each, in place for all but a last narrow one, or packed.
+struct BlockB {
+  const float* inPlace;  // row p, column j0 of B, or null
+  int64_t ldb;
+  const float* packed;
+};
+
+// All columns of one block for `take` rows from i on, k steps from p on; a and its strides as in gemmTile.
+static void gemmRow(const Product& g, int64_t i, int take, int64_t p, int64_t k, int64_t j0, int64_t vectors,
+                    const float* a, int64_t rowA, int64_t stepA, const BlockB& b) {
+  // The rows that come next are fetched while these are used, if they are stored along k and not packed.
+  const float* next = g.a + (i + take) * g.lda + p;
+  int64_t fetched = g.transA ? k : 0;
+  for (int64_t v = 0; v < vectors;) {
+    const int wide = tileTake(vectors - v, tile::NV);
+    const int64_t j = j0 + v * W;
+    TileEnd end;
+    end.c = g.c + i * g.ldc + j;
+    end.ldc = g.ldc;
+    end.bias = p == 0 && g.bias ? g.bias + j : nullptr;
+    end.residual = p > 0 ? end.c : g.residual ? g.residual + i * g.ldResidual + j : nullptr;
+    end.ldResidual = p > 0 ? g.ldc : g.ldResidual;
+    end.last = static_cast<int>(smaller(W, g.n - j - (wide - 1) * W));
+    for (const int64_t until = smaller(k, fetched + 32); fetched < until; fetched += 16)
+      for (int r = 0; r < tile::MR; r++) __builtin_prefetch(next + r * g.lda + fetched, 0, 2);
+    const GemmTile tile = gemmTileOf(take, wide);
+    if (b.inPlace && j + wide * W <= g.n) tile(k, a, rowA, stepA, b.inPlace + v * W, b.ldb, end);
+    else tile(k, a, rowA, stepA, b.packed + v * W * k, wide * W, end);
+    v += wide;
+  }
+}
+
+static void gemmTiles(const Product& g, float* scratch) {
   scratch = reinterpret_cast<float*>((reinterpret_cast<uintptr_t>(scratch) + 63) & ~uintptr_t(63));
   float* packedB = scratch;
   float* packedA = scratch + tile::KC * (tile::NC + W);
+  const bool unpackedB = !g.transB && g.m <= tile::UNPACKED_ROWS;
+  // A stored [k, m] is packed, unless a single panel of columns reads it.
+  const bool packA = g.transA && g.n > tile::NV * W;
   for (int64_t j0 = 0; j0 < g.n; j0 += tile::NC) {
-    const int64_t columns = tile::smaller(tile::NC, g.n - j0);
-    const int64_t vectors = (columns + W - 1) / W;
+    const int64_t vectors = (smaller(tile::NC, g.n - j0) + W - 1) / W;
     for (int64_t p = 0; p == 0 || p < g.k; p += tile::KC) {
-      const int64_t k = tile::smaller(tile::KC, g.k - p);
+      const int64_t k = smaller(tile::KC, g.k - p);
       for (int64_t v = 0; v < vectors;) {
-        const int take = tileTake(vectors - v, tile::NV);
-        packColumns(g, p, k, j0 + v * W, take, packedB + v * W * k);
-        v += take;
+        const int wide = tileTake(vectors - v, tile::NV);
+        if (!unpackedB || j0 + (v + wide) * W > g.n) packColumns(g, p, k, j0 + v * W, wide, packedB + v * W * k);
+        v += wide;
       }
+      const BlockB b{unpackedB ? g.b + p * g.ldb + j0 : nullptr, g.ldb, packedB};
       for (int64_t i0 = 0; i0 < g.m; i0 += tile::MC) {
-        const int64_t rows = tile::smaller(tile::MC, g.m - i0);
-        if (g.transA) {
-          for (int64_t i = 0; i < rows;) {
-            const int take = tileTake(rows - i, tile::MR);
-            packRows(g, p, k, i0 + i, take, packedA + i * k);
-            i += take;
-          }
-        }
-        for (int64_t i = 0; i < rows;) {
-          const int take = tileTake(rows - i, tile::MR);
-          const float* a = g.transA ? packedA + i * k : g.a + (i0 + i) * g.lda + p;
-          const int64_t rowA = g.transA ? 1 : g.lda, stepA = g.transA ? take : 1;
-          for (int64_t v = 0; v < vectors;) {
-            const int wide = tileTake(vectors - v, tile::NV);
-            const int64_t j = j0 + v * W;
-            TileEnd end;
-            end.c = g.c + (i0 + i) * g.ldc + j;
-            end.ldc = g.ldc;
-            end.bias = p == 0 && g.bias ? g.bias + j : nullptr;
-            end.residual = p > 0 ? end.c : g.residual ? g.residual + (i0 + i) * g.ldResidual + j : nullptr;
-            end.ldResidual = p > 0 ? g.ldc : g.ldResidual;
-            end.last = static_cast<int>(tile::smaller(W, g.n - j - (wide - 1) * W));
-            gemmTileOf(take, wide)(k, a, rowA, stepA, packedB + v * W * k, wide * W, end);
-            v += wide;
-          }
+        const int64_t end = smaller(g.m, i0 + tile::MC);
+        if (packA) packRows(g, p, k, i0, end - i0, packedA);
+        for (int64_t i = i0; i < end;) {
+          const int take = tileTake(end - i, tile::MR);
+          if (packA) gemmRow(g, i, take, p, k, j0, vectors, packedA + (i - i0) * k, 1, take, b);
+          else if (g.transA) gemmRow(g, i, take, p, k, j0, vectors, g.a + p * g.lda + i, 1, g.lda, b);
+          else gemmRow(g, i, take, p, k, j0, vectors, g.a + i * g.lda + p, g.lda, 1, b);
           i += take;
         }
       }
@@ -211,11 +222,18 @@ static void gemmBlock(const Product& g, float* scratch) {
   }
 }
 
+// Whether dotProducts() is the faster way (measured), which has to be decided for a whole product, not a part.
+static inline bool prefersDots(const Product& g) {
+  return !g.transA && g.transB && g.k >= 32 && (g.m <= 24 || g.n <= 12);
+}
+
 // C = op(A) op(B), or C += op(A) op(B). A is stored [m, k] (transA: [k, m]), B [k, n] (transB: [n, k]).
 // Uses at most GEMM_SCRATCH floats of scratch.
 static inline void matmul(int64_t m, int64_t n, int64_t k, const float* a, int64_t lda, bool transA, const float* b,
                           int64_t ldb, bool transB, float* c, int64_t ldc, bool accumulate, float* scratch) {
-  gemmBlock({m, n, k, a, lda, transA, b, ldb, transB, c, ldc, nullptr, accumulate ? c : nullptr, ldc}, scratch);
+  const Product g{m, n, k, a, lda, transA, b, ldb, transB, c, ldc, nullptr, accumulate ? c : nullptr, ldc};
+  if (prefersDots(g)) dotProducts(g);
+  else gemmTiles(g, scratch);
 }
 
 }  // namespace xl

@@ -37,9 +37,16 @@ XL_INLINE void store(float* p, vf x) { *reinterpret_cast<vf_unaligned*>(p) = x; 
 XL_INLINE vf splat(float x) { return x - vf{}; }
 XL_INLINE vf zero() { return vf{}; }
 
-#if defined(__AVX2__) && !defined(__AVX512F__)
-XL_INLINE vi firstLanes(int n) { return vi{0, 1, 2, 3, 4, 5, 6, 7} < vi{} + n; }
+XL_INLINE vi laneNumbers() {
+#if XL_WIDTH == 16
+  return vi{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+#elif XL_WIDTH == 8
+  return vi{0, 1, 2, 3, 4, 5, 6, 7};
+#else
+  return vi{0, 1, 2, 3};
 #endif
+}
+XL_INLINE vi firstLanes(int n) { return laneNumbers() < vi{} + n; }
 
 // The first n lanes, 0 <= n <= W; the others are 0 and their memory is not touched.
 XL_INLINE vf loadFirst(const float* p, int n) {
@@ -79,6 +86,8 @@ XL_INLINE vf fma(vf a, vf b, vf c) {
 }
 
 XL_INLINE vf select(vi mask, vf yes, vf no) { return mask ? yes : no; }
+// The first n lanes; the others become 0.
+XL_INLINE vf keepFirst(vf x, int n) { return select(firstLanes(n), x, zero()); }
 // Both return b where either is NaN.
 XL_INLINE vf max(vf a, vf b) {
 #if defined(__AVX512F__)
