@@ -6,9 +6,7 @@ namespace xl {
 
 // uniformHash of src/program/random.ts; index belongs to lane 0, the next lanes follow it.
 XL_INLINE vf uniform(vu seed, uint32_t salt, uint32_t index) {
-  vu lane;
-  for (int i = 0; i < W; i++) lane[i] = (uint32_t)i;
-  vu h = (seed * 0x9e3779b1u) ^ ((lane + index) * 0xc2b2ae3du) ^ (salt * 0x85ebca77u);
+  vu h = (seed * 0x9e3779b1u) ^ (((vu)laneNumbers() + index) * 0xc2b2ae3du) ^ (salt * 0x85ebca77u);
   h ^= h >> 16;
   h *= 0x7feb352du;
   h ^= h >> 15;

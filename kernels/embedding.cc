@@ -1,0 +1,26 @@
+// Embedding lookup and the sum of gradients into the rows that were looked up.
+#include "generated/kernels.h"
+#include "map.h"
+
+namespace xl {
+
+void embeddingForward(const EmbeddingForwardArgs& a, const Context& ctx) {
+  const Range rows = share(ctx, a.rows);
+  for (int64_t r = rows.begin; r < rows.end; r++)
+    copyBlock(a.y + r * a.ldy, a.table + (int64_t)a.tokens[r] * a.dim, a.dim);
+}
+
+// Threads own columns, so that each element is summed in the order of the rows, however often a token occurs.
+void embeddingBackward(const EmbeddingBackwardArgs& a, const Context& ctx) {
+  const Range elements = share(ctx, a.vocab * a.dim, 16);
+  fillBlock(a.dtable + elements.begin, 0.0f, elements.end - elements.begin);
+  ctx.sync();
+  const Range columns = share(ctx, a.dim, 16);
+  const int64_t n = columns.end - columns.begin;
+  for (int64_t r = 0; r < a.rows; r++) {
+    float* sums = a.dtable + (int64_t)a.tokens[r] * a.dim + columns.begin;
+    mapBinary(sums, sums, a.dy + r * a.lddy + columns.begin, n, [](vf s, vf d) { return s + d; });
+  }
+}
+
+}  // namespace xl
