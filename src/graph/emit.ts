@@ -34,6 +34,8 @@ export interface Emitter {
   call<K extends KernelName>(kernel: K, operands: Operands<K>): void;
   /** `out` is `source` from a column on, without a copy where the memory allows it. */
   alias(out: Tensor, source: Tensor, column?: number): void;
+  /** `out` are rows of `source`: `first` and then every `step`th. */
+  aliasRows(out: Tensor, source: Tensor, first: number, step: number): void;
   /** `out` lies in a region. */
   regionAlias(out: Tensor, region: Region, offset: number): void;
   /** Sees to it that `input` lies in the columns of `target` from `column` on. */

@@ -131,7 +131,7 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, residual?: Tens
 }
 
 /** Block-diagonal product: head h of y is head h of x times weight[h]ᵀ; x [..., H·in], weight [H, out, in]. */
-export function headwiseLinear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
+export function headwiseLinear(x: Tensor, weight: Tensor): Tensor {
   const [heads, out, size] = weight.shape;
   requireShape(
     weight.shape.length === 3 && heads * size === x.cols,
@@ -141,7 +141,7 @@ export function headwiseLinear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor
     weight,
   );
   const shape = [...x.shape.slice(0, -1), heads * out];
-  if (out <= SMALL_BLOCK && size <= SMALL_BLOCK && !bias) {
+  if (out <= SMALL_BLOCK && size <= SMALL_BLOCK) {
     return createNode(
       blockLinearOp,
       [x, weight],
@@ -157,7 +157,7 @@ export function headwiseLinear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor
     transA: false,
     transB: true,
   } as const;
-  return product(x, weight, layout, shape, bias);
+  return product(x, weight, layout, shape);
 }
 
 /**

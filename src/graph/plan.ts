@@ -114,6 +114,11 @@ class Planner implements Emitter {
     this.#storage.set(out, { ...packed, offset: column, ld: out.cols });
   }
 
+  aliasRows(out: Tensor, source: Tensor, first: number, step: number): void {
+    const from = this.#locate(source);
+    this.#storage.set(out, { ...from, offset: from.offset + first * from.ld, ld: step * from.ld });
+  }
+
   regionAlias(out: Tensor, region: Region, offset: number): void {
     this.#storage.set(out, { base: region, offset, ld: out.cols });
   }
@@ -272,9 +277,17 @@ const isNumber = (node: Node): boolean => isElementwise(node) && node.attributes
 
 /** Whether a node writes memory of its own (rather than naming that of another, or a constant). */
 const makesItsOutput = (node: Node): boolean =>
-  !['leaf', 'reshape', 'split', 'stopGradient', 'constant', 'assign', 'region', 'concat'].includes(
-    node.op.name,
-  ) && !isNumber(node);
+  ![
+    'leaf',
+    'reshape',
+    'split',
+    'lastToken',
+    'stopGradient',
+    'constant',
+    'assign',
+    'region',
+    'concat',
+  ].includes(node.op.name) && !isNumber(node);
 
 /** For every leaf the nodes that read it, through views too, and by which input. */
 function leafReaders(nodes: readonly Node[]): Map<string, { node: Node; input: number }[]> {
@@ -288,7 +301,7 @@ function leafReaders(nodes: readonly Node[]): Map<string, { node: Node; input: n
     node.inputs.forEach((t, input) => {
       const key = t && source.get(t);
       if (!key || (node.op.name === 'assign' && input === 0)) return;
-      if (['reshape', 'split', 'stopGradient'].includes(node.op.name)) {
+      if (['reshape', 'split', 'lastToken', 'stopGradient'].includes(node.op.name)) {
         for (const out of node.outputs) source.set(out, key);
         return;
       }

@@ -77,6 +77,20 @@ export function concat(parts: readonly Tensor[]): Tensor {
   return createNode(concatOp, parts, undefined, [[...lead, width]])[0];
 }
 
+const lastTokenOp: Op = {
+  name: 'lastToken',
+  emit: (node, to) => {
+    const length = node.inputs[0]!.shape[1];
+    to.aliasRows(node.outputs[0], node.inputs[0]!, length - 1, length);
+  },
+};
+
+/** The last position of each sequence: [B, T, D] to [B, 1, D]. For generation: it has no gradient. */
+export function lastToken(x: Tensor): Tensor {
+  requireShape(x.shape.length === 3, 'lastToken', 'x [B, T, D]', x);
+  return createNode(lastTokenOp, [x], undefined, [[x.shape[0], 1, x.cols]])[0];
+}
+
 const stopOp: Op = {
   name: 'stopGradient',
   backward: () => [undefined],

@@ -1,0 +1,38 @@
+import { sizeOf } from '../program/region.ts';
+import type { Init } from './parameters.ts';
+
+/** Initial values as the official package draws them. */
+
+export const constantInit =
+  (value: number): Init =>
+  (_, shape) =>
+    new Float64Array(sizeOf(shape)).fill(value);
+
+export const zerosInit = constantInit(0);
+
+export const normalInit =
+  (deviation: number, mean = 0): Init =>
+  (random, shape) =>
+    Float64Array.from({ length: sizeOf(shape) }, () => mean + deviation * random.normal());
+
+/** U(−bound, bound) */
+export const uniformInit =
+  (bound: number): Init =>
+  (random, shape) =>
+    Float64Array.from({ length: sizeOf(shape) }, () => bound * (2 * random.uniform() - 1));
+
+/** N(0, √(2 / (5 · dim))) (Nguyen and Salazar 2019) */
+export const smallInit = (dim: number): Init => normalInit(Math.sqrt(2 / (5 * dim)));
+
+/** N(0, 2 / (blocks · √dim)) (Wang and Komatsuzaki 2021), for what is added to the residual stream */
+export const wangInit = (dim: number, blocks: number): Init => normalInit(2 / (blocks * Math.sqrt(dim)));
+
+/** Evenly spaced from start to end. */
+export const linspaceInit =
+  (start: number, end: number): Init =>
+  (_, shape) => {
+    const n = sizeOf(shape);
+    return Float64Array.from({ length: n }, (_, i) =>
+      n === 1 ? start : start + ((end - start) * i) / (n - 1),
+    );
+  };

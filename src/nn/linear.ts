@@ -1,0 +1,38 @@
+import { add } from '../graph/elementwise.ts';
+import { headwiseLinear, linear } from '../graph/matmul.ts';
+import type { Tensor } from '../graph/tensor.ts';
+import { zerosInit } from './init.ts';
+import type { Init, Scope } from './parameters.ts';
+
+/** y = x Wᵀ + b, W [out, in] */
+export class Linear {
+  readonly #weight: Tensor;
+  readonly #bias: Tensor | undefined;
+
+  constructor(scope: Scope, inSize: number, outSize: number, options: { weight: Init; bias?: Init | false }) {
+    this.#weight = scope.parameter('weight', [outSize, inSize], options.weight);
+    this.#bias = options.bias ? scope.parameter('bias', [outSize], options.bias) : undefined;
+  }
+
+  /** The residual, if any, is added in the same pass. */
+  forward(x: Tensor, residual?: Tensor): Tensor {
+    return linear(x, this.#weight, this.#bias, residual);
+  }
+}
+
+/** Each of `heads` slices of the input has a matrix of its own: W [heads, out, in]. */
+export class HeadwiseLinear {
+  readonly #weight: Tensor;
+  readonly #bias: Tensor | undefined;
+
+  constructor(scope: Scope, size: number, heads: number, options: { weight: Init; bias: boolean }) {
+    const width = size / heads;
+    this.#weight = scope.parameter('weight', [heads, width, width], options.weight);
+    this.#bias = options.bias ? scope.parameter('bias', [size], zerosInit) : undefined;
+  }
+
+  forward(x: Tensor): Tensor {
+    const y = headwiseLinear(x, this.#weight);
+    return this.#bias ? add(y, this.#bias) : y;
+  }
+}

@@ -1,0 +1,96 @@
+import { add } from '../graph/elementwise.ts';
+import type { Tensor } from '../graph/tensor.ts';
+import { GatedFeedForward } from '../nn/feed_forward.ts';
+import type { LayerState, Pass, SequenceLayer, StateShapes } from '../nn/layer.ts';
+import { stateBelow, under } from '../nn/layer.ts';
+import { LayerNorm } from '../nn/norm.ts';
+import type { Scope } from '../nn/parameters.ts';
+import type { LanguageModelConfig } from './config.ts';
+import { MlstmLayer } from './mlstm_layer.ts';
+import { SlstmLayer } from './slstm_layer.ts';
+
+/** x + mLSTM(norm(x)) */
+export class MlstmBlock implements SequenceLayer {
+  readonly #norm: LayerNorm;
+  readonly #layer: MlstmLayer;
+
+  constructor(scope: Scope, config: LanguageModelConfig) {
+    this.#norm = new LayerNorm(scope.child('xlstm_norm'), config.embeddingDim);
+    this.#layer = new MlstmLayer(scope.child('xlstm'), config);
+  }
+
+  stateShapes(batch: number): StateShapes {
+    return this.#layer.stateShapes(batch);
+  }
+
+  forward(x: Tensor, pass: Pass, state: LayerState): { y: Tensor; state: LayerState } {
+    return this.#layer.forward(this.#norm.forward(x), pass, state, x);
+  }
+}
+
+/** x ← x + sLSTM(norm(x)); x + FFN(norm(x)) */
+export class SlstmBlock implements SequenceLayer {
+  readonly #norm: LayerNorm;
+  readonly #layer: SlstmLayer;
+  readonly #feedForwardNorm: LayerNorm;
+  readonly #feedForward: GatedFeedForward;
+
+  constructor(scope: Scope, config: LanguageModelConfig, blockIndex: number) {
+    const { embeddingDim, numBlocks } = config;
+    const { projFactor, roundProjUpToMultipleOf, actFn, bias, dropout } = config.slstm.feedforward;
+    this.#norm = new LayerNorm(scope.child('xlstm_norm'), embeddingDim);
+    this.#layer = new SlstmLayer(scope.child('xlstm'), config, blockIndex);
+    this.#feedForwardNorm = new LayerNorm(scope.child('ffn_norm'), embeddingDim);
+    const innerDim =
+      Math.ceil((projFactor * embeddingDim) / roundProjUpToMultipleOf) * roundProjUpToMultipleOf;
+    const options = { innerDim, activation: actFn, bias, dropout, numBlocks };
+    this.#feedForward = new GatedFeedForward(scope.child('ffn'), embeddingDim, options);
+  }
+
+  stateShapes(batch: number): StateShapes {
+    return this.#layer.stateShapes(batch);
+  }
+
+  forward(x: Tensor, pass: Pass, state: LayerState): { y: Tensor; state: LayerState } {
+    const cell = this.#layer.forward(this.#norm.forward(x), pass, state);
+    const mixed = add(x, cell.y);
+    return {
+      y: this.#feedForward.forward(this.#feedForwardNorm.forward(mixed), pass, mixed),
+      state: cell.state,
+    };
+  }
+}
+
+/** Blocks one after another, then a norm. The state of block i is under `blocks.i`. */
+export class BlockStack implements SequenceLayer {
+  readonly #blocks: readonly SequenceLayer[];
+  readonly #norm: LayerNorm | undefined;
+
+  constructor(scope: Scope, config: LanguageModelConfig) {
+    const { numBlocks, slstmAt, embeddingDim, addPostBlocksNorm } = config;
+    this.#blocks = Array.from({ length: numBlocks }, (_, i) => {
+      const blockScope = scope.child(`blocks.${i}`);
+      const isSlstm = slstmAt === 'all' || slstmAt.includes(i);
+      return isSlstm ? new SlstmBlock(blockScope, config, i) : new MlstmBlock(blockScope, config);
+    });
+    this.#norm = addPostBlocksNorm ? new LayerNorm(scope.child('post_blocks_norm'), embeddingDim) : undefined;
+  }
+
+  stateShapes(batch: number): StateShapes {
+    return Object.assign(
+      {},
+      ...this.#blocks.map((block, i) => under(`blocks.${i}`, block.stateShapes(batch))),
+    );
+  }
+
+  forward(x: Tensor, pass: Pass, state: LayerState): { y: Tensor; state: LayerState } {
+    let y = x;
+    const last: Record<string, Tensor> = {};
+    this.#blocks.forEach((block, i) => {
+      const result = block.forward(y, pass, stateBelow(state, `blocks.${i}`));
+      y = result.y;
+      Object.assign(last, under(`blocks.${i}`, result.state));
+    });
+    return { y: this.#norm ? this.#norm.forward(y) : y, state: last };
+  }
+}

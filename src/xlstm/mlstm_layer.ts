@@ -1,0 +1,117 @@
+import { multiply, multiplyAdd, silu } from '../graph/elementwise.ts';
+import { mlstm } from '../graph/mlstm.ts';
+import type { Tensor } from '../graph/tensor.ts';
+import { concat, split } from '../graph/views.ts';
+import { CausalConv1d } from '../nn/conv.ts';
+import { projectAndAdd } from '../nn/feed_forward.ts';
+import { constantInit, linspaceInit, normalInit, smallInit, wangInit, zerosInit } from '../nn/init.ts';
+import type { LayerState, Pass, StateShapes } from '../nn/layer.ts';
+import { HeadwiseLinear, Linear } from '../nn/linear.ts';
+import { LayerNorm } from '../nn/norm.ts';
+import type { Scope } from '../nn/parameters.ts';
+import type { LanguageModelConfig } from './config.ts';
+
+/** Added to the read-out's denominator. */
+const EPS = 1e-6;
+
+export const mlstmInnerDim = ({
+  embeddingDim,
+  mlstm: { projFactor, roundProjUpToMultipleOf },
+}: LanguageModelConfig): number =>
+  Math.ceil((projFactor * embeddingDim) / roundProjUpToMultipleOf) * roundProjUpToMultipleOf;
+
+/** Tokens of a chunk: up to about the head width the work within a chunk costs no more than that between chunks. */
+export const mlstmChunk = (headDim: number): number => (headDim >= 128 ? 128 : 64);
+
+/**
+ * The mLSTM layer (pre up-projection): [x | z] = W_up x; a = SiLU(conv(x)); q, k from a, v from x, block-diagonal;
+ * h = norm(mLSTM(q, k, v, gates(q, k, v))); y = W_down ((h + skip ∘ a) ∘ SiLU(z)).
+ */
+export class MlstmLayer {
+  readonly #config: LanguageModelConfig;
+  readonly #inner: number;
+  readonly #projUp: Linear;
+  readonly #conv: CausalConv1d;
+  readonly #q: HeadwiseLinear;
+  readonly #k: HeadwiseLinear;
+  readonly #v: HeadwiseLinear;
+  readonly #inputGate: Linear;
+  readonly #forgetGate: Linear;
+  readonly #norm: LayerNorm;
+  readonly #skip: Tensor;
+  readonly #projDown: Linear;
+
+  constructor(scope: Scope, config: LanguageModelConfig) {
+    const { embeddingDim, bias, numBlocks } = config;
+    const { numHeads, conv1dKernelSize, qkvProjBlocksize } = config.mlstm;
+    const inner = mlstmInnerDim(config);
+    const biasInit = bias && zerosInit;
+    const qkv = { weight: smallInit(embeddingDim), bias };
+    const blocks = inner / qkvProjBlocksize;
+    this.#config = config;
+    this.#inner = inner;
+    this.#projUp = new Linear(scope.child('proj_up'), embeddingDim, 2 * inner, {
+      weight: smallInit(embeddingDim),
+      bias: biasInit,
+    });
+    this.#q = new HeadwiseLinear(scope.child('q_proj'), inner, blocks, qkv);
+    this.#k = new HeadwiseLinear(scope.child('k_proj'), inner, blocks, qkv);
+    this.#v = new HeadwiseLinear(scope.child('v_proj'), inner, blocks, qkv);
+    this.#conv = new CausalConv1d(scope.child('conv1d'), inner, conv1dKernelSize);
+    const cell = scope.child('mlstm_cell');
+    this.#inputGate = new Linear(cell.child('igate'), 3 * inner, numHeads, {
+      weight: zerosInit,
+      bias: normalInit(0.1),
+    });
+    this.#forgetGate = new Linear(cell.child('fgate'), 3 * inner, numHeads, {
+      weight: zerosInit,
+      bias: linspaceInit(3, 6),
+    });
+    this.#norm = new LayerNorm(cell.child('outnorm'), inner, { heads: numHeads });
+    this.#skip = scope.parameter('learnable_skip', [inner], constantInit(1));
+    this.#projDown = new Linear(scope.child('proj_down'), inner, embeddingDim, {
+      weight: wangInit(embeddingDim, numBlocks),
+      bias: biasInit,
+    });
+  }
+
+  stateShapes(batch: number): StateShapes {
+    const { numHeads } = this.#config.mlstm;
+    const headDim = this.#inner / numHeads;
+    return {
+      c: [batch, numHeads, headDim, headDim],
+      n: [batch, numHeads, headDim],
+      m: [batch, numHeads],
+      conv: this.#conv.stateShape(batch),
+    };
+  }
+
+  /** The residual is added to the result. */
+  forward(x: Tensor, pass: Pass, state: LayerState, residual: Tensor): { y: Tensor; state: LayerState } {
+    const heads = this.#config.mlstm.numHeads;
+    const headDim = this.#inner / heads;
+    const [values, z] = split(this.#projUp.forward(x), [this.#inner, this.#inner]);
+    const conv = this.#conv.forward(values, pass.reset, state.conv);
+    const activated = silu(conv.y);
+    const q = this.#q.forward(activated);
+    const k = this.#k.forward(activated);
+    const v = this.#v.forward(values);
+    const qkv = concat([q, k, v]);
+    const cell = mlstm(
+      {
+        q,
+        k,
+        v,
+        inputGate: this.#inputGate.forward(qkv),
+        forgetGate: this.#forgetGate.forward(qkv),
+        reset: pass.reset,
+        state: state.c && { c: state.c, n: state.n, m: state.m },
+      },
+      { heads, keyScale: 1 / Math.sqrt(headDim), queryScale: 1, eps: EPS, chunk: mlstmChunk(headDim) },
+    );
+    const normed = this.#norm.forward(cell.h);
+    const gated = multiply(multiplyAdd(this.#skip, activated, normed), silu(z));
+    const y = projectAndAdd(this.#projDown, gated, pass, this.#config.dropout, residual);
+    return { y, state: { ...cell.state, conv: conv.lastState } };
+  }
+}
