@@ -94,6 +94,7 @@ export function fuse(nodes: readonly Node[], roots: ReadonlySet<Tensor>, backwar
         owner.stored.add(input.node);
         close(owner);
       }
+      if (node.op.overwrites) for (const group of [...openGroups]) close(group);
       items.push(node);
     } else if (!isConstant(node)) {
       const group = chooseGroup(node, openGroups, home);

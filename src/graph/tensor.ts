@@ -13,6 +13,8 @@ export interface Op<A = unknown> {
   emit(node: Node<A>, to: Emitter): void;
   /** Outputs that the kernel can write as a slice of the columns of a wider matrix. */
   readonly stridedOutputs?: readonly number[];
+  /** The operation overwrites memory that others may read: it runs after everything that was built before it. */
+  readonly overwrites?: true;
   /** inPlace[output] is the input whose memory that output may take. */
   readonly inPlace?: Readonly<Record<number, number>>;
 }

@@ -116,6 +116,7 @@ export const zeros = (shape: Shape): Tensor => constant(new Array<number>(sizeOf
 
 const assignOp: Op = {
   name: 'assign',
+  overwrites: true,
   emit: (node, to) => {
     to.place(node.inputs[1]!, node.inputs[0]!, 0);
     to.alias(node.outputs[0], node.inputs[0]!);

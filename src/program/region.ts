@@ -51,6 +51,13 @@ export class Region {
     return entry;
   }
 
+  /** A region of the same layout under another name: the gradients of parameters, the moments of an optimizer. */
+  mirror(name: string): Region {
+    const copy = new Region(name);
+    for (const entry of this.entries) copy.add(entry.name, entry.shape);
+    return copy;
+  }
+
   has(name: string): boolean {
     return this.#entries.has(name);
   }
