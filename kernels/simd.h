@@ -122,61 +122,85 @@ XL_INLINE vf sqrt(vf a) {
 }
 XL_INLINE vf abs(vf a) { return (vf)((vi)a & (vi{} + 0x7fffffff)); }
 
-// Sums pairwise in a fixed order.
+// f over all lanes, halves first: (x0 f x2) f (x1 f x3) for four.
+template <class F> XL_INLINE float foldLanes(vf x, F f) {
+#if XL_WIDTH == 16
+  const __m256 high = _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd((__m512)x), 1));
+  const __m256 y = f(_mm512_castps512_ps256((__m512)x), high);
+#elif XL_WIDTH == 8
+  const __m256 y = (__m256)x;
+#endif
+#if XL_WIDTH >= 8
+  const __m128 z = f(_mm256_castps256_ps128(y), _mm256_extractf128_ps(y, 1));
+#else
+  const vf z = x;
+#endif
+  return f(f(z[0], z[2]), f(z[1], z[3]));
+}
 XL_INLINE float sum(vf x) {
-  float lanes[W];
-  store(lanes, x);
-  for (int width = W / 2; width > 0; width /= 2)
-    for (int i = 0; i < width; i++) lanes[i] += lanes[i + width];
-  return lanes[0];
+  return foldLanes(x, [](auto a, auto b) __attribute__((always_inline)) { return a + b; });
 }
 XL_INLINE float maximum(vf x) {
-  float m = x[0];
-  for (int i = 1; i < W; i++) m = x[i] > m ? x[i] : m;
-  return m;
+  return foldLanes(x, [](auto a, auto b) __attribute__((always_inline)) { return a > b ? a : b; });
 }
 
-// x[i][j] becomes x[j][i]: 4 x 4 within each quarter of the vectors, then the quarters among themselves.
+// A vector is W / 4 quads of 4 lanes.
 #if XL_WIDTH == 16
-#define XL_IN_QUARTERS(a, b, c, d) \
+#define XL_IN_QUADS(a, b, c, d) \
   a, b, c, d, a + 4, b + 4, c + 4, d + 4, a + 8, b + 8, c + 8, d + 8, a + 12, b + 12, c + 12, d + 12
 #elif XL_WIDTH == 8
-#define XL_IN_QUARTERS(a, b, c, d) a, b, c, d, a + 4, b + 4, c + 4, d + 4
+#define XL_IN_QUADS(a, b, c, d) a, b, c, d, a + 4, b + 4, c + 4, d + 4
 #else
-#define XL_IN_QUARTERS(a, b, c, d) a, b, c, d
+#define XL_IN_QUADS(a, b, c, d) a, b, c, d
 #endif
+// Lane i of each quad to all lanes of that quad.
+template <int i>
+XL_INLINE vf splatInQuads(vf x) {
+  return __builtin_shufflevector(x, x, XL_IN_QUADS(i, i, i, i));
+}
+
+// In each quad, lane j of vector i becomes lane i of vector j; 4 vectors.
+XL_INLINE void transposeInQuads(vf* x) {
+  const vf a = __builtin_shufflevector(x[0], x[1], XL_IN_QUADS(0, W, 1, W + 1));
+  const vf b = __builtin_shufflevector(x[0], x[1], XL_IN_QUADS(2, W + 2, 3, W + 3));
+  const vf c = __builtin_shufflevector(x[2], x[3], XL_IN_QUADS(0, W, 1, W + 1));
+  const vf d = __builtin_shufflevector(x[2], x[3], XL_IN_QUADS(2, W + 2, 3, W + 3));
+  x[0] = __builtin_shufflevector(a, c, XL_IN_QUADS(0, 1, W, W + 1));
+  x[1] = __builtin_shufflevector(a, c, XL_IN_QUADS(2, 3, W + 2, W + 3));
+  x[2] = __builtin_shufflevector(b, d, XL_IN_QUADS(0, 1, W, W + 1));
+  x[3] = __builtin_shufflevector(b, d, XL_IN_QUADS(2, 3, W + 2, W + 3));
+}
+
+// Quad j of vector i becomes quad i of vector j; W / 4 vectors, `step` apart.
+XL_INLINE void transposeQuads(vf* x, int step) {
+#if XL_WIDTH == 8
+  const vf a = x[0], b = x[step];
+  x[0] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11);
+  x[step] = __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15);
+#elif XL_WIDTH == 16
+  const auto even = [](vf a, vf b) XL_LAMBDA_INLINE {
+    return __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27);
+  };
+  const auto odd = [](vf a, vf b) XL_LAMBDA_INLINE {
+    return __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+  };
+  const vf a = even(x[0], x[step]), b = odd(x[0], x[step]);
+  const vf c = even(x[2 * step], x[3 * step]), d = odd(x[2 * step], x[3 * step]);
+  x[0] = even(a, c);
+  x[step] = even(b, d);
+  x[2 * step] = odd(a, c);
+  x[3 * step] = odd(b, d);
+#else
+  (void)x, (void)step;
+#endif
+}
+
+// x[i][j] becomes x[j][i].
 XL_INLINE void transpose(vf* x) {
 #pragma GCC unroll 4
-  for (int i = 0; i < W; i += 4) {
-    const vf a = __builtin_shufflevector(x[i], x[i + 1], XL_IN_QUARTERS(0, W, 1, W + 1));
-    const vf b = __builtin_shufflevector(x[i], x[i + 1], XL_IN_QUARTERS(2, W + 2, 3, W + 3));
-    const vf c = __builtin_shufflevector(x[i + 2], x[i + 3], XL_IN_QUARTERS(0, W, 1, W + 1));
-    const vf d = __builtin_shufflevector(x[i + 2], x[i + 3], XL_IN_QUARTERS(2, W + 2, 3, W + 3));
-    x[i] = __builtin_shufflevector(a, c, XL_IN_QUARTERS(0, 1, W, W + 1));
-    x[i + 1] = __builtin_shufflevector(a, c, XL_IN_QUARTERS(2, 3, W + 2, W + 3));
-    x[i + 2] = __builtin_shufflevector(b, d, XL_IN_QUARTERS(0, 1, W, W + 1));
-    x[i + 3] = __builtin_shufflevector(b, d, XL_IN_QUARTERS(2, 3, W + 2, W + 3));
-  }
-#if XL_WIDTH == 8
+  for (int i = 0; i < W; i += 4) transposeInQuads(x + i);
 #pragma GCC unroll 4
-  for (int i = 0; i < 4; i++) {
-    const vf a = x[i], b = x[i + 4];
-    x[i] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11);
-    x[i + 4] = __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15);
-  }
-#elif XL_WIDTH == 16
-#pragma GCC unroll 4
-  for (int i = 0; i < 4; i++) {
-    const vf a = __builtin_shufflevector(x[i], x[i + 4], 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27);
-    const vf b = __builtin_shufflevector(x[i], x[i + 4], 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
-    const vf c = __builtin_shufflevector(x[i + 8], x[i + 12], 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27);
-    const vf d = __builtin_shufflevector(x[i + 8], x[i + 12], 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
-    x[i] = __builtin_shufflevector(a, c, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27);
-    x[i + 4] = __builtin_shufflevector(b, d, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27);
-    x[i + 8] = __builtin_shufflevector(a, c, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
-    x[i + 12] = __builtin_shufflevector(b, d, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
-  }
-#endif
+  for (int i = 0; i < 4; i++) transposeQuads(x + i, 4);
 }
 
 // Lane i is the sum of the lanes of x[i].
@@ -184,12 +208,12 @@ XL_INLINE vf sumEach(const vf* x) {
   vf y[W / 4];
 #pragma GCC unroll 4
   for (int i = 0; i < W; i += 4) {
-    const vf a = __builtin_shufflevector(x[i], x[i + 1], XL_IN_QUARTERS(0, W, 1, W + 1)) +
-                 __builtin_shufflevector(x[i], x[i + 1], XL_IN_QUARTERS(2, W + 2, 3, W + 3));
-    const vf b = __builtin_shufflevector(x[i + 2], x[i + 3], XL_IN_QUARTERS(0, W, 1, W + 1)) +
-                 __builtin_shufflevector(x[i + 2], x[i + 3], XL_IN_QUARTERS(2, W + 2, 3, W + 3));
-    y[i / 4] = __builtin_shufflevector(a, b, XL_IN_QUARTERS(0, 1, W, W + 1)) +
-               __builtin_shufflevector(a, b, XL_IN_QUARTERS(2, 3, W + 2, W + 3));
+    const vf a = __builtin_shufflevector(x[i], x[i + 1], XL_IN_QUADS(0, W, 1, W + 1)) +
+                 __builtin_shufflevector(x[i], x[i + 1], XL_IN_QUADS(2, W + 2, 3, W + 3));
+    const vf b = __builtin_shufflevector(x[i + 2], x[i + 3], XL_IN_QUADS(0, W, 1, W + 1)) +
+                 __builtin_shufflevector(x[i + 2], x[i + 3], XL_IN_QUADS(2, W + 2, 3, W + 3));
+    y[i / 4] = __builtin_shufflevector(a, b, XL_IN_QUADS(0, 1, W, W + 1)) +
+               __builtin_shufflevector(a, b, XL_IN_QUADS(2, 3, W + 2, W + 3));
   }
 #if XL_WIDTH == 4
   return y[0];
@@ -204,6 +228,6 @@ XL_INLINE vf sumEach(const vf* x) {
   return halve(halve(y[0], y[1]), halve(y[2], y[3]));
 #endif
 }
-#undef XL_IN_QUARTERS
+#undef XL_IN_QUADS
 
 }  // namespace xl
