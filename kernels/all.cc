@@ -4,6 +4,18 @@
 #define xl XL_ISA
 #endif
 
+#include "block_linear.cc"
+#include "conv.cc"
+#include "embedding.cc"
+#include "gemm.cc"
 #include "interpreter.cc"
-
-#include "missing.cc"
+#include "loss.cc"
+#include "map.cc"
+#include "mlstm_backward.cc"
+#include "mlstm_forward.cc"
+#include "mlstm_step.cc"
+#include "norm.cc"
+#include "optimizer.cc"
+#include "recurrent_backward.cc"
+#include "recurrent_forward.cc"
+#include "reduce.cc"

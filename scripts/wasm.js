@@ -6,7 +6,7 @@ import { compiled, hashOf, kernelSources, replaceFile, root } from './files.js';
 
 const flags = [
   '--target=wasm32', '-O3', '-std=c++17', '-ffreestanding', '-fno-exceptions', '-fno-rtti', '-fno-math-errno',
-  '-ffp-contract=fast', '-matomics', '-mbulk-memory', '-mmutable-globals', '-msimd128', '-nostdlib', '-nostdinc++',
+  '-ffp-contract=fast', '-pthread', '-matomics', '-mbulk-memory', '-mmutable-globals', '-msimd128', '-nostdlib', '-nostdinc++',
   '-Ikernels',
 ];
 // One module serves shared and plain memory: the loader clears the memory import's shared flag for the latter.
