@@ -39,7 +39,7 @@ static LogSum logSumExp(const float* x, int64_t n) {
       const int lanes = size - c < W ? (int)(size - c) : W;
       s0 += keepFirst(exp(loadFirst(b + c, lanes) - shift), lanes);
     }
-    total = total * expScalar(top - blockTop) + sum(s0 + s1);
+    total = begin == 0 ? sum(s0 + s1) : total * expScalar(top - blockTop) + sum(s0 + s1);
     top = blockTop;
   }
   return {top, logScalar(total)};

@@ -147,7 +147,7 @@ static MapPlan planMap(const MapArgs& args, float* scratch) {
   collapseMap(plan);
   cutMap(plan, registers);
 
-  const auto buffer = [&] { return reinterpret_cast<float*>(take(plan.capacity * (int64_t)sizeof(float))); };
+  const auto buffer = [&] { return reinterpret_cast<float*>(take((plan.capacity + W) * (int64_t)sizeof(float))); };
   for (int i = 0; i < operands; i++) {
     MapOperand& o = plan.operands[i];
     const bool inPlace = plan.rowsPerBlock > 1 ? denseMap(o, plan.cols) : o.columnStride == 1;
@@ -183,6 +183,11 @@ static MapPlan planMap(const MapArgs& args, float* scratch) {
   return plan;
 }
 
+// In whole vectors, into what the next row overwrites or the slack after the buffer.
+static void fillRow(float* y, float value, int64_t n) {
+  for (int64_t i = 0; i < n; i += W) store(y + i, splat(value));
+}
+
 // Points the registers of the inputs and outputs at the block of `rows` rows from `row`, columns from `col`.
 // newRow: the block before this one was not of the same row.
 static void enterMapBlock(const MapPlan& plan, int64_t row, int64_t rows, int64_t col, int64_t cols, bool newRow) {
@@ -195,7 +200,7 @@ static void enterMapBlock(const MapPlan& plan, int64_t row, int64_t rows, int64_
       for (int64_t r = 0; r < rows; r++) {
         const float* x = o.data + (row + r) * o.rowStride;
         if (o.columnStride) copyBlock(o.buffer + r * cols, x, cols);
-        else if (newRow) fillBlock(o.buffer + r * cols, *x, cols);
+        else if (newRow) fillRow(o.buffer + r * cols, *x, cols);
       }
     }
   }

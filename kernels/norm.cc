@@ -80,14 +80,14 @@ template <int ROWS> static void normBackwardRows(const NormBackwardArgs& a, int6
     const float* stats = a.stats + 2 * ((row + r) * a.groups + group);
     mu[r] = splat(stats[0]);
     scale[r] = splat(stats[1]);
-    const float mean = a.rms ? 0.0f : sumColumns(n, [&](int64_t c, int k) {
-      return loadLanes(dy[r] + c, k) * factor(c, k);
-    }) / (float)n;
+    vf mean = zero();
     const float projection = sumColumns(n, [&](int64_t c, int k) {
-      return (loadLanes(x[r] + c, k) - mu[r]) * scale[r] * (loadLanes(dy[r] + c, k) * factor(c, k));
-    }) / (float)n;
-    shift[r] = splat(mean);
-    slope[r] = splat(projection);
+      const vf g = loadLanes(dy[r] + c, k) * factor(c, k);
+      mean += g;
+      return (loadLanes(x[r] + c, k) - mu[r]) * scale[r] * g;
+    });
+    shift[r] = splat(a.rms ? 0.0f : sum(mean) / (float)n);
+    slope[r] = splat(projection / (float)n);
   }
   float* dx = a.dx + row * a.lddx + first;
   const float* residual = a.residual ? a.residual + row * a.ldResidual + first : nullptr;

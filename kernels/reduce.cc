@@ -50,26 +50,30 @@ template <bool SQUARES> static void sumRows(const float* x, int64_t ldx, Range r
   for (int64_t row = rows.begin + head; row < rows.end; row += 8) add(row, 8, false);
 }
 
-// Dense rows that are a whole part of a vector: the vector sums hold each column several times.
+// Dense narrow rows as one long row: lane by lane, vector i + period belongs to the same columns as vector i. There
+// are about NARROW independent sums.
+constexpr int64_t NARROW = 16;
 template <bool SQUARES> static void sumNarrowRows(const float* x, int64_t cols, Range rows, float* y) {
   const float* p = x + rows.begin * cols;
   const int64_t n = (rows.end - rows.begin) * cols;
-  vf s[4] = {};
+  const int64_t period = W % cols == 0 ? NARROW : NARROW / cols * cols;
+  float sums[NARROW * W];
+  for (int64_t j = 0; j < period; j++) store(sums + j * W, zero());
   int64_t i = 0;
-  for (; i + 4 * W <= n; i += 4 * W)
-    for (int j = 0; j < 4; j++) s[j] = accumulate<SQUARES>(s[j], load(p + i + j * W));
-  for (; i + W <= n; i += W) s[0] = accumulate<SQUARES>(s[0], load(p + i));
-  if (i < n) s[1] = accumulate<SQUARES>(s[1], loadFirst(p + i, (int)(n - i)));
-  float lanes[W];
-  store(lanes, (s[0] + s[1]) + (s[2] + s[3]));
+  for (; i + period * W <= n; i += period * W)
+    for (int64_t j = 0; j < period * W; j += W) store(sums + j, accumulate<SQUARES>(load(sums + j), load(p + i + j)));
+  for (int64_t j = 0; i < n; i += W, j += W) {
+    const int k = n - i < W ? (int)(n - i) : W;
+    storeFirst(sums + j, accumulate<SQUARES>(loadFirst(sums + j, k), loadFirst(p + i, k)), k);
+  }
   for (int64_t c = 0; c < cols; c++) {
     y[c] = 0.0f;
-    for (int64_t lane = c; lane < W; lane += cols) y[c] += lanes[lane];
+    for (int64_t lane = c; lane < period * W; lane += cols) y[c] += sums[lane];
   }
 }
 
 template <bool SQUARES> static void reduceRows(const ReduceArgs& a, const Context& ctx) {
-  const bool narrow = a.ldx == a.cols && a.cols < W && W % a.cols == 0;
+  const bool narrow = a.ldx == a.cols && a.cols <= NARROW;
   // Few rows: no partial sums, threads own columns.
   if (a.rows <= 4 * PARTITIONS && !narrow)
     return sumRows<SQUARES>(a.x, a.ldx, {0, a.rows}, share(ctx, a.cols, 16), a.y);
@@ -87,6 +91,15 @@ template <bool SQUARES> static void reduceRows(const ReduceArgs& a, const Contex
 template <bool SQUARES> static void reduceColumns(const ReduceArgs& a, const Context& ctx) {
   if (a.rows >= 4 * PARTITIONS || a.cols < 64 * 1024) {
     const Range rows = share(ctx, a.rows);
+    if (a.cols <= 8) {
+      for (int64_t r = rows.begin; r < rows.end; r++) {
+        const float* x = a.x + r * a.ldx;
+        float s = 0.0f;
+        for (int64_t c = 0; c < a.cols; c++) s += SQUARES ? x[c] * x[c] : x[c];
+        a.y[r] = s;
+      }
+      return;
+    }
     for (int64_t r = rows.begin; r < rows.end; r++) a.y[r] = sumRun<SQUARES>(a.x + r * a.ldx, a.cols);
     return;
   }

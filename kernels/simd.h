@@ -138,10 +138,10 @@ template <class F> XL_INLINE float foldLanes(vf x, F f) {
   return f(f(z[0], z[2]), f(z[1], z[3]));
 }
 XL_INLINE float sum(vf x) {
-  return foldLanes(x, [](auto a, auto b) __attribute__((always_inline)) { return a + b; });
+  return foldLanes(x, [](auto a, auto b) XL_LAMBDA_INLINE { return a + b; });
 }
 XL_INLINE float maximum(vf x) {
-  return foldLanes(x, [](auto a, auto b) __attribute__((always_inline)) { return a > b ? a : b; });
+  return foldLanes(x, [](auto a, auto b) XL_LAMBDA_INLINE { return a > b ? a : b; });
 }
 
 // A vector is W / 4 quads of 4 lanes.
