@@ -6,7 +6,13 @@ import { languageModelConfig } from '../xlstm/config.ts';
 import { XlstmLanguageModel } from '../xlstm/language_model.ts';
 import { Trainer, type TrainerOptions, type TrainingBatch } from './trainer.ts';
 
-const config = languageModelConfig({ vocabSize: 5, embeddingDim: 16, numBlocks: 2, numHeads: 2, slstmAt: [1] });
+const config = languageModelConfig({
+  vocabSize: 5,
+  embeddingDim: 16,
+  numBlocks: 2,
+  numHeads: 2,
+  slstmAt: [1],
+});
 const options: TrainerOptions = {
   batchSize: 2,
   length: 8,
@@ -66,7 +72,8 @@ describe('Trainer', () => {
     const expected = await one.model.read();
     for (const [name, { values }] of await two.model.read()) {
       const wanted = expected.get(name)?.values as Float64Array;
-      for (let i = 0; i < wanted.length; i++) expect(Math.abs(values[i] - wanted[i]), name).toBeLessThan(1e-9);
+      for (let i = 0; i < wanted.length; i++)
+        expect(Math.abs(values[i] - wanted[i]), name).toBeLessThan(1e-9);
     }
   });
 
@@ -83,6 +90,7 @@ describe('Trainer', () => {
     after.restore(await before.save(), before.steps, 'memory');
     for (const b of batches.slice(2)) await after.step([b], 0.01);
     const expected = await straight.model.read();
-    for (const [name, { values }] of await after.model.read()) expect(values, name).toEqual(expected.get(name)?.values);
+    for (const [name, { values }] of await after.model.read())
+      expect(values, name).toEqual(expected.get(name)?.values);
   });
 });
