@@ -29,7 +29,7 @@ export interface SlstmConfig {
   readonly conv1dKernelSize: number;
   readonly function: 'slstm' | 'lstm';
   readonly forgetGate: 'sigmoid' | 'exponential';
-  readonly biasInit: 'powerlaw_blockdependent' | 'small_init' | 'standard';
+  readonly biasInit: 'powerlaw_blockdependent' | 'small_init' | 'standard' | 'zeros';
   readonly recurrentWeightInit: 'zeros' | 'standard';
   readonly groupNormWeight: boolean;
   /** No gradient through the recurrent matrices. */
@@ -172,7 +172,7 @@ const fields: readonly Field[] = [
   {
     path: 'slstm.biasInit',
     official: 'slstm_block.slstm.bias_init',
-    kind: ['powerlaw_blockdependent', 'small_init', 'standard'],
+    kind: ['powerlaw_blockdependent', 'small_init', 'standard', 'zeros'],
     absent: 'powerlaw_blockdependent',
   },
   {
