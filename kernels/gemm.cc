@@ -4,39 +4,52 @@
 
 namespace xl {
 
-// Threads take consecutive strips of the longer side of C, over all members of the batch.
+constexpr int64_t GEMM_COLUMN_GRAIN = 16;  // a cache line
+
+// Threads form a grid over the rows of all batch members and the columns: the number of grid columns with the least
+// work for the busiest thread. Beside its part of C a thread packs its columns of B and packs or at least reads its
+// rows of A, which weighs as much as some columns or rows of products (measured).
+static int64_t gemmGridColumns(const GemmArgs& g, int64_t rowStrips, int64_t threads) {
+  const int64_t columnStrips = (g.n + GEMM_COLUMN_GRAIN - 1) / GEMM_COLUMN_GRAIN;
+  int64_t best = 1;
+  double least = 0;
+  for (int64_t across = 1; across <= threads; across++) {
+    if (threads % across != 0) continue;
+    const int64_t down = threads / across;
+    const double rows = static_cast<double>((rowStrips + down - 1) / down * tile::MR);
+    const double columns = static_cast<double>((columnStrips + across - 1) / across * GEMM_COLUMN_GRAIN);
+    const double members = rows > g.m ? rows / g.m : 1;
+    const double work = rows * columns + 6 * columns * members + (g.transA ? 6 : 2) * rows;
+    if (across == 1 || work < least) best = across, least = work;
+  }
+  return best;
+}
+
 void gemm(const GemmArgs& g, const Context& ctx) {
   const Product whole{g.m, g.n, g.k, g.a, g.lda, g.transA != 0, g.b, g.ldb, g.transB != 0,
                       g.c, g.ldc, g.bias, g.residual, g.ldResidual};
-  const bool dots = prefersDots(whole), byRows = g.m >= g.n;
-  const int64_t length = byRows ? g.m : g.n, grain = byRows ? tile::MR : 16;
-  const int64_t strips = (length + grain - 1) / grain;
-  const Range mine = share(ctx, g.batch * strips);
-  for (int64_t unit = mine.begin; unit < mine.end;) {
-    const int64_t s = unit / strips, first = unit % strips;
-    const int64_t count = smaller(strips - first, mine.end - unit);
-    const int64_t from = first * grain, size = smaller(length - from, count * grain);
+  const bool dots = prefersDots(whole);
+  const int64_t strips = (g.m + tile::MR - 1) / tile::MR;
+  const int across = static_cast<int>(gemmGridColumns(g, g.batch * strips, ctx.threads));
+  Context down = ctx, right = ctx;
+  down.thread = ctx.thread / across, down.threads = ctx.threads / across;
+  right.thread = ctx.thread % across, right.threads = across;
+  const Range mine = share(down, g.batch * strips), columns = share(right, g.n, GEMM_COLUMN_GRAIN);
+  for (int64_t strip = mine.begin; strip < mine.end;) {
+    const int64_t member = strip / strips, first = strip % strips;
+    const int64_t count = smaller(strips - first, mine.end - strip);
+    const int64_t row = first * tile::MR, column = columns.begin;
     Product part = whole;
-    part.a += s * g.strideA;
-    part.b += s * g.strideB;
-    part.c += s * g.strideC;
-    if (part.bias) part.bias += s * g.strideBias;
-    if (part.residual) part.residual += s * g.strideResidual;
-    if (byRows) {
-      part.m = size;
-      part.a += from * (part.transA ? 1 : part.lda);
-      part.c += from * part.ldc;
-      if (part.residual) part.residual += from * part.ldResidual;
-    } else {
-      part.n = size;
-      part.b += from * (part.transB ? part.ldb : 1);
-      part.c += from;
-      if (part.bias) part.bias += from;
-      if (part.residual) part.residual += from;
-    }
+    part.m = smaller(g.m - row, count * tile::MR);
+    part.n = columns.end - columns.begin;
+    part.a += member * g.strideA + row * (part.transA ? 1 : part.lda);
+    part.b += member * g.strideB + column * (part.transB ? part.ldb : 1);
+    part.c += member * g.strideC + row * part.ldc + column;
+    if (part.bias) part.bias += member * g.strideBias + column;
+    if (part.residual) part.residual += member * g.strideResidual + row * part.ldResidual + column;
     if (dots) dotProducts(part);
     else gemmTiles(part, ctx.scratch);
-    unit += count;
+    strip += count;
   }
 }
 
