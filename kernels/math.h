@@ -79,21 +79,23 @@ XL_INLINE vf sigmoid(vf x) {
   return select(x < 0.0f, e, splat(1.0f)) / (e + 1.0f);
 }
 
-// log(1 + e) for e in [0, 1]: where e > √2 - 1 as ln 2 + log1p((e - 1) / 2).
+// log(1 + e) for e in [0, 1].
 XL_INLINE vf log1pUnit(vf e) {
-  const vi large = e > 0.41421356f;
-  const vf f = select(large, fma(e, splat(0.5f), splat(-0.5f)), e);
-  const vf tail = logTail(f) + select(large, splat(LN2_LOW), zero());
-  return (tail + f) + select(large, splat(LN2_HIGH), zero());
+  constexpr float c[] = {-4.999964833e-01f, 3.332132399e-01f, -2.485716343e-01f, 1.915365607e-01f,
+                         -1.375380307e-01f, 7.920454443e-02f, -3.006579913e-02f, 5.364826415e-03f};
+  return fma(e * e, polynomial(e, c), e);
 }
 
 XL_INLINE vf logSigmoid(vf x) { return min(x, zero()) - log1pUnit(exp(-abs(x))); }
 
-XL_INLINE vf tanh(vf x) {
-  // With t = exp(-2|x|) - 1, which keeps its relative accuracy near 0: tanh|x| = -t / (2 + t). 40 is past 1.0f.
+// t = exp(-2|x|) - 1, which keeps its relative accuracy near 0: tanh|x| = -t / (2 + t). 40 is past 1.0f.
+XL_INLINE vf tanhTerm(vf x) {
   const Reduced e = reduceExp(max(splat(-40.0f), abs(x) * -2.0f));
   const vf power = scale(splat(1.0f), e.exponent);
-  const vf t = fma(power, e.tail, power - 1.0f);
+  return fma(power, e.tail, power - 1.0f);
+}
+XL_INLINE vf tanh(vf x) {
+  const vf t = tanhTerm(x);
   return withSignOf(t / (t + 2.0f), x);
 }
 

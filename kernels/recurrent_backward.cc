@@ -13,6 +13,9 @@ struct RecurrentBackwardRow {
   const float* gates;      // [SAVED, DH], stride D
   const float* cells;      // [CELLS, DH], stride D
   const float* before[2];  // CELLS × [DH], the state before the step
+  const float* dyAhead;    // what the step before this one reads
+  const float* gatesAhead;
+  const float* cellsAhead;
   float* dcell;            // [CELLS, DH]
   int64_t dcellStride;
   float* dwx;              // [G, DH], stride D
@@ -21,12 +24,17 @@ struct RecurrentBackwardRow {
   float* direct;           // [DH]
 };
 
-template <class Cell>
+template <class Cell, bool STREAMS>
 static XL_INLINE void recurrentBackwardUnits(const RecurrentBackwardRow& row, int64_t u, int n, int64_t D, int64_t DH) {
   vf saved[Cell::SAVED + 1], cell[Cell::CELLS + 1], before[Cell::CELLS + 1], dcell[Cell::CELLS + 1];
   vf dwx[Cell::GATES], drec[Cell::GATES];
-  for (int s = 0; s < Cell::SAVED; s++) saved[s] = loadPart(row.gates + s * D + u, n);
+  __builtin_prefetch(row.dyAhead + u);
+  for (int s = 0; s < Cell::SAVED; s++) {
+    __builtin_prefetch(row.gatesAhead + s * D + u);
+    saved[s] = loadPart(row.gates + s * D + u, n);
+  }
   for (int s = 0; s < Cell::CELLS; s++) {
+    __builtin_prefetch(row.cellsAhead + s * D + u);
     cell[s] = loadPart(row.cells + s * D + u, n);
     before[s] = loadPart(row.before[s] + u, n);
     dcell[s] = loadPart(row.dcell + s * row.dcellStride + u, n);
@@ -36,15 +44,15 @@ static XL_INLINE void recurrentBackwardUnits(const RecurrentBackwardRow& row, in
   const vf direct = Cell::backward(dy, y, saved, cell, before, dcell, dwx, drec);
   for (int s = 0; s < Cell::CELLS; s++) storePart(row.dcell + s * row.dcellStride + u, dcell[s], n);
   for (int g = 0; g < Cell::GATES; g++) {
-    const vf d = Cell::DREC ? drec[g] : dwx[g];
-    storePart(row.dwx + g * D + u, dwx[g], n);
+    const vf d = Cell::HAS_DREC ? drec[g] : dwx[g];
+    storeAway<STREAMS>(row.dwx + g * D + u, dwx[g], n);
     storePart(row.drec + g * DH + u, d, n);
-    if (row.drecOut) storePart(row.drecOut + g * D + u, d, n);
+    if (row.drecOut) storeAway<STREAMS>(row.drecOut + g * D + u, d, n);
   }
-  if (Cell::DIRECT) storePart(row.direct + u, direct, n);
+  if (Cell::HAS_DIRECT) storePart(row.direct + u, direct, n);
 }
 
-template <class Cell> static void recurrentBackwardOf(const RecurrentBackwardArgs& a, const Context& ctx) {
+template <class Cell, bool STREAMS> static void recurrentBackwardOf(const RecurrentBackwardArgs& a, const Context& ctx) {
   const int64_t B = a.batch, T = a.length, H = a.heads, DH = a.headDim, D = H * DH;
   const int64_t k = Cell::GATES * DH, columns = wholeVectors(DH);
   const bool recurs = !a.cutRecurrent;
@@ -88,6 +96,10 @@ template <class Cell> static void recurrentBackwardOf(const RecurrentBackwardArg
           const float* given = state0[s] ? state0[s] + (first + i) * D + unit : zeros;
           row.before[s] = starts ? zeros : t > 0 ? a.cells + (at - 1) * 2 * D + s * D + unit : given;
         }
+        const int64_t ahead = t > 0 ? at - 1 : at;
+        row.dyAhead = a.dy + ahead * a.lddy + unit;
+        row.gatesAhead = a.gates + ahead * Cell::SAVED * D + unit;
+        row.cellsAhead = a.cells + (t > 1 ? at - 2 : at) * 2 * D + unit;
         row.dcell = dcell + i * DH;
         row.dcellStride = rows * DH;
         row.dwx = a.dwx + at * a.lddwx + unit;
@@ -95,8 +107,8 @@ template <class Cell> static void recurrentBackwardOf(const RecurrentBackwardArg
         row.drec = drec + i * k;
         row.direct = direct + i * DH;
         int64_t u = 0;
-        for (; u + W <= DH; u += W) recurrentBackwardUnits<Cell>(row, u, W, D, DH);
-        if (u < DH) recurrentBackwardUnits<Cell>(row, u, static_cast<int>(DH - u), D, DH);
+        for (; u + W <= DH; u += W) recurrentBackwardUnits<Cell, STREAMS>(row, u, W, D, DH);
+        if (u < DH) recurrentBackwardUnits<Cell, STREAMS>(row, u, static_cast<int>(DH - u), D, DH);
       }
 
       if (recurs)
@@ -105,7 +117,7 @@ template <class Cell> static void recurrentBackwardOf(const RecurrentBackwardArg
         fillOrZero(dyNext, nullptr, rows * columns);
       if (a.recurrentClip > 0.0f)
         for (int64_t i = 0; i < rows * columns; i += W) store(dyNext + i, max(low, min(high, load(dyNext + i))));
-      if (Cell::DIRECT)
+      if (Cell::HAS_DIRECT)
         for (int64_t i = 0; i < rows; i++)
           for (int64_t u = 0; u < DH; u++) dyNext[i * columns + u] += direct[i * DH + u];
       if (a.reset)
@@ -123,15 +135,23 @@ template <class Cell> static void recurrentBackwardOf(const RecurrentBackwardArg
         if (dstate0[s]) fillOrZero(dstate0[s] + at, dcell + (s * rows + i) * DH, DH);
     }
   }
+  if (STREAMS) streamFence();
+}
+
+template <class Cell> static void recurrentBackwardWith(const RecurrentBackwardArgs& a, const Context& ctx) {
+  const int64_t bytes = a.batch * a.length * a.heads * a.headDim * Cell::GATES * static_cast<int64_t>(sizeof(float));
+  const bool streams = bytes >= RECURRENT_STREAM_BYTES && a.headDim % W == 0 && a.lddwx % W == 0 && aligned(a.dwx) &&
+                       (!a.drec || (a.lddrec % W == 0 && aligned(a.drec)));
+  streams ? recurrentBackwardOf<Cell, true>(a, ctx) : recurrentBackwardOf<Cell, false>(a, ctx);
 }
 
 void recurrentBackward(const RecurrentBackwardArgs& a, const Context& ctx) {
   switch (a.cell) {
     // The forget gate's form is in the saved gates.
-    case 0: return recurrentBackwardOf<SlstmCell<false>>(a, ctx);
-    case 1: return recurrentBackwardOf<LstmCell>(a, ctx);
-    case 2: return recurrentBackwardOf<GruCell>(a, ctx);
-    case 3: return recurrentBackwardOf<RnnCell>(a, ctx);
+    case 0: return recurrentBackwardWith<SlstmCell<false>>(a, ctx);
+    case 1: return recurrentBackwardWith<LstmCell>(a, ctx);
+    case 2: return recurrentBackwardWith<GruCell>(a, ctx);
+    case 3: return recurrentBackwardWith<RnnCell>(a, ctx);
   }
 }
 

@@ -34,6 +34,22 @@ typedef float vf_unaligned __attribute__((vector_size(XL_WIDTH * 4), aligned(4),
 
 XL_INLINE vf load(const float* p) { return *reinterpret_cast<const vf_unaligned*>(p); }
 XL_INLINE void store(float* p, vf x) { *reinterpret_cast<vf_unaligned*>(p) = x; }
+
+// A store past the caches, of a whole line where a vector is one; elsewhere a plain store. p is aligned to the vector.
+// What other threads are to read needs streamFence before the barrier.
+XL_INLINE void stream(float* p, vf x) {
+#if defined(__AVX512F__)
+  _mm512_stream_ps(p, (__m512)x);
+#else
+  store(p, x);
+#endif
+}
+XL_INLINE void streamFence() {
+#if defined(__AVX512F__)
+  _mm_sfence();
+#endif
+}
+
 XL_INLINE vf splat(float x) { return x - vf{}; }
 XL_INLINE vf zero() { return vf{}; }
 
@@ -94,6 +110,9 @@ XL_INLINE vf max(vf a, vf b) {
   return (vf)_mm512_max_ps((__m512)a, (__m512)b);
 #elif defined(__AVX2__)
   return (vf)_mm256_max_ps((__m256)a, (__m256)b);
+#elif defined(__wasm_simd128__)
+  // Spelled out: from a comparison the compiler makes the relaxed maximum, which may lose a NaN.
+  return (vf)wasm_f32x4_pmax((v128_t)b, (v128_t)a);
 #else
   return a > b ? a : b;
 #endif
@@ -103,6 +122,8 @@ XL_INLINE vf min(vf a, vf b) {
   return (vf)_mm512_min_ps((__m512)a, (__m512)b);
 #elif defined(__AVX2__)
   return (vf)_mm256_min_ps((__m256)a, (__m256)b);
+#elif defined(__wasm_simd128__)
+  return (vf)wasm_f32x4_pmin((v128_t)b, (v128_t)a);
 #else
   return a < b ? a : b;
 #endif
