@@ -8,12 +8,18 @@ namespace xl {
 // Consecutive pieces of a thread's scratch, each on a cache line.
 struct MlstmScratch {
   float* next;
+  float* end;
+  explicit MlstmScratch(float* threadScratch) : next(threadScratch), end(threadScratch + THREAD_SCRATCH) {}
   float* take(int64_t count) {
     float* piece = next;
     next += (count + 15) / 16 * 16;
+    // The kernel table states for which sizes the pieces fit.
+    if (next > end) __builtin_trap();
     return piece;
   }
 };
+
+constexpr int64_t mlstmPadded(int64_t count) { return (count + W - 1) / W * W; }
 
 // Within a chunk a document is a run of rows; b_t sums log forget gates from its first row to row t. Then
 //   decay D[t, s] = exp(b_t - b_s + i_s - m_t) for s <= t of the same document, else 0,
@@ -61,7 +67,7 @@ XL_INLINE float mlstmMaximum(float logForget, float m, float i) {
 static void mlstmReadGates(MlstmGates& g, int rows, const float* i, int64_t ldi, const float* f, int64_t ldf,
                            const float* reset, float entry) {
   g.rows = rows;
-  g.padded = (rows + W - 1) / W * W;
+  g.padded = static_cast<int>(mlstmPadded(rows));
   for (int t = 0; t < g.padded; t++) g.forget[t] = t < rows ? f[t * ldf] : 0.0f;
   for (int t = 0; t < g.padded; t += W) store(g.forget + t, mlstmLogForget(load(g.forget + t)));
   double b = 0;
@@ -91,24 +97,15 @@ static void mlstmReadGates(MlstmGates& g, int rows, const float* i, int64_t ldi,
   for (int t = g.carried; t < g.padded; t++) g.carry[t] = 0;
 }
 
-XL_INLINE vi mlstmColumns(int s) {
-  vi column;
-  for (int l = 0; l < W; l++) column[l] = s + l;
-  return column;
-}
-
 // Columns [s, s + W) of row t of x ∘ D; s + W <= padded. Where D is 0, x does not matter.
 XL_INLINE vf mlstmDecay(const MlstmGates& g, int t, int s, vf x) {
-  const vi column = mlstmColumns(s);
+  const vi column = laneNumbers() + s;
   const vf high = load(g.columnHigh + s) + g.rowHigh[t], low = load(g.columnLow + s) + g.rowLow[t];
   return select((column >= g.first[t]) & (column <= t), x * exp(high + low), zero());
 }
 
-// max(|q·n|, exp(-m)) + eps
-XL_INLINE float mlstmDenominator(float dot, float floor, float eps) {
-  const float size = dot < 0 ? -dot : dot;
-  return (size > floor ? size : floor) + eps;
-}
+// max(|n·q̂|, exp(-m)) + eps; NaN if the dot product is.
+XL_INLINE vf mlstmDenominator(vf dot, vf floor, float eps) { return max(floor, abs(dot)) + eps; }
 
 static float mlstmDot(const float* x, const float* y, int64_t count) {
   vf total = zero();
@@ -119,6 +116,12 @@ static float mlstmDot(const float* x, const float* y, int64_t count) {
     total = fma(loadFirst(x + d, rest), loadFirst(y + d, rest), total);
   }
   return sum(total);
+}
+
+static void mlstmCopy(float* to, const float* from, int64_t count) {
+  int64_t d = 0;
+  for (; d + W <= count; d += W) store(to + d, load(from + d));
+  if (d < count) storeFirst(to + d, loadFirst(from + d, static_cast<int>(count - d)), static_cast<int>(count - d));
 }
 
 // y = factor · x, or y += factor · x

@@ -1,108 +1,157 @@
 // mLSTM over a sequence, chunk by chunk: within a chunk by matrix products, across chunks by the state.
 #include "generated/kernels.h"
-#include "gemm.h"
 #include "mlstm.h"
+#include "mlstm_product.h"
 
 namespace xl {
 
-// Rows of a chunk whose products with the chunk's keys are formed together; later keys are left out.
-constexpr int MLSTM_ROWS = 32;
+// Workspace of one thread; the rows of all matrices are padded to a multiple of W.
+struct MlstmForwardBuffers {
+  MlstmGates g;
+  float* mixing;    // q kᵀ, then M = (q̂ k̂ᵀ) ∘ D  [rows, rows]
+  float* keysT;     // k transposed  [DK, rows]
+  float* values;    // [rows, DV]
+  float* readers;   // q̂ ∘ carry  [rows, DK]
+  float* writers;   // k̂ ∘ last row of D  [rows, DK]
+  float* exits;     // last row of D, times keyScale  [rows]
+  float* inverses;  // 1 / denominator  [rows]
+  float* n;         // [DK]
+  float* state;     // C where no operand can hold it  [DK, DV]
+};
+
+static MlstmForwardBuffers mlstmForwardBuffers(float* threadScratch, int64_t rows, int64_t keyDim, int64_t valueDim,
+                                               bool keepsState) {
+  MlstmScratch scratch(threadScratch);
+  const int64_t ld = mlstmPadded(rows), ldK = mlstmPadded(keyDim), ldV = mlstmPadded(valueDim);
+  MlstmForwardBuffers b;
+  b.g = mlstmGates(scratch, rows);
+  b.mixing = scratch.take(ld * ld);
+  b.keysT = scratch.take(keyDim * ld);
+  b.values = scratch.take(rows * ldV);
+  b.readers = scratch.take(rows * ldK);
+  b.writers = scratch.take(rows * ldK);
+  b.exits = scratch.take(ld);
+  b.inverses = scratch.take(ld);
+  b.n = scratch.take(ldK);
+  b.state = keepsState ? scratch.take(keyDim * valueDim) : nullptr;
+  return b;
+}
+
+// Turns q kᵀ into M and finds n·q̂ and the denominators. stats [rows, 2] = (m, n·q̂), or absent.
+static void mlstmMix(const MlstmForwardBuffers& b, int64_t ldK, float scale, float eps, bool carried, float* stats) {
+  const MlstmGates& g = b.g;
+  for (int begin = 0; begin < g.rows; begin += W) {
+    const int block = g.rows - begin < W ? g.rows - begin : W;
+    vf within[W], across[W];
+    for (int r = block; r < W; r++) within[r] = across[r] = zero();
+    for (int r = 0; r < block; r++) {
+      float* row = b.mixing + (begin + r) * g.padded;
+      vf total = zero();
+      for (int s = 0; s < begin + W; s += W) {
+        const vf x = mlstmDecay(g, begin + r, s, load(row + s) * scale);
+        total += x;
+        store(row + s, x);
+      }
+      within[r] = total;
+    }
+    vf dot = sumEach(within);
+    if (carried) {
+      for (int r = 0; r < block; r++) {
+        const float* reader = b.readers + (begin + r) * ldK;
+        vf total = zero();
+        for (int64_t d = 0; d < ldK; d += W) total = fma(load(reader + d), load(b.n + d), total);
+        across[r] = total;
+      }
+      dot += sumEach(across);
+    }
+    const vf m = load(g.maxima + begin);
+    store(b.inverses + begin, 1.0f / mlstmDenominator(dot, exp(-m), eps));
+    if (stats) {
+      float dots[W];
+      store(dots, dot);
+      for (int r = 0; r < block; r++) {
+        stats[2 * (begin + r)] = g.maxima[begin + r];
+        stats[2 * (begin + r) + 1] = dots[r];
+      }
+    }
+  }
+}
 
 // One head of one batch member.
 static void mlstmForwardHead(const MlstmForwardArgs& a, int64_t member, int64_t head, float* threadScratch) {
-  const int64_t dk = a.keyDim, dv = a.valueDim, item = member * a.heads + head;
-  const int64_t chunks = (a.length + a.chunk - 1) / a.chunk;
-  const int64_t longest = a.chunk < a.length ? a.chunk : a.length, ldM = (longest + W - 1) / W * W;
-  MlstmScratch scratch{threadScratch};
-  float* products = scratch.take(GEMM_SCRATCH);
-  MlstmGates g = mlstmGates(scratch, longest);
-  float* mixing = scratch.take(longest * ldM);  // M = (q̂ k̂ᵀ) ∘ D, then over the denominators  [rows, rows]
-  float* queries = scratch.take(longest * dk);  // q̂ ∘ carry, over the denominators  [rows, DK]
-  float* keys = scratch.take(longest * dk);     // k̂ ∘ last row of D  [rows, DK]
-  float* exits = scratch.take(ldM);
-  float* n = scratch.take(dk);
+  const int64_t keyDim = a.keyDim, valueDim = a.valueDim, item = member * a.heads + head;
+  const int64_t ldK = mlstmPadded(keyDim), ldV = mlstmPadded(valueDim);
+  const int64_t chunks = (a.length + a.chunk - 1) / a.chunk, matrix = keyDim * valueDim;
+  MlstmForwardBuffers b = mlstmForwardBuffers(threadScratch, smaller(a.chunk, a.length), keyDim, valueDim,
+                                              !a.chunkStates && !a.lastC);
+  MlstmGates& g = b.g;
 
-  // The state walks through chunkStates where that is kept, else it stays in one place.
-  float* saved = a.chunkStates ? a.chunkStates + item * chunks * dk * (dv + 1) : nullptr;
-  float* lastC = a.lastC ? a.lastC + item * dk * dv : nullptr;
-  float* c = saved ? saved : lastC ? lastC : scratch.take(dk * dv);
-  int64_t ldc = saved ? dv + 1 : dv;
-  const float* givenC = a.c ? a.c + item * dk * dv : nullptr;
-  bool empty = !givenC && !a.n;
-  for (int64_t d = 0; d < dk; d++) {
-    float* row = c + d * ldc;
-    if (!givenC) mlstmClear(row, dv);
-    else if (row != givenC + d * dv) mlstmScaled<false>(row, givenC + d * dv, 1.0f, dv);
-    n[d] = a.n ? a.n[item * dk + d] : 0.0f;
-  }
+  // The state walks through chunkStates where that is kept, else it stays in one place; null means zeros.
+  float* saved = a.chunkStates ? a.chunkStates + item * chunks * (matrix + keyDim) : nullptr;
+  float* last = a.lastC ? a.lastC + item * matrix : b.state;
+  const float* c = a.c ? a.c + item * matrix : nullptr;
+  bool empty = !a.c && !a.n;
   float m = a.m ? a.m[item] : 0.0f;
+  mlstmClear(b.n, ldK);
+  if (a.n) mlstmCopy(b.n, a.n + item * keyDim, keyDim);
+  if (saved || (!c && !empty)) {
+    float* entry = saved ? saved : last;
+    if (c) mlstmCopy(entry, c, matrix);
+    else mlstmClear(entry, matrix);
+    c = entry;
+  }
 
   for (int64_t chunk = 0; chunk < chunks; chunk++) {
     const int64_t start = chunk * a.chunk, row0 = member * a.length + start;
-    const int rows = static_cast<int>(a.length - start < a.chunk ? a.length - start : a.chunk);
-    const float* q = a.q + row0 * a.ldq + head * dk;
-    const float* k = a.k + row0 * a.ldk + head * dk;
-    const float* v = a.v + row0 * a.ldv + head * dv;
-    float* h = a.h + row0 * a.ldh + head * dv;
+    const int rows = static_cast<int>(smaller(a.length - start, a.chunk));
+    const float* q = a.q + row0 * a.ldq + head * keyDim;
+    const float* k = a.k + row0 * a.ldk + head * keyDim;
     if (saved) {
-      for (int64_t d = 0; d < dk; d++) c[d * ldc + dv] = n[d];
+      mlstmCopy(saved + matrix, b.n, keyDim);
       a.chunkMaxima[item * chunks + chunk] = m;
     }
     mlstmReadGates(g, rows, a.i + row0 * a.ldi + head, a.ldi, a.f + row0 * a.ldf + head, a.ldf,
                    a.reset ? a.reset + row0 : nullptr, m);
-    const int carried = empty ? 0 : g.carried;
+    const int ld = g.padded;
+    const bool carried = !empty && g.carried > 0;
 
-    for (int begin = 0; begin < rows; begin += MLSTM_ROWS) {
-      const int end = begin + MLSTM_ROWS < rows ? begin + MLSTM_ROWS : rows;
-      matmul(end - begin, end, dk, q + begin * a.ldq, a.ldq, false, k, a.ldk, true, mixing + begin * ldM, ldM, false,
-             products);
-      for (int t = begin; t < end; t++) {
-        float* row = mixing + t * ldM;
-        vf total = zero();
-        for (int s = 0; s < end; s += W) {
-          const vf x = mlstmDecay(g, t, s, load(row + s) * (a.queryScale * a.keyScale));
-          total += x;
-          store(row + s, x);
-        }
-        const float carry = g.carry[t] * a.queryScale;
-        const float dot = sum(total) + (t < carried ? carry * mlstmDot(q + t * a.ldq, n, dk) : 0.0f);
-        const float inverse = 1.0f / mlstmDenominator(dot, expScalar(-g.maxima[t]), a.eps);
-        for (int s = 0; s < end; s += W) store(row + s, load(row + s) * inverse);
-        if (t < carried) mlstmScaled<false>(queries + t * dk, q + t * a.ldq, carry * inverse, dk);
-        if (a.tokenStats) {
-          float* stats = a.tokenStats + (item * a.length + start + t) * 2;
-          stats[0] = g.maxima[t];
-          stats[1] = dot;
-        }
-      }
-      matmul(end - begin, dv, end, mixing + begin * ldM, ldM, false, v, a.ldv, false, h + begin * a.ldh, a.ldh, false,
-             products);
+    mlstmTransposed(k, a.ldk, rows, keyDim, b.keysT, ld);
+    mlstmCompact(a.v + row0 * a.ldv + head * valueDim, a.ldv, rows, valueDim, nullptr, b.values, ldV);
+    const MlstmTerm scores{q, a.ldq, 1, b.keysT, ld, keyDim, MlstmSpan::all};
+    mlstmMultiply({rows, ld, &scores, 1, b.mixing, ld, nullptr, 0, 0, nullptr, true});
+    if (carried) {
+      for (int t = 0; t < ld; t += W) store(b.exits + t, load(g.carry + t) * a.queryScale);
+      mlstmCompact(q, a.ldq, rows, keyDim, b.exits, b.readers, ldK);
     }
-    if (carried > 0) matmul(carried, dv, dk, queries, dk, false, c, ldc, false, h, a.ldh, true, products);
+    float* stats = a.tokenStats ? a.tokenStats + (item * a.length + start) * 2 : nullptr;
+    mlstmMix(b, ldK, a.queryScale * a.keyScale, a.eps, carried, stats);
+    const MlstmTerm reads[] = {{b.mixing, ld, 1, b.values, ldV, rows, MlstmSpan::upToRow},
+                               {b.readers, ldK, 1, c, valueDim, keyDim, MlstmSpan::all}};
+    mlstmMultiply({rows, valueDim, reads, carried ? 2 : 1, a.h + row0 * a.ldh + head * valueDim, a.ldh, nullptr, 0, 0,
+                   b.inverses, false});
 
     const bool final = chunk + 1 == chunks;
-    if (final && !lastC && !a.lastN && !a.lastM) break;
-    float* next = !saved ? c : final ? lastC : c + dk * ldc;
-    const int64_t ldNext = saved && final ? dv : ldc;
-    for (int s = 0; s < g.padded; s += W) store(exits + s, mlstmDecay(g, rows - 1, s, splat(a.keyScale)));
-    for (int s = g.last; s < rows; s++) mlstmScaled<false>(keys + s * dk, k + s * a.ldk, exits[s], dk);
-    const float kept = g.carry[rows - 1];
-    const bool keeps = !empty && kept != 0.0f;
+    if (final && !a.lastC && !a.lastN && !a.lastM) break;
+    for (int s = 0; s < ld; s += W) store(b.exits + s, mlstmDecay(g, rows - 1, s, splat(a.keyScale)));
+    const float kept = empty ? 0.0f : g.carry[rows - 1];
+    mlstmCompact(k + g.last * a.ldk, a.ldk, rows - g.last, keyDim, b.exits + g.last, b.writers + g.last * ldK, ldK);
+    if (saved) saved += matrix + keyDim;
+    float* next = saved && !final ? saved : last;
     if (next) {
-      if (keeps)
-        for (int64_t d = 0; d < dk; d++) mlstmScaled<false>(next + d * ldNext, c + d * ldc, kept, dv);
-      matmul(dk, dv, rows - g.last, keys + g.last * dk, dk, true, v + g.last * a.ldv, a.ldv, false, next, ldNext, keeps,
-             products);
+      const MlstmTerm writes{b.writers + g.last * ldK, 1, ldK, b.values + g.last * ldV, ldV, rows - g.last, MlstmSpan::all};
+      mlstmMultiply({keyDim, valueDim, &writes, 1, next, valueDim, kept != 0.0f ? c : nullptr, valueDim, kept, nullptr,
+                     false});
     }
-    if (keeps) mlstmScaled<false>(n, n, kept, dk);
-    else mlstmClear(n, dk);
-    for (int s = g.last; s < rows; s++) mlstmScaled<true>(n, keys + s * dk, 1.0f, dk);
+    for (int64_t d = 0; d < ldK; d += W) {
+      vf x = kept != 0.0f ? load(b.n + d) * kept : zero();
+      for (int s = g.last; s < rows; s++) x += load(b.writers + s * ldK + d);
+      store(b.n + d, x);
+    }
     m = g.maxima[rows - 1];
     c = next;
-    ldc = ldNext;
     empty = false;
   }
-  if (a.lastN) mlstmScaled<false>(a.lastN + item * dk, n, 1.0f, dk);
+  if (a.lastN) mlstmCopy(a.lastN + item * keyDim, b.n, keyDim);
   if (a.lastM) a.lastM[item] = m;
 }
 

@@ -1,0 +1,150 @@
+// Matrix products inside one chunk of mLSTM. They are small, and their operands lie in cache already, so nothing is
+// packed: the left operand is broadcast from where it lies, the right one is read in rows. Unlike matmul() a product
+// may have two terms, start from a multiple of another matrix, and leave out the half of a causal matrix that is 0.
+#pragma once
+#include "product.h"
+
+namespace xl {
+
+// Which part of a causal [rows, rows] left operand is not 0, so that only these k are summed for row i.
+enum class MlstmSpan { all, upToRow, fromRow };
+
+// A · B, element (i, p) of A at a[i * rowA + p * stepA], row p of B at b + p * ldb.
+struct MlstmTerm {
+  const float* a;
+  int64_t rowA, stepA;
+  const float* b;
+  int64_t ldb;
+  int64_t k;
+  MlstmSpan span;
+};
+
+// C[i, j] = rowFactor[i] · Σ terms + factor · prior[i, j]; prior (it may be C) and rowFactor may be absent.
+// causal: columns past a tile's last row are not formed.
+struct MlstmProduct {
+  int64_t rows, columns;
+  const MlstmTerm* terms;
+  int count;
+  float* c;
+  int64_t ldc;
+  const float* prior;
+  int64_t ldPrior;
+  float factor;
+  const float* rowFactor;
+  bool causal;
+};
+
+// R rows from i on by V vectors from column j on, of which the last has `last` columns where TAIL.
+template <int R, int V, bool TAIL>
+static void mlstmTile(const MlstmProduct& g, int64_t i, int64_t j, int last) {
+  const auto read = [last](const float* from, int v) XL_LAMBDA_INLINE {
+    return TAIL && v == V - 1 ? loadFirst(from + v * W, last) : load(from + v * W);
+  };
+  vf acc[R][V];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; r++)
+#pragma GCC unroll 4
+    for (int v = 0; v < V; v++) acc[r][v] = zero();
+  for (int t = 0; t < g.count; t++) {
+    const MlstmTerm& term = g.terms[t];
+    const int64_t rowA = term.rowA, stepA = term.stepA, ldb = term.ldb;
+    const int64_t first = term.span == MlstmSpan::fromRow ? i : 0;
+    const int64_t end = term.span == MlstmSpan::upToRow ? smaller(i + R, term.k) : term.k;
+    const float* a = term.a + i * rowA + first * stepA;
+    const float* b = term.b + first * ldb + j;
+    for (int64_t p = first; p < end; p++) {
+      vf row[V];
+#pragma GCC unroll 4
+      for (int v = 0; v < V; v++) row[v] = read(b, v);
+#pragma GCC unroll 8
+      for (int r = 0; r < R; r++) {
+        const vf x = splat(a[r * rowA]);
+#pragma GCC unroll 4
+        for (int v = 0; v < V; v++) acc[r][v] = fma(x, row[v], acc[r][v]);
+      }
+      a += stepA;
+      b += ldb;
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < R; r++) {
+    float* c = g.c + (i + r) * g.ldc + j;
+    const float* prior = g.prior + (i + r) * g.ldPrior + j;
+    const vf scale = splat(g.rowFactor ? g.rowFactor[i + r] : 1.0f);
+#pragma GCC unroll 4
+    for (int v = 0; v < V; v++) {
+      vf x = acc[r][v] * scale;
+      if (g.prior) x = fma(read(prior, v), splat(g.factor), x);
+      if (TAIL && v == V - 1) storeFirst(c + v * W, x, last);
+      else store(c + v * W, x);
+    }
+  }
+}
+
+namespace mlstm {
+constexpr int ROWS = W == 16 ? 8 : 4;
+constexpr int VECTORS = W == 4 ? 2 : 3;
+}  // namespace mlstm
+
+template <int V, bool TAIL>
+static int64_t mlstmTileRows(const MlstmProduct& g, int64_t i, int64_t j, int last) {
+  const int64_t left = g.rows - i;
+  if (left >= mlstm::ROWS) return mlstmTile<mlstm::ROWS, V, TAIL>(g, i, j, last), mlstm::ROWS;
+  if (left >= 4) return mlstmTile<4, V, TAIL>(g, i, j, last), 4;
+  if (left >= 2) return mlstmTile<2, V, TAIL>(g, i, j, last), 2;
+  return mlstmTile<1, V, TAIL>(g, i, j, last), 1;
+}
+
+static void mlstmMultiply(const MlstmProduct& g) {
+  using TileRows = int64_t (*)(const MlstmProduct&, int64_t, int64_t, int);
+  constexpr TileRows full[] = {mlstmTileRows<1, false>, mlstmTileRows<2, false>, mlstmTileRows<3, false>};
+  constexpr TileRows tail[] = {mlstmTileRows<1, true>, mlstmTileRows<2, true>, mlstmTileRows<3, true>};
+  const int64_t vectors = (g.columns + W - 1) / W;
+  for (int64_t v = 0; v < vectors;) {
+    // Two pairs rather than three and a single one.
+    const int64_t left = vectors - v;
+    const int wide = static_cast<int>(left <= mlstm::VECTORS ? left : left == mlstm::VECTORS + 1 ? (left + 1) / 2 : mlstm::VECTORS);
+    const int64_t j = v * W;
+    const int last = static_cast<int>(smaller(W, g.columns - j - (wide - 1) * W));
+    const TileRows run = last == W ? full[wide - 1] : tail[wide - 1];
+    for (int64_t i = g.causal ? j / mlstm::ROWS * mlstm::ROWS : 0; i < g.rows;) i += run(g, i, j, last);
+    v += wide;
+  }
+}
+
+// to[d, t] = from[t, d] for t < rows, 0 for further t up to a multiple of W.
+static void mlstmTransposed(const float* from, int64_t ld, int rows, int64_t columns, float* to, int64_t ldTo) {
+  for (int t = 0; t < rows; t += W) {
+    const float* block = from + t * ld;
+    for (int64_t d = 0; d < columns; d += W) {
+      const int some = static_cast<int>(smaller(W, columns - d));
+      vf x[W];
+      if (rows - t >= W && some == W) {
+#pragma GCC unroll 16
+        for (int r = 0; r < W; r++) x[r] = load(block + r * ld + d);
+      } else {
+        for (int r = 0; r < W; r++) x[r] = r < rows - t ? loadFirst(block + r * ld + d, some) : zero();
+      }
+      transpose(x);
+      if (some == W) {
+#pragma GCC unroll 16
+        for (int r = 0; r < W; r++) store(to + (d + r) * ldTo + t, x[r]);
+      } else {
+        for (int r = 0; r < some; r++) store(to + (d + r) * ldTo + t, x[r]);
+      }
+    }
+  }
+}
+
+// to[t, d] = factors[t] · from[t, d] (factor 1 where absent), 0 for further d up to a multiple of W.
+static void mlstmCompact(const float* from, int64_t ld, int rows, int64_t columns, const float* factors, float* to,
+                         int64_t ldTo) {
+  for (int t = 0; t < rows; t++) {
+    const vf factor = splat(factors ? factors[t] : 1.0f);
+    int64_t d = 0;
+    for (; d + W <= columns; d += W) store(to + t * ldTo + d, load(from + t * ld + d) * factor);
+    if (d < columns) store(to + t * ldTo + d, loadFirst(from + t * ld + d, static_cast<int>(columns - d)) * factor);
+  }
+}
+
+}  // namespace xl
