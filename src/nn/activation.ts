@@ -29,3 +29,5 @@ export const activations = {
 } as const;
 
 export type ActivationName = keyof typeof activations;
+
+export const activationNames = Object.keys(activations) as ActivationName[];

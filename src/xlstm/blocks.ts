@@ -5,7 +5,7 @@ import type { LayerState, Pass, SequenceLayer, StateShapes } from '../nn/layer.t
 import { stateBelow, under } from '../nn/layer.ts';
 import { LayerNorm } from '../nn/norm.ts';
 import type { Scope } from '../nn/parameters.ts';
-import type { LanguageModelConfig } from './config.ts';
+import { feedForwardDim, isSlstmBlock, type LanguageModelConfig } from './config.ts';
 import { MlstmLayer } from './mlstm_layer.ts';
 import { SlstmLayer } from './slstm_layer.ts';
 
@@ -37,13 +37,11 @@ export class SlstmBlock implements SequenceLayer {
 
   constructor(scope: Scope, config: LanguageModelConfig, blockIndex: number) {
     const { embeddingDim, numBlocks } = config;
-    const { projFactor, roundProjUpToMultipleOf, actFn, bias, dropout } = config.slstm.feedforward;
+    const { actFn, bias, dropout } = config.slstm.feedforward;
     this.#norm = new LayerNorm(scope.child('xlstm_norm'), embeddingDim);
     this.#layer = new SlstmLayer(scope.child('xlstm'), config, blockIndex);
     this.#feedForwardNorm = new LayerNorm(scope.child('ffn_norm'), embeddingDim);
-    const innerDim =
-      Math.ceil((projFactor * embeddingDim) / roundProjUpToMultipleOf) * roundProjUpToMultipleOf;
-    const options = { innerDim, activation: actFn, bias, dropout, numBlocks };
+    const options = { innerDim: feedForwardDim(config), activation: actFn, bias, dropout, numBlocks };
     this.#feedForward = new GatedFeedForward(scope.child('ffn'), embeddingDim, options);
   }
 
@@ -67,11 +65,12 @@ export class BlockStack implements SequenceLayer {
   readonly #norm: LayerNorm | undefined;
 
   constructor(scope: Scope, config: LanguageModelConfig) {
-    const { numBlocks, slstmAt, embeddingDim, addPostBlocksNorm } = config;
+    const { numBlocks, embeddingDim, addPostBlocksNorm } = config;
     this.#blocks = Array.from({ length: numBlocks }, (_, i) => {
       const blockScope = scope.child(`blocks.${i}`);
-      const isSlstm = slstmAt === 'all' || slstmAt.includes(i);
-      return isSlstm ? new SlstmBlock(blockScope, config, i) : new MlstmBlock(blockScope, config);
+      return isSlstmBlock(config, i)
+        ? new SlstmBlock(blockScope, config, i)
+        : new MlstmBlock(blockScope, config);
     });
     this.#norm = addPostBlocksNorm ? new LayerNorm(scope.child('post_blocks_norm'), embeddingDim) : undefined;
   }

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { XlstmError } from '../errors.ts';
+import { activationNames } from '../nn/activation.ts';
 import {
-  ACTIVATIONS,
   blocksFromNotation,
   feedForwardDim,
   formatConfig,
@@ -104,7 +104,7 @@ const configs: fc.Arbitrary<LanguageModelConfig> = fc
           feedforward: fc.record({
             projFactor: fc.double({ min: 0.5, max: 4, noNaN: true }),
             roundProjUpToMultipleOf: fc.constantFrom(1, 8, 64),
-            actFn: fc.constantFrom(...ACTIVATIONS),
+            actFn: fc.constantFrom(...activationNames),
             bias: fc.boolean(),
             dropout: rate,
           }),

@@ -1,8 +1,6 @@
 import { XlstmError } from '../errors.ts';
+import { type ActivationName, activationNames } from '../nn/activation.ts';
 import { type Field, readFields, type Spelling, spelled } from './config_fields.ts';
-
-export const ACTIVATIONS = ['gelu', 'relu', 'relu^2', 'sigmoid', 'swish', 'selu'] as const;
-export type Activation = (typeof ACTIVATIONS)[number];
 
 export interface MlstmConfig {
   readonly numHeads: number;
@@ -17,7 +15,7 @@ export interface MlstmConfig {
 export interface FeedForwardConfig {
   readonly projFactor: number;
   readonly roundProjUpToMultipleOf: number;
-  readonly actFn: Activation;
+  readonly actFn: ActivationName;
   /** The feed-forward has its own bias and dropout: those of the model do not reach it. */
   readonly bias: boolean;
   readonly dropout: number;
@@ -216,7 +214,7 @@ const fields: readonly Field[] = [
     path: 'slstm.feedforward.actFn',
     official: 'slstm_block.feedforward.act_fn',
     flat: 'slstm_ffn_act',
-    kind: ACTIVATIONS,
+    kind: activationNames,
     absent: 'gelu',
   },
   { path: 'slstm.feedforward.bias', official: 'slstm_block.feedforward.bias', kind: 'flag', absent: false },

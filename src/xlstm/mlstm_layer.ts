@@ -9,16 +9,10 @@ import type { LayerState, Pass, StateShapes } from '../nn/layer.ts';
 import { HeadwiseLinear, Linear } from '../nn/linear.ts';
 import { LayerNorm } from '../nn/norm.ts';
 import type { Scope } from '../nn/parameters.ts';
-import type { LanguageModelConfig } from './config.ts';
+import { type LanguageModelConfig, mlstmInnerDim } from './config.ts';
 
 /** Added to the read-out's denominator. */
 const EPS = 1e-6;
-
-export const mlstmInnerDim = ({
-  embeddingDim,
-  mlstm: { projFactor, roundProjUpToMultipleOf },
-}: LanguageModelConfig): number =>
-  Math.ceil((projFactor * embeddingDim) / roundProjUpToMultipleOf) * roundProjUpToMultipleOf;
 
 /** Tokens of a chunk: up to about the head width the work within a chunk costs no more than that between chunks. */
 export const mlstmChunk = (headDim: number): number => (headDim >= 128 ? 128 : 64);
