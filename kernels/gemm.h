@@ -113,6 +113,13 @@ static inline int tileTake(int64_t left, int full) {
 // Columns [j, j + vectors * W) of op(B), rows [p, p + k): out [k, vectors * W], columns from n on are 0.
 static void packColumns(const Product& g, int64_t p, int64_t k, int64_t j, int vectors, float* out) {
   const int width = vectors * W;
+  if (!g.transB && vectors == tile::NV && j + width <= g.n) {
+    const float* from = g.b + p * g.ldb + j;
+    for (int64_t i = 0; i < k; i++)
+#pragma GCC unroll 4
+      for (int v = 0; v < tile::NV; v++) store(out + i * width + v * W, load(from + i * g.ldb + v * W));
+    return;
+  }
   for (int v = 0; v < vectors; v++) {
     const int64_t first = j + v * W;
     const int columns = static_cast<int>(smaller(W, g.n - first));
@@ -142,19 +149,23 @@ static void packColumns(const Product& g, int64_t p, int64_t k, int64_t j, int v
   }
 }
 
-// Rows [i, i + rows) of op(A) where A is stored [k, m], one panel [k, MR or what tileTake says] after the other.
+// Rows [i, i + rows) of op(A) where A is stored [k, m], one panel [k, MR or what tileTake says] after the other. A few
+// steps at a time: A is read along its rows, and each panel is written in whole cache lines.
 static void packRows(const Product& g, int64_t p, int64_t k, int64_t i, int64_t rows, float* out) {
   const float* from = g.a + p * g.lda + i;
-  int64_t r = 0;
-  for (; rows - r > 0;) {
-    const int take = tileTake(rows - r, tile::MR);
-    float* to = out + r * k;
-    if (take == tile::MR)
-      for (int64_t q = 0; q < k; q++) __builtin_memcpy(to + q * tile::MR, from + q * g.lda + r, tile::MR * sizeof(float));
-    else
-      for (int64_t q = 0; q < k; q++)
-        for (int s = 0; s < take; s++) to[q * take + s] = from[q * g.lda + r + s];
-    r += take;
+  for (int64_t q0 = 0; q0 < k; q0 += 8) {
+    const int64_t end = smaller(k, q0 + 8);
+    for (int64_t r = 0; r < rows;) {
+      const int take = tileTake(rows - r, tile::MR);
+      float* to = out + r * k;
+      if (take == tile::MR)
+        for (int64_t q = q0; q < end; q++)
+          __builtin_memcpy(to + q * tile::MR, from + q * g.lda + r, tile::MR * sizeof(float));
+      else
+        for (int64_t q = q0; q < end; q++)
+          for (int s = 0; s < take; s++) to[q * take + s] = from[q * g.lda + r + s];
+      r += take;
+    }
   }
 }
 
