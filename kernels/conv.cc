@@ -126,6 +126,56 @@ static void convWeightGradient(const float* x, ConvLags lags, const Rows& rows, 
   }
 }
 
+// CONV_ROWS rows at once in the plain case, where no document starts and nothing ends within reach: dy and the weights
+// are loaded and the sums updated once for all of them. x, dx, dy are at the first row; sums as in convBackwardOf.
+constexpr int CONV_ROWS = 4;
+
+struct ConvRows {
+  const float* x;
+  int64_t ldx;
+  const float* dy;
+  int64_t lddy;
+  float* dx;
+  int64_t lddx;
+  const float* w;
+  float* sums;
+  int64_t stride;
+};
+
+template <int TAPS> static XL_INLINE void convBackwardVector(const ConvRows& g, int64_t u, int part) {
+  const auto read = [&](const float* p) XL_LAMBDA_INLINE { return part == W ? load(p + u) : loadFirst(p + u, part); };
+  const auto write = [&](float* p, vf v) XL_LAMBDA_INLINE { part == W ? store(p + u, v) : storeFirst(p + u, v, part); };
+  vf dy[CONV_ROWS + TAPS - 1], x[CONV_ROWS], dx[CONV_ROWS];
+  for (int i = 0; i < CONV_ROWS + TAPS - 1; i++) dy[i] = read(g.dy + i * g.lddy);
+  for (int r = 0; r < CONV_ROWS; r++) x[r] = read(g.x + r * g.ldx), dx[r] = zero();
+  for (int lag = TAPS - 1; lag >= 0; lag--) {
+    const vf w = load(g.w + lag * CONV_COLUMNS + u);
+    vf sum = read(g.sums + lag * g.stride);
+    for (int r = 0; r < CONV_ROWS; r++) {
+      dx[r] = fma(w, dy[r + lag], dx[r]);
+      sum = fma(x[r], dy[r + lag], sum);
+    }
+    write(g.sums + lag * g.stride, sum);
+  }
+  vf sum = read(g.sums + TAPS * g.stride);
+  for (int r = 0; r < CONV_ROWS; r++) sum += dy[r];
+  write(g.sums + TAPS * g.stride, sum);
+  for (int r = 0; r < CONV_ROWS; r++) write(g.dx + r * g.lddx, dx[r]);
+}
+
+template <int TAPS> static void convBackwardRows(const ConvRows& g, int64_t n) {
+  const int64_t whole = n / W * W;
+  for (int64_t u = 0; u < whole; u += W) convBackwardVector<TAPS>(g, u, W);
+  if (whole < n) convBackwardVector<TAPS>(g, whole, static_cast<int>(n - whole));
+}
+
+// Whether no document starts at any of the times [s, end).
+static inline bool convUnbroken(const float* reset, int64_t s, int64_t end) {
+  for (; reset && s < end; s++)
+    if (reset[s] != 0.0f) return false;
+  return true;
+}
+
 // Rows run over the given state and the sequence, T + taps − 1 for each batch member; partition p of them has the
 // partial sums [taps + 1, dim] at p, the gradient of the bias behind those of the lags.
 template <int TAPS> static void convBackwardOf(const ConvBackwardArgs& a, const Context& ctx) {
@@ -139,12 +189,20 @@ template <int TAPS> static void convBackwardOf(const ConvBackwardArgs& a, const 
     for (int64_t p = mine.begin; p < mine.end; p++) {
       float* sums = a.scratch + p * partial + first;
       const Range range = partition(static_cast<int>(p), a.batch * span);
-      for (int64_t r = range.begin; r < range.end; r++) {
+      for (int64_t r = range.begin; r < range.end;) {
         const int64_t b = r / span, s = r % span - kept, at = b * T + s, stateRow = b * kept + kept + s;
+        const float* reset = a.reset ? a.reset + b * T : nullptr;
+        const int64_t reach = s + CONV_ROWS + kept;
+        if (TAPS > 0 && s >= 0 && r + CONV_ROWS <= range.end && reach <= T && convUnbroken(reset, s + 1, reach)) {
+          convBackwardRows<TAPS>({a.x + at * a.ldx + first, a.ldx, a.dy + at * a.lddy + first, a.lddy,
+                                  a.dx + at * a.lddx + first, a.lddx, w, sums, a.dim}, n);
+          r += CONV_ROWS;
+          continue;
+        }
+        r++;
         const float* x = s >= 0 ? a.x + at * a.ldx : a.state ? a.state + stateRow * a.dim : nullptr;
         float* dx = s >= 0 ? a.dx + at * a.lddx : a.dstate ? a.dstate + stateRow * a.dim : nullptr;
         if (!x && !dx) continue;
-        const float* reset = a.reset ? a.reset + b * T : nullptr;
         const ConvLags lags = convLagsAhead(reset, s, T, taps);
         const auto rows = [&](int64_t lag) { return a.dy + (at + lag) * a.lddy + first; };
         // Row s is in the last state if it is among the last taps − 1 and no document starts behind it.
@@ -164,13 +222,21 @@ template <int TAPS> static void convBackwardOf(const ConvBackwardArgs& a, const 
 
   ctx.sync();
   const Range columns = share(ctx, a.dim, W);
-  for (int64_t d = columns.begin; d < columns.end; d++)
-    for (int64_t lag = 0; lag <= taps; lag++) {
-      if (lag == taps && !a.dbias) break;
-      float sum = 0.0f;
-      for (int p = 0; p < PARTITIONS; p++) sum += a.scratch[p * partial + lag * a.dim + d];
-      (lag == taps ? a.dbias[d] : a.dweight[d * taps + taps - 1 - lag]) = sum;
+  for (int64_t lag = 0; lag <= taps; lag++) {
+    if (lag == taps && !a.dbias) break;
+    for (int64_t d = columns.begin; d < columns.end; d += W) {
+      const int part = columns.end - d < W ? static_cast<int>(columns.end - d) : W;
+      vf sum = zero();
+      for (int p = 0; p < PARTITIONS; p++) sum += loadFirst(a.scratch + p * partial + lag * a.dim + d, part);
+      if (lag == taps) {
+        storeFirst(a.dbias + d, sum, part);
+        continue;
+      }
+      float lanes[W];
+      store(lanes, sum);
+      for (int i = 0; i < part; i++) a.dweight[(d + i) * taps + taps - 1 - lag] = lanes[i];
     }
+  }
 }
 
 void convBackward(const ConvBackwardArgs& a, const Context& ctx) {
