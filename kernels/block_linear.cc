@@ -82,7 +82,7 @@ static void multiply(const BlockLinearArgs& g, int64_t row, int64_t column, int6
       out = fma(splatInQuads<1>(in), w1, out);
       out = fma(splatInQuads<2>(in), w2, out);
       out = fma(splatInQuads<3>(in), w3, out);
-      if (residual) out += count == W ? load(residual + r * g.ldResidual + c) : loadFirst(residual + r * g.ldResidual + c, count);
+      if (residual) out += loadFirst(residual + r * g.ldResidual + c, count);
       if (count == W) store(y + r * g.ldy + c, out);
       else storeFirst(y + r * g.ldy + c, out, count);
     }
@@ -168,8 +168,10 @@ void blockLinearGradient(const BlockLinearGradientArgs& g, const Context& ctx) {
       continue;
     }
     for (int64_t group = 0; group < g.groups; group++) {
-      matmul(g.outSize, g.inSize, rows.end - rows.begin, g.dy + rows.begin * g.lddy + group * g.outSize, g.lddy, true,
-             g.x + rows.begin * g.ldx + group * g.inSize, g.ldx, false, dw + group * block, g.inSize, false, ctx.scratch);
+      const float* dy = g.dy + rows.begin * g.lddy + group * g.outSize;
+      const float* x = g.x + rows.begin * g.ldx + group * g.inSize;
+      matmul(g.outSize, g.inSize, rows.end - rows.begin, dy, g.lddy, true, x, g.ldx, false, dw + group * block, g.inSize,
+             false, ctx.scratch);
     }
   }
   ctx.sync();

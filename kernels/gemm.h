@@ -38,7 +38,8 @@ struct TileEnd {
 
 // R rows by V vectors. Element (r, p) of A lies at a[r * rowA + p * stepA]; row p of B at b + p * ldb.
 template <int R, int V>
-static void gemmTile(int64_t k, const float* a, int64_t rowA, int64_t stepA, const float* b, int64_t ldb, const TileEnd& end) {
+static void gemmTile(int64_t k, const float* a, int64_t rowA, int64_t stepA, const float* b, int64_t ldb,
+                     const TileEnd& end) {
   vf acc[R][V];
 #pragma GCC unroll 8
   for (int r = 0; r < R; r++) {
