@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { XlstmError } from '../errors.ts';
-import { type Document, loadDataset, mobyDick, readTexts, sotu } from './text.ts';
+import { type Document, holdOutTenth, loadDataset, mobyDick, readTexts, sotu } from './text.ts';
 
 let folder: string;
 beforeEach(async () => {
@@ -122,5 +122,21 @@ describe('corpora', () => {
     expect(error).toBeInstanceOf(XlstmError);
     expect((error as XlstmError).message).toBe('the package @stdlib/datasets-not-there is not installed');
     expect((error as XlstmError).hint).toBe('npm install @stdlib/datasets-not-there');
+  });
+});
+
+describe('holdOutTenth', () => {
+  it('keeps every character once and holds out about a tenth', () => {
+    const lines = Array.from({ length: 100 }, (_, i) => `line ${i}\n`).join('');
+    for (const texts of [[lines], [lines, 'short'], ['a', 'b', lines], ['x'.repeat(50), '😀'.repeat(100)]]) {
+      const documents = texts.map((text, i) => ({ name: String(i), text }));
+      const { train, validation } = holdOutTenth('t', documents);
+      const whole = texts.join('');
+      expect([...train, ...validation].map(({ text }) => text).join('')).toBe(whole);
+      const held = validation.reduce((sum, { text }) => sum + text.length, 0) / whole.length;
+      expect(held).toBeGreaterThan(0.04);
+      expect(held).toBeLessThan(0.11);
+      for (const { text } of validation) expect(text.isWellFormed()).toBe(true);
+    }
   });
 });

@@ -168,6 +168,28 @@ function holdOutTail(name: string, documents: readonly Document[]): Corpus {
   return { name, train: documents.slice(0, -held), validation: documents.slice(-held) };
 }
 
+/** Holds out the last tenth of the characters, cut at the end of a line where there is one near. */
+export function holdOutTenth(name: string, documents: readonly Document[]): Corpus {
+  const train = [...documents];
+  const validation: Document[] = [];
+  let wanted = Math.floor(documents.reduce((sum, { text }) => sum + text.length, 0) / 10);
+  for (let last = train.pop(); last; last = train.pop()) {
+    if (last.text.length > wanted) {
+      const cut = last.text.length - wanted;
+      const line = last.text.indexOf('\n', cut) + 1;
+      const at = line > 0 && line - cut < wanted / 2 ? line : cut;
+      // A cut must not fall between the two halves of a character outside the basic plane.
+      const whole = at + (/[\udc00-\udfff]/.test(last.text[at] ?? '') ? 1 : 0);
+      train.push({ name: last.name, text: last.text.slice(0, whole) });
+      validation.unshift({ name: `${last.name} (end)`, text: last.text.slice(whole) });
+      break;
+    }
+    validation.unshift(last);
+    wanted -= last.text.length;
+  }
+  return { name, train, validation: validation.filter(({ text }) => text.length > 0) };
+}
+
 /** The data packages export one function that gives a list of records. */
 export async function loadDataset<T>(packageName: string): Promise<readonly T[]> {
   let loaded: { default: () => readonly T[] };
