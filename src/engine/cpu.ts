@@ -7,6 +7,7 @@ import type { Engine, EngineName, Executable, Memory } from './engine.ts';
 export interface Block {
   /** Bytes from the start of the address space in which the kernels run. */
   readonly address: number;
+  readonly elements: number;
   /** The block's elements; ask anew for each use, since growing memory can move the view. */
   floats(): Float32Array;
 }
@@ -24,6 +25,8 @@ export interface Machine {
   readonly description: string;
   /** A block of zeros. */
   allocate(elements: number, what: string): Block;
+  /** Takes a block back at once: no Program that runs from now on uses it. */
+  release(block: Block): void;
   place(words: Float64Array): Words;
   run(words: Words, threads: number): void;
   /** Absent where the calling thread has to take part. */
@@ -35,10 +38,11 @@ export interface Machine {
 const SHORT_RUN_FLOPS = 2e7;
 
 /**
- * Threads meet after each instruction; a meeting costs about as much as this many operations. A Program whose
- * instructions are smaller runs on one thread. Results do not depend on it.
+ * What it costs to call the other threads up, and to meet them after each instruction, in operations. A Program that
+ * has less to do runs on one thread. Results do not depend on it.
  */
-const MEETING_FLOPS = 2e4;
+const START_FLOPS = 1e6;
+const MEETING_FLOPS = 5e4;
 
 /** An engine over kernels in C++: binds Programs to memory and runs them one after the other. */
 export class CpuEngine implements Engine {
@@ -46,7 +50,7 @@ export class CpuEngine implements Engine {
   /** Workspace of all Programs, as large as the largest needs. */
   #work: Block | undefined;
   #workElements = 0;
-  /** The run that others wait for, where one is not over yet. */
+  /** The newest run that is not over yet; runs go one after the other. */
   #last: Promise<void> | undefined;
   /** What a run off this thread reads and writes, so that garbage collection does not take it meanwhile. */
   readonly #inUse = new Set<unknown>();
@@ -78,7 +82,10 @@ export class CpuEngine implements Engine {
     const given = new Map<Region, CpuMemory>();
     for (const memory of memories) {
       if (!(memory instanceof CpuMemory)) {
-        throw new XlstmError('internal', `memory of ${memory.region.name} is another engine's, not ${this.name}'s`);
+        throw new XlstmError(
+          'internal',
+          `memory of ${memory.region.name} is another engine's, not ${this.name}'s`,
+        );
       }
       given.set(memory.region, memory);
     }
@@ -87,11 +94,14 @@ export class CpuEngine implements Engine {
     for (const { name, values } of program.constants) io.write(name, values);
     for (const region of program.regions) {
       if (region !== program.work && !given.has(region)) {
-        throw new XlstmError('internal', `program ${program.name}: no memory was given for region ${region.name}`);
+        throw new XlstmError(
+          'internal',
+          `program ${program.name}: no memory was given for region ${region.name}`,
+        );
       }
     }
     this.#reserveWork(program);
-    const worthwhile = program.flops >= program.instructions.length * MEETING_FLOPS;
+    const worthwhile = program.flops >= START_FLOPS + program.instructions.length * MEETING_FLOPS;
     const threads = worthwhile ? this.threads : 1;
     const short = program.flops < SHORT_RUN_FLOPS || !this.#machine.runElsewhere;
 
@@ -110,12 +120,12 @@ export class CpuEngine implements Engine {
     const run = (): void | Promise<void> => {
       this.#checkOpen();
       if (short && !this.#last) return this.#machine.run(link(), threads);
-      return this.#enqueue((): void | Promise<unknown> => {
+      return this.#enqueue(async () => {
         const placed = link();
         if (short) return this.#machine.run(placed, threads);
         const inUse = [placed, linkedTo, given];
         this.#inUse.add(inUse);
-        return this.#machine.runElsewhere!(placed, threads).finally(() => this.#inUse.delete(inUse));
+        await this.#machine.runElsewhere!(placed, threads).finally(() => this.#inUse.delete(inUse));
       });
     };
     return { program, io, run };
@@ -129,28 +139,31 @@ export class CpuEngine implements Engine {
   }
 
   async #idle(): Promise<void> {
-    while (this.#last) await this.#last.catch(() => {});
+    while (this.#last) await this.#last;
   }
 
-  #enqueue(start: () => void | Promise<unknown>): Promise<void> {
-    const run = (this.#last ?? Promise.resolve())
-      .catch(() => {})
-      .then(start)
-      .then(() => {});
-    const last = run.finally(() => {
+  #enqueue(start: () => Promise<void>): Promise<void> {
+    const run = (this.#last ?? Promise.resolve()).then(start);
+    const last = run.catch(() => {}); // the caller's promise carries the error
+    this.#last = last;
+    last.then(() => {
       if (this.#last === last) this.#last = undefined;
     });
-    this.#last = last;
-    last.catch(() => {}); // the caller's promise carries the error
     return run;
   }
 
   #reserveWork(program: Program): void {
     const { elements } = program.work;
     if (this.#work && elements <= this.#workElements) return;
-    this.#work = undefined; // so that its memory can be had for the new one
-    this.#work = this.#machine.allocate(elements, `the workspace of program ${program.name}`);
-    this.#workElements = elements;
+    if (this.#work) this.#machine.release(this.#work);
+    try {
+      this.#work = this.#machine.allocate(elements, `the workspace of program ${program.name}`);
+      this.#workElements = elements;
+    } catch (error) {
+      // The Programs bound before go on with what they had.
+      if (this.#work) this.#work = this.#machine.allocate(this.#workElements, 'the workspace');
+      throw error;
+    }
   }
 
   #checkOpen(): void {

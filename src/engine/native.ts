@@ -8,9 +8,9 @@ import { kernelTableSignature } from './signature.ts';
 export interface NativeLibrary {
   readonly path: string;
   /** Instruction sets that this machine can run, best first. */
-  readonly isas: readonly string[];
+  readonly instructionSets: readonly string[];
   address(memory: ArrayBuffer): number;
-  open(isa: string, threads: number): number;
+  open(instructionSet: string, threads: number): number;
   run(engine: number, words: number, count: number, threads: number): void;
   runAsync(engine: number, words: number, count: number, threads: number): Promise<void>;
   close(engine: number): void;
@@ -24,49 +24,60 @@ export async function loadNativeLibrary(): Promise<NativeLibrary> {
   const { fileURLToPath } = await importNode<typeof import('node:url')>('node:url');
   const extension = process.platform === 'darwin' ? 'dylib' : 'so';
   const path = fileURLToPath(new URL(`../../dist/native/kernels.${extension}`, import.meta.url));
-  if (!existsSync(path)) throw new XlstmError('engine', `the native library is not built (${path})`, BUILD_HINT);
+  if (!existsSync(path))
+    throw new XlstmError('engine', `the native library is not built (${path})`, BUILD_HINT);
 
   let koffi: typeof import('koffi');
   try {
     koffi = await importNode<typeof import('koffi')>('koffi');
   } catch {
-    throw new XlstmError('engine', 'the package "koffi", which loads the native library, is not installed', 'npm install koffi');
+    throw new XlstmError(
+      'engine',
+      'the package "koffi", which loads the native library, is not installed',
+      'npm install koffi',
+    );
   }
   let library: ReturnType<typeof koffi.load>;
   try {
     library = koffi.load(path);
   } catch (error) {
-    throw new XlstmError('engine', `the native library does not load: ${(error as Error).message}`, BUILD_HINT);
+    throw new XlstmError(
+      'engine',
+      `the native library does not load: ${(error as Error).message}`,
+      BUILD_HINT,
+    );
   }
   if (library.func('double xlSignature()')() !== kernelTableSignature()) {
     throw new XlstmError('engine', 'the native library was built from another version of xlstm', BUILD_HINT);
   }
   const isaAt = library.func('const char *xlIsa(int)');
-  const isas: string[] = [];
-  for (let name = isaAt(0); name; name = isaAt(isas.length)) isas.push(name);
+  const instructionSets: string[] = [];
+  for (let name = isaAt(0); name; name = isaAt(instructionSets.length)) instructionSets.push(name);
   const run = library.func('void xlRun(double, double, double, int)');
   return {
     path,
-    isas,
+    instructionSets,
     address: library.func('double xlAddress(void *)'),
     open: library.func('double xlOpen(const char *, int)'),
     run,
     runAsync: (engine, words, count, threads) =>
       new Promise((resolve, reject) => {
-        run.async(engine, words, count, threads, (error: Error | null) => (error ? reject(error) : resolve()));
+        run.async(engine, words, count, threads, (error: Error | null) =>
+          error ? reject(error) : resolve(),
+        );
       }),
     close: library.func('void xlClose(double)'),
   };
 }
 
 /** The instruction set to run: the best, or what XLSTM_ISA names. */
-function chooseIsa(library: NativeLibrary): string {
+export function chooseInstructionSet(library: NativeLibrary): string {
   const wanted = process.env.XLSTM_ISA;
-  if (!wanted) return library.isas[0];
-  if (!library.isas.includes(wanted)) {
+  if (!wanted) return library.instructionSets[0];
+  if (!library.instructionSets.includes(wanted)) {
     throw new XlstmError(
       'engine',
-      `XLSTM_ISA is "${wanted}", but this machine's native engine has ${library.isas.join(', ')}`,
+      `XLSTM_ISA is "${wanted}", but this machine's native engine has ${library.instructionSets.join(', ')}`,
       'unset XLSTM_ISA to take the best',
     );
   }
@@ -89,7 +100,11 @@ class NativeMachine implements Machine {
     this.description = `native, ${isa}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
     this.#engine = library.open(isa, threads);
     if (this.#engine === 0) {
-      throw new XlstmError('engine', `the machine refused ${threads} threads or their memory`, 'ask for fewer threads');
+      throw new XlstmError(
+        'engine',
+        `the machine refused ${threads} threads or their memory`,
+        'ask for fewer threads',
+      );
     }
   }
 
@@ -107,8 +122,11 @@ class NativeMachine implements Machine {
     const start = this.#library.address(buffer);
     const padding = (CACHE_LINE - (start % CACHE_LINE)) % CACHE_LINE;
     const floats = new Float32Array(buffer, padding, elements);
-    return { address: start + padding, floats: () => floats };
+    return { address: start + padding, elements, floats: () => floats };
   }
+
+  /** A run may still be using it: garbage collection knows. */
+  release(): void {}
 
   place(words: Float64Array): Words & { readonly held: Float64Array } {
     return { address: this.#library.address(words.buffer as ArrayBuffer), count: words.length, held: words };
@@ -129,5 +147,7 @@ class NativeMachine implements Machine {
 
 export async function createNativeEngine(options: EngineOptions = {}): Promise<CpuEngine> {
   const library = await loadNativeLibrary();
-  return new CpuEngine(new NativeMachine(library, chooseIsa(library), options.threads ?? (await availableCores())));
+  return new CpuEngine(
+    new NativeMachine(library, chooseInstructionSet(library), options.threads ?? (await availableCores())),
+  );
 }

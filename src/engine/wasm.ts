@@ -24,8 +24,43 @@ const FIRST_PAGES = 256;
 
 /** A function that uses f32x4.relaxed_madd. */
 const relaxedProbe = Uint8Array.of(
-  0, 97, 115, 109, 1, 0, 0, 0, 1, 8, 1, 96, 3, 123, 123, 123, 1, 123, 3, 2, 1, 0, 10, 13, 1, 11, 0, 32, 0, 32, 1, 32,
-  2, 253, 133, 2, 11,
+  0,
+  97,
+  115,
+  109,
+  1,
+  0,
+  0,
+  0,
+  1,
+  8,
+  1,
+  96,
+  3,
+  123,
+  123,
+  123,
+  1,
+  123,
+  3,
+  2,
+  1,
+  0,
+  10,
+  13,
+  1,
+  11,
+  0,
+  32,
+  0,
+  32,
+  1,
+  32,
+  2,
+  253,
+  133,
+  2,
+  11,
 );
 
 /** Whether the host has relaxed SIMD; Node 20 has it behind a flag that can be set while it runs. */
@@ -40,15 +75,26 @@ export async function hasRelaxedSimd(): Promise<boolean> {
 export const hasSharedMemory = (): boolean =>
   typeof SharedArrayBuffer !== 'undefined' && (inNode || globalThis.crossOriginIsolated === true);
 
-async function moduleBytes(variant: 'relaxed' | 'simd'): Promise<Uint8Array<ArrayBuffer>> {
-  // Literal URLs, so that bundlers find the files.
-  const url =
-    variant === 'relaxed'
-      ? new URL('../../dist/wasm/relaxed.wasm', import.meta.url)
-      : new URL('../../dist/wasm/simd.wasm', import.meta.url);
+export type WasmVariant = 'relaxed' | 'simd';
+
+// Literal URLs, so that bundlers find the files.
+const moduleUrl = (variant: WasmVariant): URL =>
+  variant === 'relaxed'
+    ? new URL('../../dist/wasm/relaxed.wasm', import.meta.url)
+    : new URL('../../dist/wasm/simd.wasm', import.meta.url);
+
+/** The module's file; throws an XlstmError that says why it cannot be had. */
+export async function loadWasmModule(variant: WasmVariant): Promise<Uint8Array<ArrayBuffer>> {
+  const url = moduleUrl(variant);
   if (!inNode) {
     const response = await fetch(url);
-    if (!response.ok) throw new XlstmError('engine', `${url} cannot be fetched: ${response.status}`);
+    if (!response.ok) {
+      throw new XlstmError(
+        'engine',
+        `${url} cannot be fetched: ${response.status}`,
+        'serve dist/wasm with the page',
+      );
+    }
     return new Uint8Array(await response.arrayBuffer());
   }
   const { readFile } = await importNode<typeof import('node:fs/promises')>('node:fs/promises');
@@ -60,8 +106,8 @@ async function moduleBytes(variant: 'relaxed' | 'simd'): Promise<Uint8Array<Arra
 }
 
 /** The module compiled for one memory; the import's limits carry a bit that says whether it is shared. */
-async function compile(variant: 'relaxed' | 'simd', shared: boolean): Promise<WebAssembly.Module> {
-  const bytes = await moduleBytes(variant);
+async function compile(variant: WasmVariant, shared: boolean): Promise<WebAssembly.Module> {
+  const bytes = await loadWasmModule(variant);
   if (!shared) clearSharedFlag(bytes);
   try {
     return await WebAssembly.compile(bytes);
@@ -126,7 +172,12 @@ class WasmMachine implements Machine {
   /** The view of the whole memory; made anew after it has grown. */
   #view = new Float32Array(0);
 
-  constructor(kernels: Kernels, heap: WasmHeap, workers: readonly (() => Promise<void>)[], description: string) {
+  constructor(
+    kernels: Kernels,
+    heap: WasmHeap,
+    workers: readonly (() => Promise<void>)[],
+    description: string,
+  ) {
     this.#kernels = kernels;
     this.#heap = heap;
     this.#workers = workers;
@@ -137,17 +188,22 @@ class WasmMachine implements Machine {
   }
 
   allocate(elements: number, what: string): Block {
-    const address = this.#reserve(4 * elements, what);
+    const address = this.#heap.allocate(4 * elements, what);
     const block: Block = {
       address,
+      elements,
       floats: () => this.#floats().subarray(address / 4, address / 4 + elements),
     };
-    this.#freed.register(block, { address, bytes: 4 * elements });
+    this.#freed.register(block, { address, bytes: 4 * elements }, block);
     return block;
   }
 
+  release(block: Block): void {
+    if (this.#freed.unregister(block)) this.#heap.free(block.address, 4 * block.elements);
+  }
+
   place(words: Float64Array): Words {
-    const address = this.#reserve(words.byteLength, 'a program');
+    const address = this.#heap.allocate(words.byteLength, 'a program');
     new Float64Array(this.#heap.memory.buffer, address, words.length).set(words);
     const placed = { address, count: words.length };
     this.#freed.register(placed, { address, bytes: words.byteLength });
@@ -163,10 +219,6 @@ class WasmMachine implements Machine {
     await Promise.all(this.#workers.map((ended) => ended()));
   }
 
-  #reserve(bytes: number, what: string): number {
-    return this.#heap.allocate(bytes, what);
-  }
-
   #floats(): Float32Array<ArrayBuffer> {
     const { buffer } = this.#heap.memory;
     if (this.#view.buffer !== buffer) this.#view = new Float32Array(buffer);
@@ -177,7 +229,7 @@ class WasmMachine implements Machine {
 /** One thread runs on plain memory, which every host has; more need shared memory. */
 export async function createWasmEngine(
   options: EngineOptions = {},
-  variant?: 'relaxed' | 'simd',
+  variant?: WasmVariant,
 ): Promise<CpuEngine> {
   const threads = hasSharedMemory() ? (options.threads ?? (await availableCores())) : 1;
   const shared = threads > 1;
@@ -187,7 +239,11 @@ export async function createWasmEngine(
   const instance = await WebAssembly.instantiate(module, { env: { memory } });
   const kernels = instance.exports as unknown as Kernels;
   if (kernels.signature() !== kernelTableSignature()) {
-    throw new XlstmError('engine', 'the WebAssembly kernels were built from another version of xlstm', 'npm run build');
+    throw new XlstmError(
+      'engine',
+      'the WebAssembly kernels were built from another version of xlstm',
+      'npm run build',
+    );
   }
   const heap = new WasmHeap(memory, kernels.__heap_base.value);
   kernels.open(heap.allocate(threads * kernels.threadScratchBytes(), 'the threads’ workspace'), threads);
