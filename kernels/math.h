@@ -24,35 +24,33 @@ template <int N> XL_INLINE vf polynomial(vf x, const float (&c)[N]) {
   return y;
 }
 
-// x = exponent · ln 2 + r with |r| <= ln 2 / 2; tail = exp(r) - 1.
+// x = n · ln 2 + r with |r| <= ln 2 / 2, n an integer; shifted = n + ROUND, tail = exp(r) - 1.
 struct Reduced {
-  vf exponent, tail;
+  vf shifted, tail;
 };
+// 1.5 · 2^23: adding it rounds to an integer, which is then in the low bits.
+constexpr float ROUND = 12582912.0f;
 XL_INLINE Reduced reduceExp(vf x) {
   constexpr float c[] = {0.5f, 1.666651666e-01f, 4.166619852e-02f, 8.369239047e-03f, 1.395109808e-03f};
-  // Adding 1.5 · 2^23 rounds to an integer.
-  const vf shift = splat(12582912.0f);
-  const vf n = fma(x, splat(LOG2_E), shift) - shift;
+  const vf shifted = fma(x, splat(LOG2_E), splat(ROUND));
+  const vf n = shifted - ROUND;
   const vf r = fma(n, splat(-LN2_LOW), fma(n, splat(-LN2_HIGH), x));
-  return {n, fma(r * r, polynomial(r, c), r)};
+  return {shifted, fma(r * r, polynomial(r, c), r)};
 }
+// 2^(n + offset), 0 where that is -127.
+XL_INLINE vf power(const Reduced& e, uint32_t offset) { return (vf)(((vu)e.shifted << 23) + ((127 + offset) << 23)); }
 
-// x · 2^n for integers n in [-151, 128].
-XL_INLINE vf scale(vf x, vf n) {
-#if defined(__AVX512F__)
-  return (vf)_mm512_scalef_ps((__m512)x, (__m512)n);
-#else
-  // In two factors: 2^n itself may be subnormal or too large.
-  const vu k = (vu)(n + splat(12582912.0f)) - (vu)splat(12582912.0f);
-  const vu half = (vu)((vi)k >> 1);
-  return x * (vf)((half + 127) << 23) * (vf)((k - half + 127) << 23);
-#endif
-}
-
+// Results below 1.7e-38 may be 0.
 XL_INLINE vf exp(vf x) {
   // With x second a NaN passes min and max.
+#if defined(__AVX512F__)
   const Reduced e = reduceExp(max(splat(-104.0f), min(splat(89.0f), x)));
-  return scale(e.tail + 1.0f, e.exponent);
+  return (vf)_mm512_scalef_ps((__m512)(e.tail + 1.0f), (__m512)(e.shifted - ROUND));
+#else
+  const Reduced e = reduceExp(max(splat(-87.3f), min(splat(89.0f), x)));
+  // n is up to 128, which a power of two cannot reach: 2 · exp(r) · 2^(n - 1).
+  return fma(e.tail, splat(2.0f), splat(2.0f)) * power(e, -1u);
+#endif
 }
 
 // log(1 + f) for f in [√½ - 1, √2 - 1], less the leading f.
@@ -91,8 +89,8 @@ XL_INLINE vf logSigmoid(vf x) { return min(x, zero()) - log1pUnit(exp(-abs(x)));
 // t = exp(-2|x|) - 1, which keeps its relative accuracy near 0: tanh|x| = -t / (2 + t). 40 is past 1.0f.
 XL_INLINE vf tanhTerm(vf x) {
   const Reduced e = reduceExp(max(splat(-40.0f), abs(x) * -2.0f));
-  const vf power = scale(splat(1.0f), e.exponent);
-  return fma(power, e.tail, power - 1.0f);
+  const vf p = power(e, 0);
+  return fma(p, e.tail, p - 1.0f);
 }
 XL_INLINE vf tanh(vf x) {
   const vf t = tanhTerm(x);
