@@ -75,8 +75,8 @@ static inline void packRecurrent(const float* r, int64_t heads, int64_t k, int64
 }
 
 // c [rows, wholeVectors(n)] = a [rows, k] · panels + bias [wholeVectors(n)].
-static inline void recurrentProduct(int64_t rows, const float* a, int64_t lda, const RecurrentPanels& b, const float* bias,
-                                    float* c) {
+static inline void recurrentProduct(int64_t rows, const float* a, int64_t lda, const RecurrentPanels& b,
+                                    const float* bias, float* c) {
   const int64_t vectors = (b.n + W - 1) / W, ldc = vectors * W;
   for (int64_t v = 0; v < vectors;) {
     const int wide = tileTake(vectors - v, tile::NV);

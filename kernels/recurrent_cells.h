@@ -97,7 +97,8 @@ struct LstmCell {
   // Leaves σ(i), σ(f), tanh(z), σ(o).
   static XL_INLINE void gates(const vf* wx, vf* rec, vf* saved) {
     const vf z = wx[2] + rec[2], t = tanhTerm(z);
-    const SigmoidParts i = sigmoidParts(wx[0] + rec[0]), f = sigmoidParts(wx[1] + rec[1]), o = sigmoidParts(wx[3] + rec[3]);
+    const SigmoidParts i = sigmoidParts(wx[0] + rec[0]), f = sigmoidParts(wx[1] + rec[1]);
+    const SigmoidParts o = sigmoidParts(wx[3] + rec[3]);
     vf over[] = {i.over, f.over, t, o.over};
     const vf under[] = {i.under, f.under, t + 2.0f, o.under};
     divideTogether<4>(over, under);
