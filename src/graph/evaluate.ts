@@ -18,12 +18,14 @@ export interface Evaluation {
 
 /**
  * Builds a graph from named inputs to named outputs and binds it to an engine: for experiments, tests and `verify`.
- * Training and generation hold their Programs longer and do not come through here.
+ * `memories` are those of further regions that the graph reads, such as a model's parameters. Training and generation
+ * hold their Programs longer and do not come through here.
  */
 export function evaluation<I extends string>(
   engine: Engine,
   inputs: Readonly<Record<I, NamedArray>>,
   build: (inputs: Record<I, Tensor>) => { outputs: Record<string, Tensor>; backwardFrom?: number },
+  memories: readonly Memory[] = [],
 ): Evaluation {
   const io = new Region('io');
   const leaves = {} as Record<I, Tensor>;
@@ -32,7 +34,7 @@ export function evaluation<I extends string>(
   const roots = Object.entries(outputs).map(([name, value]) =>
     assign(leaf(io, `output:${name}`, value.shape), value),
   );
-  const executable = engine.bind(plan('evaluation', { io, roots, backwardFrom }), [] as Memory[]);
+  const executable = engine.bind(plan('evaluation', { io, roots, backwardFrom }), memories);
   for (const name of Object.keys(inputs) as I[]) executable.io.write(name, inputs[name].values);
   return {
     executable,

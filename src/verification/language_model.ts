@@ -1,0 +1,120 @@
+import * as v from 'valibot';
+import type { Engine } from '../engine/engine.ts';
+import { differentiate, reachable } from '../graph/differentiate.ts';
+import { multiply } from '../graph/elementwise.ts';
+import { evaluation } from '../graph/evaluate.ts';
+import { crossEntropy } from '../graph/loss.ts';
+import { sum } from '../graph/reduce.ts';
+import { currentId, leafOf, type Tensor } from '../graph/tensor.ts';
+import { Pass } from '../nn/layer.ts';
+import { Model, type NamedValues } from '../nn/model.ts';
+import { inferenceProgram, stateRegion } from '../nn/programs.ts';
+import { type Shape, sizeOf } from '../program/region.ts';
+import { parseConfig } from '../xlstm/config.ts';
+import { XlstmLanguageModel } from '../xlstm/language_model.ts';
+import { absoluteError, Comparison, type Row, relativeError } from './compare.ts';
+import { type GoldenFile, tolerance } from './golden.ts';
+import { timeSlice, writeTimeSlice } from './layout.ts';
+
+const tolerancesSchema = v.object({ logits: tolerance, loss: tolerance, grad: tolerance });
+
+const PARAMETER = 'param.';
+const GRADIENT = 'grad.';
+
+/** Tokens of a piece when a sequence is read in pieces: no divisor of the lengths in the files. */
+const PIECE = 13;
+
+export async function verifyLanguageModel(engine: Engine, file: GoldenFile): Promise<Row[]> {
+  const tolerances = file.json('rtol', tolerancesSchema);
+  const config = parseConfig(file.json('config', v.unknown()), `${file.source}: config`);
+  const model = Model.empty(engine, (scope) => new XlstmLanguageModel(scope, config));
+  model.write(parameters(file), file.source);
+
+  const [batch, length] = file.shape('tokens', 2);
+  const tokens = { shape: [batch, length], values: file.values('tokens', [batch, length]) };
+  const targets = { shape: [batch, length], values: file.values('targets', [batch, length]) };
+  const shape = [batch, length, config.vocabSize];
+  const logits = file.values('logits', shape);
+
+  const comparison = new Comparison('model', tolerances.grad);
+  const { loss, ...computed } = await forwardAndBackward(model, tokens, targets);
+  comparison.add('logits', 'whole sequence', absoluteError(computed.logits, logits), tolerances.logits);
+  comparison.add('loss', 'whole sequence', relativeError(loss, file.values('loss', [1])), tolerances.loss);
+  const pieces = await readInPieces(model, tokens, PIECE);
+  comparison.add('logits', `pieces of ${PIECE}`, absoluteError(pieces, logits), tolerances.logits);
+  const stepwise = await readInPieces(model, tokens, 1);
+  const expected = file.values('logits_step', shape);
+  comparison.add('logits_step', 'token by token', absoluteError(stepwise, expected), tolerances.logits);
+  for (const name of file.names.filter((tensor) => tensor.startsWith(GRADIENT))) {
+    const parameter = model.parameters.list.find((p) => GRADIENT + p.name === name);
+    if (!parameter) throw file.error(`"${name}" is the gradient of no parameter of the model`);
+    const gradient = file.values(name, parameter.shape);
+    comparison.add(name, 'whole sequence', relativeError(computed[name], gradient));
+  }
+  return [...comparison.rows];
+}
+
+function parameters(file: GoldenFile): Map<string, NamedValues> {
+  const all = new Map<string, NamedValues>();
+  for (const name of file.names.filter((tensor) => tensor.startsWith(PARAMETER))) {
+    const shape = file.shape(name);
+    all.set(name.slice(PARAMETER.length), { shape, values: file.values(name, shape) });
+  }
+  return all;
+}
+
+interface Batch {
+  readonly shape: Shape; // [B, T]
+  readonly values: ArrayLike<number>;
+}
+
+/** The logits, the mean loss and its gradients, under their names in the file, from one Program. */
+async function forwardAndBackward(
+  { engine, network, parameters, memories }: Model,
+  tokens: Batch,
+  targets: Batch,
+): Promise<Record<string, Float32Array | Float64Array>> {
+  const inputs = { tokens, targets };
+  const { run } = evaluation(
+    engine,
+    inputs,
+    (leaves) => {
+      const logits = network.logits(network.forward(leaves.tokens, new Pass(), {}).y);
+      const loss = multiply(sum(crossEntropy(logits, leaves.targets)), 1 / sizeOf(tokens.shape));
+      const outputs: Record<string, Tensor> = { logits, loss };
+      const backwardFrom = currentId();
+      const found = reachable([loss]).map((node) => node.outputs[0]);
+      const wrt = found.filter((t) => parameters.regions.some((region) => region === leafOf(t)?.region));
+      differentiate([loss], wrt).forEach((gradient, i) => {
+        if (gradient) outputs[GRADIENT + leafOf(wrt[i])?.name] = gradient;
+      });
+      return { outputs, backwardFrom };
+    },
+    memories,
+  );
+  return run();
+}
+
+/** Logits [B, T, V] of tokens that are read `length` at a time, the state handed on through memory. */
+async function readInPieces(
+  { engine, network, memories }: Model,
+  tokens: Batch,
+  length: number,
+): Promise<Float64Array> {
+  const [batch, total] = tokens.shape;
+  const state = engine.allocate(stateRegion(network, batch));
+  const shape = [batch, total, network.vocabSize];
+  const logits = new Float64Array(sizeOf(shape));
+  const executables = new Map<number, ReturnType<typeof engine.bind>>();
+  for (let t = 0; t < total; t += length) {
+    const n = Math.min(length, total - t);
+    const executable =
+      executables.get(n) ??
+      engine.bind(inferenceProgram(network, state.region, batch, n, 'all'), [...memories, state]);
+    executables.set(n, executable);
+    executable.io.write('tokens', timeSlice(tokens.values, [batch, total, 1], t, t + n));
+    await executable.run();
+    writeTimeSlice(logits, shape, t, await executable.io.read('logits'));
+  }
+  return logits;
+}
