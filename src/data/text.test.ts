@@ -136,7 +136,9 @@ describe('holdOutTenth', () => {
       const held = validation.reduce((sum, { text }) => sum + text.length, 0) / whole.length;
       expect(held).toBeGreaterThan(0.04);
       expect(held).toBeLessThan(0.11);
-      for (const { text } of validation) expect(text.isWellFormed()).toBe(true);
+      // Half a character would come back as the replacement character.
+      for (const { text } of validation)
+        expect(new TextDecoder().decode(new TextEncoder().encode(text))).toBe(text);
     }
   });
 });
