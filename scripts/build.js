@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { hashOf, readIfThere, readTree, replaceFile, root } from './files.js';
+import { hashOf, readIfThere, readTree, replaceFile, root, takeTurn } from './files.js';
 import { writeKernelHeader } from './header.js';
 import { buildNative } from './native.js';
 
@@ -34,7 +34,9 @@ async function step(name, run) {
 
 async function buildTypes() {
   const tree = readTree('src/', (name) => name.endsWith('.ts') && !name.endsWith('.test.ts'));
-  const settings = ['tsconfig.json', 'tsconfig.build.json', 'package.json'].map((f) => readIfThere(new URL(f, root)));
+  const settings = ['tsconfig.json', 'tsconfig.build.json', 'package.json'].map((f) =>
+    readIfThere(new URL(f, root)),
+  );
   const hash = hashOf(...settings, ...tree.flat());
   const stamp = new URL('dist/types.hash', root);
   if (readIfThere(stamp)?.toString() === hash) return {};
@@ -54,6 +56,11 @@ function buildWasm() {
   });
 }
 
-if (existsSync(new URL('src/', root))) await step('types', buildTypes);
-await step('header', async () => ({ detail: await writeKernelHeader() }));
-await Promise.all([step('wasm', buildWasm), step('native', buildNative)]);
+const endTurn = await takeTurn();
+try {
+  if (existsSync(new URL('src/', root))) await step('types', buildTypes);
+  await step('header', async () => ({ detail: await writeKernelHeader() }));
+  await Promise.all([step('wasm', buildWasm), step('native', buildNative)]);
+} finally {
+  endTurn();
+}

@@ -58,7 +58,39 @@ export async function compiled(name, hash, make) {
   const bytes = await make();
   replaceFile(url, bytes);
   for (const file of readdirSync(cache)) {
-    if (file.startsWith(`${name}-`) && file !== `${name}-${hash}`) rmSync(new URL(file, cache), { force: true });
+    if (file.startsWith(`${name}-`) && file !== `${name}-${hash}`)
+      rmSync(new URL(file, cache), { force: true });
   }
   return { bytes, url, fresh: true };
+}
+
+const alive = (pid) => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+/** Waits until no other build of this folder runs; the returned function ends this one's turn. */
+export async function takeTurn() {
+  const lock = new URL('lock', cache);
+  mkdirSync(cache, { recursive: true });
+  for (let waited = false; ; ) {
+    try {
+      writeFileSync(lock, String(process.pid), { flag: 'wx' });
+      return () => rmSync(lock, { force: true });
+    } catch (error) {
+      if (error.code !== 'EEXIST') throw error;
+    }
+    const owner = Number(readIfThere(lock)?.toString());
+    if (owner && !alive(owner)) {
+      rmSync(lock, { force: true });
+      continue;
+    }
+    if (!waited) console.log('waiting for another build of this folder');
+    waited = true;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
 }

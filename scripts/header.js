@@ -53,7 +53,10 @@ async function kernelHeader() {
     lines.push(`void ${name}(const ${pascal(name)}Args&, const Context&);`, '');
   }
   lines.push('// Runs one instruction; w points past the opcode and the word count.');
-  lines.push('inline void dispatch(int opcode, const double* w, const Context& ctx) {', '  switch (opcode) {');
+  lines.push(
+    'inline void dispatch(int opcode, const double* w, const Context& ctx) {',
+    '  switch (opcode) {',
+  );
   kernelNames.forEach((name, i) => {
     lines.push(`    case ${i}: return ${name}(${pascal(name)}Args(w), ctx);`);
   });

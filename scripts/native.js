@@ -10,8 +10,15 @@ import { compiled, hashOf, kernelSources, replaceFile, root } from './files.js';
 const run = promisify(execFile);
 
 const flags = [
-  '-O3', '-std=c++17', '-fPIC', '-fvisibility=hidden', '-fno-exceptions', '-fno-rtti', '-fno-math-errno',
-  '-ffp-contract=fast', '-Wno-psabi',
+  '-O3',
+  '-std=c++17',
+  '-fPIC',
+  '-fvisibility=hidden',
+  '-fno-exceptions',
+  '-fno-rtti',
+  '-fno-math-errno',
+  '-ffp-contract=fast',
+  '-Wno-psabi',
 ];
 // The names are native.cc's.
 const instructionSets = {
@@ -38,10 +45,13 @@ async function findCompiler() {
 
 /** dist/native/kernels.so (.dylib): { detail } if it is new, { skipped } where there is no compiler. */
 export async function buildNative() {
-  if (process.platform === 'win32') return { skipped: 'Windows has no native engine yet; WebAssembly serves' };
+  if (process.platform === 'win32')
+    return { skipped: 'Windows has no native engine yet; WebAssembly serves' };
   const compiler = await findCompiler();
   if (!compiler) {
-    return { skipped: 'no C++ compiler (c++, g++ or clang++); install one and run "npm run build" for more speed' };
+    return {
+      skipped: 'no C++ compiler (c++, g++ or clang++); install one and run "npm run build" for more speed',
+    };
   }
   const sources = kernelSources();
   const kernels = fileURLToPath(new URL('kernels/', root));
@@ -58,16 +68,22 @@ export async function buildNative() {
       objects.push(await compile(isa, 'all.cc', [...extra, `-DXL_ISA=xl_${isa}`]));
     }
     const extension = process.platform === 'darwin' ? 'dylib' : 'so';
-    const { bytes } = await compiled('library', hashOf(...objects.map(({ url }) => url.pathname)), async () => {
-      const library = join(folder, 'library');
-      const inputs = objects.map(({ url }) => fileURLToPath(url));
-      // Object files in the cache have no .o to tell the linker what they are, and need none.
-      const strict = process.platform === 'linux' ? ['-Wl,-z,defs'] : [];
-      await run(compiler.command, ['-shared', ...strict, ...inputs, '-lpthread', '-o', library]);
-      return readFileSync(library);
-    });
+    const { bytes } = await compiled(
+      'library',
+      hashOf(...objects.map(({ url }) => url.pathname)),
+      async () => {
+        const library = join(folder, 'library');
+        const inputs = objects.map(({ url }) => fileURLToPath(url));
+        // Object files in the cache have no .o to tell the linker what they are, and need none.
+        const strict = process.platform === 'linux' ? ['-Wl,-z,defs'] : [];
+        await run(compiler.command, ['-shared', ...strict, ...inputs, '-lpthread', '-o', library]);
+        return readFileSync(library);
+      },
+    );
     const changed = replaceFile(new URL(`dist/native/kernels.${extension}`, root), bytes);
-    return { detail: changed ? `${Object.keys(instructionSets).join(', ')} (${compiler.version})` : undefined };
+    return {
+      detail: changed ? `${Object.keys(instructionSets).join(', ')} (${compiler.version})` : undefined,
+    };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

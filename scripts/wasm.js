@@ -5,14 +5,34 @@ import { isMainThread, parentPort } from 'node:worker_threads';
 import { compiled, hashOf, kernelSources, replaceFile, root } from './files.js';
 
 const flags = [
-  '--target=wasm32', '-O3', '-std=c++17', '-ffreestanding', '-fno-exceptions', '-fno-rtti', '-fno-math-errno',
-  '-ffp-contract=fast', '-pthread', '-matomics', '-mbulk-memory', '-mmutable-globals', '-msimd128', '-nostdlib', '-nostdinc++',
+  '--target=wasm32',
+  '-O3',
+  '-std=c++17',
+  '-ffreestanding',
+  '-fno-exceptions',
+  '-fno-rtti',
+  '-fno-math-errno',
+  '-ffp-contract=fast',
+  '-pthread',
+  '-matomics',
+  '-mbulk-memory',
+  '-mmutable-globals',
+  '-msimd128',
+  '-nostdlib',
+  '-nostdinc++',
   '-Ikernels',
 ];
 // One module serves shared and plain memory: the loader clears the memory import's shared flag for the latter.
 const linkFlags = [
-  '--no-entry', '--import-memory', '--shared-memory', '--max-memory=4294967296', '--stack-first',
-  '-zstack-size=1048576', '--export=__heap_base', '--export=__stack_pointer', '--strip-all',
+  '--no-entry',
+  '--import-memory',
+  '--shared-memory',
+  '--max-memory=4294967296',
+  '--stack-first',
+  '-zstack-size=1048576',
+  '--export=__heap_base',
+  '--export=__stack_pointer',
+  '--strip-all',
 ];
 const variants = { simd: [], relaxed: ['-mrelaxed-simd'] };
 
@@ -50,9 +70,13 @@ async function compile(sources, extra) {
   const decoder = new TextDecoder();
   const link = linkFlags.map((flag) => `-Wl,${flag}`);
   try {
-    const output = await runClang(['clang++', ...flags, ...extra, ...link, 'kernels/wasm.cc', '-o', 'out.wasm'], files, {
-      stderr: (bytes) => bytes && messages.push(decoder.decode(bytes)),
-    });
+    const output = await runClang(
+      ['clang++', ...flags, ...extra, ...link, 'kernels/wasm.cc', '-o', 'out.wasm'],
+      files,
+      {
+        stderr: (bytes) => bytes && messages.push(decoder.decode(bytes)),
+      },
+    );
     return output['out.wasm'];
   } catch (error) {
     if (error instanceof Exit) throw new Error(messages.join(''));
