@@ -1,5 +1,5 @@
 import { XlstmError } from '../errors.ts';
-import type { Address, Program } from '../program/program.ts';
+import { type Address, linkedWords, type Program } from '../program/program.ts';
 import { type Region, sizeOf } from '../program/region.ts';
 import type { Engine, EngineName, Executable, Memory } from './engine.ts';
 
@@ -128,7 +128,22 @@ export class CpuEngine implements Engine {
         await this.#machine.runElsewhere!(placed, threads).finally(() => this.#inUse.delete(inUse));
       });
     };
-    return { program, io, run };
+    const profile = async (): Promise<Float64Array> => {
+      this.#checkOpen();
+      const seconds = new Float64Array(program.instructions.length);
+      await this.#enqueue(async () => {
+        let { address } = link();
+        for (const [i, instruction] of program.instructions.entries()) {
+          const count = linkedWords(instruction);
+          const start = performance.now();
+          this.#machine.run({ address, count }, threads);
+          seconds[i] = (performance.now() - start) / 1000;
+          address += Float64Array.BYTES_PER_ELEMENT * count;
+        }
+      });
+      return seconds;
+    };
+    return { program, io, run, profile };
   }
 
   async close(): Promise<void> {

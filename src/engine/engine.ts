@@ -27,6 +27,8 @@ export interface Executable {
    * one may run off the calling thread and returns a promise. Runs of one engine never overlap.
    */
   run(): void | Promise<void>;
+  /** Runs the list once, one instruction after the other by itself: the seconds that each of them took. */
+  profile(): Promise<Float64Array>;
 }
 
 export interface EngineOptions {

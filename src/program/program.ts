@@ -65,12 +65,13 @@ export class Program {
 
   /** The words an engine runs, once `addressOf` says where each region lies (in the engine's own unit). */
   link(addressOf: (address: Address) => number): Float64Array {
-    const count = this.instructions.reduce((sum, i) => sum + 2 + i.words.length, 0);
+    const count = this.instructions.reduce((sum, i) => sum + linkedWords(i), 0);
     const linked = new Float64Array(count);
     let at = 0;
-    for (const { kernel, words } of this.instructions) {
+    for (const instruction of this.instructions) {
+      const { kernel, words } = instruction;
       linked[at++] = kernelNames.indexOf(kernel);
-      linked[at++] = words.length + 2;
+      linked[at++] = linkedWords(instruction);
       for (const word of words) linked[at++] = typeof word === 'number' ? word : addressOf(word);
     }
     return linked;
@@ -103,6 +104,9 @@ export class Program {
     return lines.join('\n');
   }
 }
+
+/** Words that an instruction takes in a linked Program: opcode, count and operands. */
+export const linkedWords = ({ words }: Instruction): number => 2 + words.length;
 
 /** The numeric operands of an instruction by name (addresses count as 1 where present). */
 export function instructionOperands({ kernel, words }: Instruction): Record<string, number> {

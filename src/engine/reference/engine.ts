@@ -115,16 +115,26 @@ export class ReferenceEngine implements Engine {
         `program ${program.name}: region ${region.name} has grown to ${region.elements} elements since it got memory for ${memory.values.length}`,
       );
     }
-    return {
-      program,
-      io,
-      run: () => {
-        const work = this.#workspace(program.work.elements);
-        const memoryOf = (region: Region): Float64Array =>
-          region === program.work ? work : bound.get(region)!.values;
-        for (const instruction of program.instructions) execute(instruction, memoryOf);
-      },
+    const run = (after?: (index: number) => void): void => {
+      const work = this.#workspace(program.work.elements);
+      const memoryOf = (region: Region): Float64Array =>
+        region === program.work ? work : bound.get(region)!.values;
+      program.instructions.forEach((instruction, index) => {
+        execute(instruction, memoryOf);
+        after?.(index);
+      });
     };
+    const profile = async (): Promise<Float64Array> => {
+      const seconds = new Float64Array(program.instructions.length);
+      let start = performance.now();
+      run((index) => {
+        const end = performance.now();
+        seconds[index] = (end - start) / 1000;
+        start = end;
+      });
+      return seconds;
+    };
+    return { program, io, run: () => run(), profile };
   }
 
   async close(): Promise<void> {}
