@@ -70,7 +70,11 @@ export function broadcasts(x: Tensor, y: Tensor): boolean {
 function apply(fn: ScalarFunction, operands: readonly Operand[], value = 0): Tensor {
   const inputs = operands.map(asTensor);
   let widest = inputs[0];
-  for (const x of inputs) if (sizeOf(x.shape) > sizeOf(widest.shape)) widest = x;
+  for (const x of inputs) {
+    const more = sizeOf(x.shape) - sizeOf(widest.shape);
+    // One row of a batch of one token is as large as the batch: the result keeps the dimensions of the batch.
+    if (more > 0 || (more === 0 && x.shape.length > widest.shape.length)) widest = x;
+  }
   for (const x of inputs) {
     requireShape(
       broadcasts(x, widest),

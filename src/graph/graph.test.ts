@@ -112,6 +112,13 @@ describe('gradients agree with central differences', () => {
   for (const [name, fn] of Object.entries(unary)) {
     it(name, () => checkGradient({ x: [3, 5] }, ({ x }) => [fn(x)]));
   }
+  it('a row times a batch that has one row', async () => {
+    const product = ({ row, x }: Record<string, Tensor>): Tensor => e.multiplyAdd(row, x, 1);
+    await checkGradient({ row: [5], x: [1, 1, 5] }, (inputs) => {
+      expect(product(inputs).shape).toEqual([1, 1, 5]);
+      return [product(inputs)];
+    });
+  });
   it('log, square root, reciprocal of positive numbers', () =>
     checkGradient({ x: [2, 3] }, ({ x }) => {
       const p = e.add(e.square(x), 0.5);
