@@ -146,7 +146,10 @@ async function startWorker(start: WorkerStart): Promise<() => Promise<void>> {
       worker.once('error', reject);
     });
     worker.unref(); // it does not keep Node from exiting
-    return () => ended;
+    return () => {
+      worker.ref(); // whoever waits for its end must see it
+      return ended;
+    };
   }
   const url = URL.createObjectURL(new Blob([workerSource], { type: 'text/javascript' }));
   const worker = new Worker(url);
