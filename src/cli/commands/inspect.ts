@@ -1,0 +1,59 @@
+import { Command } from 'commander';
+import { type Inspection, inspect } from '../../inspection/inspect.ts';
+import { type Output, standardOutput } from '../output.ts';
+import { integer } from '../parse.ts';
+import { readModelConfig } from '../read_config.ts';
+import { formatBytes, formatCount, formatInteger } from '../ui/format.ts';
+import { renderTable } from '../ui/table.ts';
+
+export function inspectCommand(): Command {
+  return new Command('inspect')
+    .description('layers, parameters, state and cost of a checkpoint or a configuration')
+    .argument('<path>', 'a checkpoint, the folder of a run, or a config.json')
+    .option('--length <n>', "tokens of a training sequence (default: the model's context length)", integer(1))
+    .option('--json', 'print the facts as JSON')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  xlstm inspect runs/moby-dick
+  xlstm inspect my-model/config.json --json`,
+    )
+    .action(async (path: string, { length, json }: { length?: number; json?: boolean }) => {
+      const output = standardOutput();
+      const { config, source } = await readModelConfig(path);
+      const facts = inspect(config, length);
+      if (json) output.json({ source, ...facts });
+      else print(output, source, facts);
+    });
+}
+
+function print(output: Output, source: string, facts: Inspection): void {
+  const { style, width } = output;
+  const { layers, parameters, stateBytes, decoding, training } = facts;
+  output.line(style.strong(source));
+  const rows = [...layers, { name: 'all', kind: '', parameters, stateBytes }].map((layer) => [
+    layer.name,
+    layer.kind,
+    formatInteger(layer.parameters),
+    layer.stateBytes > 0 ? formatBytes(layer.stateBytes) : '',
+  ]);
+  const columns = [
+    { header: 'layer', align: 'left' as const },
+    { header: 'kind', align: 'left' as const },
+    { header: 'parameters' },
+    { header: 'state' },
+  ];
+  output.line(renderTable({ columns, rows, emphasize: (i) => i === layers.length }, style, width));
+  const lines: [string, string][] = [
+    ['parameters', `${formatCount(parameters)} (${formatBytes(4 * parameters)} in float32)`],
+    ['state', `${formatBytes(stateBytes)} for each sequence, however long it is`],
+    ['decoding', `${formatCount(decoding.flopsPerToken)}FLOP for each token`],
+    [
+      'training',
+      `${formatCount(training.flopsPerToken)}FLOP for each token in sequences of ${formatInteger(training.length)}`,
+    ],
+  ];
+  output.line();
+  for (const [name, text] of lines) output.line(`${name.padEnd(12)}${text}`);
+}

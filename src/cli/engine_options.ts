@@ -1,0 +1,36 @@
+import { type Command, Option } from 'commander';
+import { type EngineChoice as ChoiceName, chooseEngine, engineChoices } from '../engine/choose.ts';
+import type { Engine } from '../engine/engine.ts';
+import { integer } from './parse.ts';
+
+export interface EngineChoice {
+  readonly engine: ChoiceName;
+  readonly threads?: number;
+}
+
+export const addEngineOptions = (command: Command): Command =>
+  command
+    .addOption(
+      new Option('--engine <name>', 'what computes; auto takes the fastest there is')
+        .choices(engineChoices)
+        .default('auto'),
+    )
+    .option(
+      '--threads <n>',
+      "threads (default: the machine's cores); the result does not depend on it",
+      integer(1, 256),
+    );
+
+/** Runs with the engine that was chosen, which standard error names with the reason, and stops it at the end. */
+export async function withEngine<T>(
+  { engine: name, threads }: EngineChoice,
+  run: (engine: Engine) => Promise<T>,
+): Promise<T> {
+  const { engine, reason } = await chooseEngine(name, { threads });
+  process.stderr.write(`engine  ${engine.description} (${reason})\n`);
+  try {
+    return await run(engine);
+  } finally {
+    await engine.close();
+  }
+}

@@ -1,0 +1,65 @@
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { XlstmError } from '../errors.ts';
+import { doctorCommand } from './commands/doctor.ts';
+import { inspectCommand } from './commands/inspect.ts';
+import { verifyCommand } from './commands/verify.ts';
+import { createStyle, wantsColor } from './ui/style.ts';
+
+const FAILED = 1;
+const WRONG_USAGE = 2;
+
+/** Runs a command line, without "node" and the script, and returns the exit code. */
+export async function runCli(args: readonly string[]): Promise<number> {
+  endQuietlyWithReader(process.stdout);
+  try {
+    await program().parseAsync([...args], { from: 'user' });
+    return Number(process.exitCode ?? 0);
+  } catch (error) {
+    return report(error);
+  }
+}
+
+function program(): Command {
+  const root = new Command('xlstm')
+    .description('Train, evaluate and run xLSTM language models.')
+    .version(version(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print help')
+    .helpCommand(false)
+    .addHelpText('after', '\nEach command has more: xlstm <command> --help');
+  for (const command of [inspectCommand(), verifyCommand(), doctorCommand()]) {
+    command.helpOption('-h, --help', 'print help').showHelpAfterError(`See: xlstm ${command.name()} --help`);
+    root.addCommand(command);
+  }
+  root.showHelpAfterError('See: xlstm --help');
+  for (const command of [root, ...root.commands]) command.exitOverride();
+  return root;
+}
+
+function version(): string {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  return version;
+}
+
+/** One clear message for what a person can mend; everything for a fault of the program itself. */
+function report(error: unknown): number {
+  // Its message has been printed.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : WRONG_USAGE;
+  const { bad, dim } = createStyle(wantsColor(process.stderr, process.env));
+  if (error instanceof XlstmError && error.code !== 'internal') {
+    const hint = error.hint ? `\n  ${dim(error.hint)}` : '';
+    process.stderr.write(`${bad('error:')} ${error.message}${hint}\n`);
+    return error.code === 'usage' ? WRONG_USAGE : FAILED;
+  }
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  process.stderr.write(`${bad('internal error:')} ${text}\n`);
+  return FAILED;
+}
+
+/** A reader such as "head" that has seen enough is no error. */
+function endQuietlyWithReader(stream: NodeJS.WriteStream): void {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(0);
+  });
+}
