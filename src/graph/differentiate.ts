@@ -51,9 +51,13 @@ export function differentiate(
         'Wrap its input in stopGradient if none is meant to flow.',
       );
     }
-    node.op.backward(node, upstream).forEach((g, i) => {
+    const absorbs = (i: number): boolean => node.op.absorbs?.includes(i) === true;
+    const sofar = node.inputs.map((input, i) => (input && absorbs(i) ? gradients.get(input) : undefined));
+    node.op.backward(node, upstream, sofar).forEach((g, i) => {
       const input = node.inputs[i];
-      if (g && input && wanted.has(input.node)) contribute(input, g);
+      if (!g || !input || !wanted.has(input.node)) return;
+      if (absorbs(i)) gradients.set(input, g);
+      else contribute(input, g);
     });
   }
   return wrt.map((t) => gradients.get(t));

@@ -52,7 +52,8 @@ export function fuse(nodes: readonly Node[], roots: ReadonlySet<Tensor>, backwar
     items.push(group);
   };
 
-  const addMember = (group: Group, node: Elementwise): void => {
+  /** `backward`: the node is added for the backward pass, if need be computed a second time. */
+  const addMember = (group: Group, node: Elementwise, backward: boolean): void => {
     for (const input of node.inputs as readonly Tensor[]) {
       const producer = input.node;
       if (!isElementwise(producer) || group.members.has(producer)) continue;
@@ -62,12 +63,9 @@ export function fuse(nodes: readonly Node[], roots: ReadonlySet<Tensor>, backwar
       }
       const owner = home.get(producer) as Group;
       const again =
-        producer.id < backwardFrom &&
-        node.id >= backwardFrom &&
-        !owner.stored.has(producer) &&
-        group.fits(input);
+        producer.id < backwardFrom && backward && !owner.stored.has(producer) && group.fits(input);
       if (again && !read.has(producer)) {
-        addMember(group, producer);
+        addMember(group, producer, backward);
         continue;
       }
       owner.stored.add(producer);
@@ -99,7 +97,7 @@ export function fuse(nodes: readonly Node[], roots: ReadonlySet<Tensor>, backwar
     } else if (!isConstant(node)) {
       const group = chooseGroup(node, openGroups, home);
       if (!openGroups.includes(group)) openGroups.push(group);
-      addMember(group, node);
+      addMember(group, node, node.id >= backwardFrom);
       home.set(node, group);
       if (roots.has(node.outputs[0])) group.stored.add(node);
       group.touched = items.length;

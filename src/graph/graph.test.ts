@@ -157,6 +157,15 @@ describe('gradients agree with central differences', () => {
       const y = linear(x, w, b, r);
       return [y, matmul(y, v)];
     }));
+  it('adds to gradients that other uses have contributed', () =>
+    checkGradient({ x: [3, 8], w: [8, 8], b: [2, 4, 4], n: [8] }, ({ x, w, b, n }) => {
+      const y = linear(x, w, undefined, x);
+      const z = e.add(
+        headwiseLinear(y, b),
+        norm(y, n, undefined, { kind: 'layer', eps: 1e-5, weightOffset: 1 }),
+      );
+      return [z, e.square(y), e.tanh(x)];
+    }));
   it('headwise linear, small and large blocks', () =>
     checkGradient({ x: [3, 24], small: [6, 4, 4], large: [2, 10, 12] }, ({ x, small, large }) => [
       headwiseLinear(x, small),

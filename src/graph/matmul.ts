@@ -42,14 +42,15 @@ function sizes({ attributes, inputs }: Pick<Node<MatmulAttributes>, 'attributes'
 const matmulOp: Op<MatmulAttributes> = {
   name: 'matmul',
   stridedOutputs: [0],
+  absorbs: [0],
   // C = A·B + bias + residual: dA = dC·Bᵀ, dB = Aᵀ·dC, each transposed where the operand is stored transposed.
-  backward(node, [dc]) {
-    if (!dc) return [];
+  backward(node, [dc], [sofar]) {
+    if (!dc) return [sofar];
     const { batch, a, b, c, transA, transB } = node.attributes;
     const [A, B, bias, residual] = node.inputs as [Tensor, Tensor, Tensor?, Tensor?];
     const da = transA
-      ? product(B, dc, { batch, a: b, b: c, c: a, transA: transB, transB: true }, A.shape)
-      : product(dc, B, { batch, a: c, b, c: a, transA: false, transB: !transB }, A.shape);
+      ? product(B, dc, { batch, a: b, b: c, c: a, transA: transB, transB: true }, A.shape, undefined, sofar)
+      : product(dc, B, { batch, a: c, b, c: a, transA: false, transB: !transB }, A.shape, undefined, sofar);
     const db = transB
       ? product(dc, A, { batch, a: c, b: a, c: b, transA: true, transB: transA }, B.shape)
       : product(A, dc, { batch, a, b: c, c: b, transA: !transA, transB: false }, B.shape);
@@ -190,12 +191,13 @@ interface BlockAttributes {
 const blockLinearOp: Op<BlockAttributes> = {
   name: 'blockLinear',
   stridedOutputs: [0],
-  backward(node, [dy]) {
-    if (!dy) return [];
+  absorbs: [0],
+  backward(node, [dy], [sofar]) {
+    if (!dy) return [sofar];
     const [x, w] = node.inputs as [Tensor, Tensor];
     const { groups, inSize, outSize, transW } = node.attributes;
     const flipped = { groups, inSize: outSize, outSize: inSize, transW: !transW };
-    const [dx] = createNode(blockLinearOp, [dy, w], flipped, [x.shape]);
+    const [dx] = createNode(blockLinearOp, [dy, w, sofar], flipped, [x.shape]);
     const [dw] = transW
       ? createNode(blockGradientOp, [dy, x], { groups, inSize: outSize, outSize: inSize, transW }, [w.shape])
       : createNode(blockGradientOp, [x, dy], node.attributes, [w.shape]);
@@ -205,6 +207,7 @@ const blockLinearOp: Op<BlockAttributes> = {
     const { groups, inSize, outSize, transW } = node.attributes;
     const x = to.matrix(node.inputs[0]);
     const y = to.matrix(node.outputs[0]);
+    const residual = to.matrix(node.inputs[2]);
     to.call('blockLinear', {
       rows: node.outputs[0].rows,
       groups,
@@ -216,7 +219,8 @@ const blockLinearOp: Op<BlockAttributes> = {
       w: to.contiguous(node.inputs[1]),
       y: y.at,
       ldy: y.ld,
-      ldResidual: 0,
+      residual: residual.at,
+      ldResidual: residual.ld,
     });
   },
 };

@@ -15,12 +15,13 @@ const normOp: Op<Required<NormOptions>> = {
   stridedOutputs: [0],
   // With n = x − μ (rms: x) times s = 1/σ: y = n s w + b;
   // dx = s (g − mean(g) − n s · mean(g n s)), g = dy · w (rms: without mean(g)).
-  backward(node, [dy]) {
-    if (!dy) return [];
+  absorbs: [0],
+  backward(node, [dy], [sofar]) {
+    if (!dy) return [sofar];
     const [x, weight, bias] = node.inputs as [Tensor, Tensor?, Tensor?];
     const [dx, dweight, dbias] = createNode(
       normBackwardOp,
-      [x, weight, node.outputs[1], dy],
+      [x, weight, node.outputs[1], dy, sofar],
       node.attributes,
       [x.shape, [x.cols], [x.cols]],
     );
@@ -54,7 +55,14 @@ const normBackwardOp: Op<Required<NormOptions>> = {
   stridedOutputs: [0],
   emit(node, to) {
     const { groups, kind, weightOffset } = node.attributes;
-    const [x, weight, stats, gradient] = node.inputs as [Tensor, Tensor | undefined, Tensor, Tensor];
+    const [x, weight, stats, gradient, sofar] = node.inputs as [
+      Tensor,
+      Tensor | undefined,
+      Tensor,
+      Tensor,
+      Tensor?,
+    ];
+    const residual = to.matrix(sofar);
     const from = to.matrix(x);
     const dy = to.matrix(gradient);
     const dx = to.matrix(node.outputs[0]);
@@ -70,7 +78,8 @@ const normBackwardOp: Op<Required<NormOptions>> = {
       stats: to.contiguous(stats),
       dy: dy.at,
       lddy: dy.ld,
-      ldResidual: 0,
+      residual: residual.at,
+      ldResidual: residual.ld,
       dx: dx.at,
       lddx: dx.ld,
       dweight: to.wantedContiguous(node.outputs[1]),

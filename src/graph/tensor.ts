@@ -8,8 +8,17 @@ import type { Emitter } from './emit.ts';
  */
 export interface Op<A = unknown> {
   readonly name: string;
-  /** Gradients of the inputs, given those of the outputs (undefined where nothing depends on an output). */
-  backward?(node: Node<A>, gradients: readonly (Tensor | undefined)[]): (Tensor | undefined)[];
+  /**
+   * Gradients of the inputs, given those of the outputs (undefined where nothing depends on an output). `sofar` holds
+   * what other uses of an input have contributed already, for the inputs in `absorbs`.
+   */
+  backward?(
+    node: Node<A>,
+    gradients: readonly (Tensor | undefined)[],
+    sofar: readonly (Tensor | undefined)[],
+  ): (Tensor | undefined)[];
+  /** Inputs for which `backward` returns the sum with `sofar`: their kernel adds it on the way. */
+  readonly absorbs?: readonly number[];
   emit(node: Node<A>, to: Emitter): void;
   /** Outputs that the kernel can write as a slice of the columns of a wider matrix. */
   readonly stridedOutputs?: readonly number[];

@@ -42,6 +42,15 @@ export class Parameters {
     return leaf(region, name, shape);
   }
 
+  /** Declares parameters that lie one after another and are one array of the given shape to the graph. */
+  declareJoined(parts: readonly Omit<Parameter, 'region'>[], shape: Shape, decays: boolean): Tensor {
+    const region = decays ? this.decayed : this.plain;
+    for (const part of parts) this.#list.push({ ...part, region });
+    const name = parts.map((part) => part.name).join(' + ');
+    region.join(name, shape, parts);
+    return leaf(region, name, shape);
+  }
+
   /** Initial values by name; the same for the same seed. */
   initial(seed: number): Map<string, ArrayLike<number>> {
     const random = new Random(seed);
@@ -69,11 +78,19 @@ export class Scope {
    */
   parameter(name: string, shape: Shape, init: Init, decays?: boolean): Tensor {
     const full = `${this.#prefix}${name}`;
-    return this.#parameters.declare(
+    return this.#parameters.declare(full, shape, init, decays ?? decaysByName(full));
+  }
+
+  /** Declares several parameters of one kind that the graph sees as one array, joined along the first dimension. */
+  joined(parts: readonly { readonly name: string; readonly shape: Shape; readonly init: Init }[]): Tensor {
+    const full = parts.map((part) => ({ ...part, name: `${this.#prefix}${part.name}` }));
+    const rows = parts.reduce((sum, { shape }) => sum + shape[0], 0);
+    return this.#parameters.declareJoined(
       full,
-      shape,
-      init,
-      decays ?? (full.includes('weight') && !full.includes('norm')),
+      [rows, ...parts[0].shape.slice(1)],
+      decaysByName(full[0].name),
     );
   }
 }
+
+const decaysByName = (name: string): boolean => name.includes('weight') && !name.includes('norm');

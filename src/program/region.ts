@@ -26,6 +26,7 @@ export interface Entry {
 export class Region {
   readonly name: string;
   readonly #entries = new Map<string, Entry>();
+  readonly #joined = new Map<string, Entry>();
   #elements = 0;
 
   constructor(name: string) {
@@ -42,28 +43,57 @@ export class Region {
   }
 
   add(name: string, shape: Shape): Entry {
-    if (this.#entries.has(name)) {
-      throw new XlstmError('internal', `${this.name}: "${name}" is declared twice`);
+    const entry = this.#append(name, shape);
+    this.#elements = alignUp(this.#elements);
+    return entry;
+  }
+
+  /**
+   * Adds arrays one right after another and a name for all of them as one array of the given shape: several parameters
+   * that one kernel reads as a single matrix. `entries` lists the parts alone.
+   */
+  join(
+    name: string,
+    shape: Shape,
+    parts: readonly { readonly name: string; readonly shape: Shape }[],
+  ): Entry {
+    const offset = this.#elements;
+    for (const part of parts) this.#append(part.name, part.shape);
+    if (this.#elements - offset !== sizeOf(shape)) {
+      throw new XlstmError(
+        'internal',
+        `${this.name}: the parts of "${name}" have ${this.#elements - offset} elements, not ${sizeOf(shape)}`,
+      );
     }
+    this.#elements = alignUp(this.#elements);
+    const entry = { name, shape, offset };
+    this.#joined.set(name, entry);
+    return entry;
+  }
+
+  #append(name: string, shape: Shape): Entry {
+    if (this.has(name)) throw new XlstmError('internal', `${this.name}: "${name}" is declared twice`);
     const entry = { name, shape, offset: this.#elements };
     this.#entries.set(name, entry);
-    this.#elements += alignUp(sizeOf(shape));
+    this.#elements += sizeOf(shape);
     return entry;
   }
 
   /** A region of the same layout under another name: the gradients of parameters, the moments of an optimizer. */
   mirror(name: string): Region {
     const copy = new Region(name);
-    for (const entry of this.entries) copy.add(entry.name, entry.shape);
+    for (const [key, entry] of this.#entries) copy.#entries.set(key, entry);
+    for (const [key, entry] of this.#joined) copy.#joined.set(key, entry);
+    copy.#elements = this.#elements;
     return copy;
   }
 
   has(name: string): boolean {
-    return this.#entries.has(name);
+    return this.#entries.has(name) || this.#joined.has(name);
   }
 
   get(name: string): Entry {
-    const entry = this.#entries.get(name);
+    const entry = this.#entries.get(name) ?? this.#joined.get(name);
     if (!entry) {
       throw new XlstmError(
         'internal',

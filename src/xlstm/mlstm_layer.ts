@@ -1,4 +1,5 @@
 import { multiply, multiplyAdd, silu } from '../graph/elementwise.ts';
+import { linear } from '../graph/matmul.ts';
 import { mlstm } from '../graph/mlstm.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { concat, split } from '../graph/views.ts';
@@ -8,7 +9,8 @@ import { constantInit, linspaceInit, normalInit, smallInit, wangInit, zerosInit 
 import type { LayerState, Pass, StateShapes } from '../nn/layer.ts';
 import { HeadwiseLinear, Linear } from '../nn/linear.ts';
 import { LayerNorm } from '../nn/norm.ts';
-import type { Scope } from '../nn/parameters.ts';
+import type { Init, Scope } from '../nn/parameters.ts';
+import type { Shape } from '../program/region.ts';
 import { type LanguageModelConfig, mlstmInnerDim } from './config.ts';
 
 /** Added to the read-out's denominator. */
@@ -29,8 +31,8 @@ export class MlstmLayer {
   readonly #q: HeadwiseLinear;
   readonly #k: HeadwiseLinear;
   readonly #v: HeadwiseLinear;
-  readonly #inputGate: Linear;
-  readonly #forgetGate: Linear;
+  readonly #gateWeight: Tensor; // [2·H, 3·I]: input gates, forget gates
+  readonly #gateBias: Tensor; // [2·H]
   readonly #norm: LayerNorm;
   readonly #skip: Tensor;
   readonly #projDown: Linear;
@@ -53,14 +55,15 @@ export class MlstmLayer {
     this.#v = new HeadwiseLinear(scope.child('v_proj'), inner, blocks, qkv);
     this.#conv = new CausalConv1d(scope.child('conv1d'), inner, conv1dKernelSize);
     const cell = scope.child('mlstm_cell');
-    this.#inputGate = new Linear(cell.child('igate'), 3 * inner, numHeads, {
-      weight: zerosInit,
-      bias: normalInit(0.1),
-    });
-    this.#forgetGate = new Linear(cell.child('fgate'), 3 * inner, numHeads, {
-      weight: zerosInit,
-      bias: linspaceInit(3, 6),
-    });
+    const gate = (name: string, shape: Shape, init: Init) => ({ name, shape, init });
+    this.#gateWeight = cell.joined([
+      gate('igate.weight', [numHeads, 3 * inner], zerosInit),
+      gate('fgate.weight', [numHeads, 3 * inner], zerosInit),
+    ]);
+    this.#gateBias = cell.joined([
+      gate('igate.bias', [numHeads], normalInit(0.1)),
+      gate('fgate.bias', [numHeads], linspaceInit(3, 6)),
+    ]);
     this.#norm = new LayerNorm(cell.child('outnorm'), inner, { heads: numHeads });
     this.#skip = scope.parameter('learnable_skip', [inner], constantInit(1));
     this.#projDown = new Linear(scope.child('proj_down'), inner, embeddingDim, {
@@ -90,14 +93,15 @@ export class MlstmLayer {
     const q = this.#q.forward(activated);
     const k = this.#k.forward(activated);
     const v = this.#v.forward(values);
-    const qkv = concat([q, k, v]);
+    const gates = linear(concat([q, k, v]), this.#gateWeight, this.#gateBias);
+    const [inputGate, forgetGate] = split(gates, [heads, heads]);
     const cell = mlstm(
       {
         q,
         k,
         v,
-        inputGate: this.#inputGate.forward(qkv),
-        forgetGate: this.#forgetGate.forward(qkv),
+        inputGate,
+        forgetGate,
         reset: pass.reset,
         state: state.c && { c: state.c, n: state.n, m: state.m },
       },
