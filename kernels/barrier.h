@@ -24,7 +24,7 @@ struct alignas(64) Signal {
 
 #if defined(__wasm__)
 // An iteration is a load and a compare; there is no pause and no yield.
-constexpr int SPINS = 20000, YIELDS = 0;
+constexpr int SPINS = 5000, YIELDS = 0;
 inline void pause() {}
 inline void yield() {}
 // A function of its own, with nothing live after the wait: the baseline compiler of Node 20's V8 loses locals across
@@ -36,7 +36,9 @@ inline void wake(const uint32_t* word) {
   __builtin_wasm_memory_atomic_notify(reinterpret_cast<int*>(const_cast<uint32_t*>(word)), 0xffffffffu);
 }
 #else
-constexpr int SPINS = 2000, YIELDS = 50;
+// A pause takes 10 to 40 ns, a yield on a free core about 300. Two threads may share a core while another is busy
+// with something else: then the spin is lost time and the yield lets the awaited thread run.
+constexpr int SPINS = 200, YIELDS = 300;
 inline void pause() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();

@@ -5,10 +5,10 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { Worker } from 'node:worker_threads';
 import { hashOf, readIfThere, readTree, replaceFile, root, takeTurn } from './files.js';
 import { writeKernelHeader } from './header.js';
 import { buildNative } from './native.js';
+import { buildWasm } from './wasm.js';
 
 const only = process.argv.slice(2);
 
@@ -46,14 +46,6 @@ async function buildTypes() {
   if (status !== 0) throw new Error(stdout);
   replaceFile(stamp, hash);
   return { detail: `${tree.length} files` };
-}
-
-function buildWasm() {
-  return new Promise((resolve, reject) => {
-    const worker = new Worker(new URL('wasm.js', import.meta.url));
-    worker.once('error', reject);
-    worker.once('message', (result) => (result.error ? reject(new Error(result.error)) : resolve(result)));
-  });
 }
 
 const endTurn = await takeTurn();

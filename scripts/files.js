@@ -1,6 +1,7 @@
 // What the build steps share: reading sources, hashing them, replacing a file as a whole.
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -62,6 +63,17 @@ export async function compiled(name, hash, make) {
       rmSync(new URL(file, cache), { force: true });
   }
   return { bytes, url, fresh: true };
+}
+
+/** The results of jobs run side by side, as many as leaves a core for each of the two compilers. */
+export async function inParallel(jobs) {
+  const results = [];
+  const entries = jobs.entries();
+  const work = async () => {
+    for (const [i, job] of entries) results[i] = await job();
+  };
+  await Promise.all(Array.from({ length: Math.max(1, Math.floor(availableParallelism() / 2)) }, work));
+  return results;
 }
 
 const alive = (pid) => {

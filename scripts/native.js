@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { compiled, hashOf, kernelSources, replaceFile, root } from './files.js';
+import { compiled, hashOf, inParallel, kernelSources, replaceFile, root } from './files.js';
 
 const run = promisify(execFile);
 
@@ -63,10 +63,15 @@ export async function buildNative() {
         await run(compiler.command, [...flags, ...extra, '-c', join(kernels, file), '-o', object]);
         return readFileSync(object);
       });
-    const objects = [await compile('native', 'native.cc', [])];
-    for (const [isa, extra] of Object.entries(instructionSets)) {
-      objects.push(await compile(isa, 'all.cc', [...extra, `-DXL_ISA=xl_${isa}`]));
-    }
+    const jobs = [
+      () => compile('native', 'native.cc', []),
+      ...Object.entries(instructionSets).map(
+        ([isa, extra]) =>
+          () =>
+            compile(isa, 'all.cc', [...extra, `-DXL_ISA=xl_${isa}`]),
+      ),
+    ];
+    const objects = await inParallel(jobs);
     const extension = process.platform === 'darwin' ? 'dylib' : 'so';
     const { bytes } = await compiled(
       'library',

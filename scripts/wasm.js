@@ -1,8 +1,8 @@
 // Compiles kernels/wasm.cc with the clang that npm installs (LLVM as WebAssembly: no toolchain is needed) into
-// dist/wasm/. Run as a worker thread by build.js: LLVM keeps a core busy for seconds.
+// dist/wasm/.
 import { readFileSync } from 'node:fs';
-import { isMainThread, parentPort } from 'node:worker_threads';
-import { compiled, hashOf, kernelSources, replaceFile, root } from './files.js';
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { compiled, hashOf, inParallel, kernelSources, replaceFile, root } from './files.js';
 
 const flags = [
   '--target=wasm32',
@@ -36,22 +36,32 @@ const linkFlags = [
 ];
 const variants = { simd: [], relaxed: ['-mrelaxed-simd'] };
 
-/** dist/wasm/<variant>.wasm for every variant; their sizes, or undefined if all were there already. */
-async function buildWasm() {
+/** dist/wasm/<variant>.wasm for every variant; { detail } if one is new. */
+export async function buildWasm() {
   const sources = kernelSources();
   const compiler = readFileSync(new URL('node_modules/@yowasp/clang/package.json', root), 'utf8');
-  const hash = hashOf(compiler, ...flags, ...linkFlags, ...sources.flat());
-  const sizes = [];
-  let changed = false;
-  for (const [variant, extra] of Object.entries(variants)) {
-    const { bytes } = await compiled(`wasm-${variant}`, hash, () => compile(sources, extra));
-    changed = replaceFile(new URL(`dist/wasm/${variant}.wasm`, root), bytes) || changed;
-    sizes.push(`${variant} ${Math.round(bytes.length / 1024)} kB`);
-  }
-  return changed ? sizes.join(', ') : undefined;
+  const details = await inParallel(
+    Object.entries(variants).map(([variant, extra]) => async () => {
+      const hash = hashOf(compiler, ...flags, ...extra, ...linkFlags, ...sources.flat());
+      const make = () => compileInWorker({ sources, extra });
+      const { bytes } = await compiled(`wasm-${variant}`, hash, make);
+      const changed = replaceFile(new URL(`dist/wasm/${variant}.wasm`, root), bytes);
+      return changed ? `${variant} ${Math.round(bytes.length / 1024)} kB` : undefined;
+    }),
+  );
+  return { detail: details.filter((detail) => detail).join(', ') || undefined };
 }
 
-async function compile(sources, extra) {
+/** LLVM keeps a core busy for seconds, so it gets a thread of its own. */
+function compileInWorker(job) {
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(new URL(import.meta.url), { workerData: job });
+    worker.once('error', reject);
+    worker.once('message', ({ bytes, error }) => (bytes ? resolve(bytes) : reject(new Error(error))));
+  });
+}
+
+async function compile({ sources, extra }) {
   const { runClang, runLLVM, Exit } = await import('@yowasp/clang');
   await runLLVM(null, {}, { fetchProgress: () => {} }); // loads LLVM without printing about it
   const files = { kernels: {} };
@@ -86,7 +96,7 @@ async function compile(sources, extra) {
 
 if (!isMainThread) {
   try {
-    parentPort.postMessage({ detail: await buildWasm() });
+    parentPort.postMessage({ bytes: await compile(workerData) });
   } catch (error) {
     parentPort.postMessage({ error: error.message });
   }

@@ -42,6 +42,7 @@ export async function chooseEngine(name: EngineChoice, options: EngineOptions = 
 }
 
 async function chooseFastest(options: EngineOptions): Promise<ChosenEngine> {
+  if (!inNode) return { engine: await createWasmEngine(options), reason: 'the engine of browsers' };
   try {
     return { engine: await createNative(options), reason: 'the native library loads and is the fastest' };
   } catch (error) {

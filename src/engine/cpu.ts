@@ -41,8 +41,8 @@ const SHORT_RUN_FLOPS = 2e7;
  * What it costs to call the other threads up, and to meet them after each instruction, in operations. A Program that
  * has less to do runs on one thread. Results do not depend on it.
  */
-const START_FLOPS = 1e6;
-const MEETING_FLOPS = 5e4;
+const START_FLOPS = 2e6;
+const MEETING_FLOPS = 1e5;
 
 /** An engine over kernels in C++: binds Programs to memory and runs them one after the other. */
 export class CpuEngine implements Engine {

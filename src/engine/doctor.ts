@@ -43,7 +43,7 @@ export async function doctor(): Promise<DoctorReport> {
     instructionSets,
     threads,
     choice: native.present
-      ? { engine: 'native', reason: 'it loads and is the fastest' }
+      ? { engine: 'native', reason: 'the native library loads and is the fastest' }
       : wasm.present
         ? { engine: 'wasm', reason: `native is not there: ${native.detail}` }
         : { engine: 'none', reason: 'neither native nor wasm is there' },
