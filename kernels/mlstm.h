@@ -107,7 +107,8 @@ XL_INLINE vf mlstmDecay(const MlstmGates& g, int t, int s, vf x) {
 // max(|n·q̂|, exp(-m)) + eps; NaN if the dot product is.
 XL_INLINE vf mlstmDenominator(vf dot, vf floor, float eps) { return max(floor, abs(dot)) + eps; }
 
-static float mlstmDot(const float* x, const float* y, int64_t count) {
+// A vector whose lanes sum to x · y.
+static vf mlstmLaneDot(const float* x, const float* y, int64_t count) {
   vf total = zero();
   int64_t d = 0;
   for (; d + W <= count; d += W) total = fma(load(x + d), load(y + d), total);
@@ -115,27 +116,13 @@ static float mlstmDot(const float* x, const float* y, int64_t count) {
     const int rest = static_cast<int>(count - d);
     total = fma(loadFirst(x + d, rest), loadFirst(y + d, rest), total);
   }
-  return sum(total);
+  return total;
 }
 
 static void mlstmCopy(float* to, const float* from, int64_t count) {
   int64_t d = 0;
   for (; d + W <= count; d += W) store(to + d, load(from + d));
   if (d < count) storeFirst(to + d, loadFirst(from + d, static_cast<int>(count - d)), static_cast<int>(count - d));
-}
-
-// y = factor · x, or y += factor · x
-template <bool ACCUMULATE> static void mlstmScaled(float* y, const float* x, float factor, int64_t count) {
-  int64_t d = 0;
-  for (; d + W <= count; d += W) {
-    const vf z = load(x + d) * factor;
-    store(y + d, ACCUMULATE ? load(y + d) + z : z);
-  }
-  if (d < count) {
-    const int rest = static_cast<int>(count - d);
-    const vf z = loadFirst(x + d, rest) * factor;
-    storeFirst(y + d, ACCUMULATE ? loadFirst(y + d, rest) + z : z, rest);
-  }
 }
 
 static void mlstmClear(float* x, int64_t count) {

@@ -20,7 +20,7 @@ struct MlstmTerm {
 };
 
 // C[i, j] = rowFactor[i] · Σ terms + factor · prior[i, j]; prior (it may be C) and rowFactor may be absent.
-// causal: columns past a tile's last row are not formed.
+// causal: of row i only the columns up to i, rounded up to a multiple of W, are formed.
 struct MlstmProduct {
   int64_t rows, columns;
   const MlstmTerm* terms;
@@ -42,9 +42,10 @@ static void mlstmTile(const MlstmProduct& g, int64_t i, int64_t j, int last) {
   };
   vf acc[R][V];
 #pragma GCC unroll 8
-  for (int r = 0; r < R; r++)
+  for (int r = 0; r < R; r++) {
 #pragma GCC unroll 4
     for (int v = 0; v < V; v++) acc[r][v] = zero();
+  }
   for (int t = 0; t < g.count; t++) {
     const MlstmTerm& term = g.terms[t];
     const int64_t rowA = term.rowA, stepA = term.stepA, ldb = term.ldb;
@@ -107,10 +108,25 @@ static void mlstmMultiply(const MlstmProduct& g) {
     const int64_t j = v * W;
     const int last = static_cast<int>(smaller(W, g.columns - j - (wide - 1) * W));
     const TileRows run = last == W ? full[wide - 1] : tail[wide - 1];
-    for (int64_t i = g.causal ? j / mlstm::ROWS * mlstm::ROWS : 0; i < g.rows;) i += run(g, i, j, last);
+    int64_t i = 0;
+    if (g.causal) {
+      i = j / mlstm::ROWS * mlstm::ROWS;
+      for (int some = 1; some < wide; some++)
+        for (; i < g.rows && i < j + some * W;) i += full[some - 1](g, i, j, W);
+    }
+    while (i < g.rows) i += run(g, i, j, last);
     v += wide;
   }
 }
+
+// Asks for rows that are soon read or, with WRITE, written: they stride over other heads, which the processor does
+// not foresee.
+template <bool WRITE> XL_INLINE void mlstmFetch(const float* rows, int64_t ld, int64_t count, int64_t columns) {
+  for (int64_t t = 0; t < count; t++)
+    for (int64_t d = 0; d < columns; d += 16) __builtin_prefetch(rows + t * ld + d, WRITE);
+}
+// Larger states are left to come as they are needed: they would push out what is in use.
+constexpr int64_t MLSTM_FETCHED_STATE = 1 << 14;
 
 // to[d, t] = from[t, d] for t < rows, 0 for further t up to a multiple of W.
 static void mlstmTransposed(const float* from, int64_t ld, int rows, int64_t columns, float* to, int64_t ldTo) {

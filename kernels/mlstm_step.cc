@@ -70,7 +70,7 @@ static void mlstmStepPiece(const MlstmStepArgs& a, int64_t item, int64_t begin, 
   const float* q = a.q + member * a.ldq + head * a.keyDim;
   const float* k = a.k + member * a.ldk + head * a.keyDim;
   mlstmStepNormalizer(a, item, s, n);
-  const float dot = a.queryScale * mlstmDot(q, n, a.keyDim);
+  const float dot = a.queryScale * sum(mlstmLaneDot(q, n, a.keyDim));
   const float factor = a.queryScale / mlstmDenominator(splat(dot), exp(splat(-s.m)), a.eps)[0];
   const int64_t end = begin + MLSTM_COLUMNS < a.valueDim ? begin + MLSTM_COLUMNS : a.valueDim;
   for (int64_t j = begin; j < end; j += 4 * W) {
