@@ -1,0 +1,39 @@
+/** The last tokens of a sequence: at most `capacity` of them, whatever its length. */
+export class TokenWindow {
+  readonly #ring: Int32Array;
+  #length = 0;
+  #next = 0;
+
+  constructor(capacity: number) {
+    this.#ring = new Int32Array(capacity);
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  push(id: number): void {
+    this.#ring[this.#next] = id;
+    this.#next = (this.#next + 1) % this.#ring.length;
+    if (this.#length < this.#ring.length) this.#length++;
+  }
+
+  /** The token that came `back` tokens before the latest, 0 <= back < length. */
+  back(back: number): number {
+    const at = this.#next - 1 - back;
+    return this.#ring[at < 0 ? at + this.#ring.length : at];
+  }
+
+  copy(): TokenWindow {
+    const copy = new TokenWindow(this.#ring.length);
+    copy.#ring.set(this.#ring);
+    copy.#length = this.#length;
+    copy.#next = this.#next;
+    return copy;
+  }
+
+  /** Oldest first. */
+  toArray(): Int32Array {
+    return Int32Array.from({ length: this.#length }, (_, i) => this.back(this.#length - 1 - i));
+  }
+}
