@@ -58,8 +58,8 @@ static MlstmGates mlstmGates(MlstmScratch& scratch, int64_t chunk) {
 XL_INLINE vf mlstmLogForget(vf f) { return max(splat(-1e6f), logSigmoid(f)); }
 
 // m after a token. Each form of the cell takes these steps one by one, so that m is the same in all of them.
-XL_INLINE float mlstmMaximum(float logForget, float m, float i) {
-  const float kept = static_cast<float>(static_cast<double>(logForget) + m);
+template <class T> XL_INLINE T mlstmMaximum(T logForget, T m, T i) {
+  const T kept = logForget + m;
   return kept > i ? kept : i;
 }
 
