@@ -20,6 +20,8 @@ const flags = [
   '-ffp-contract=fast',
   '-Wno-psabi',
 ];
+// nodelete: a library with sleeping threads in it must never be unloaded.
+const linkFlags = ['-shared', ...(process.platform === 'linux' ? ['-Wl,-z,defs', '-Wl,-z,nodelete'] : [])];
 // The names are native.cc's.
 const instructionSets = {
   x64: {
@@ -75,13 +77,11 @@ export async function buildNative() {
     const extension = process.platform === 'darwin' ? 'dylib' : 'so';
     const { bytes } = await compiled(
       'library',
-      hashOf(...objects.map(({ url }) => url.pathname)),
+      hashOf(...linkFlags, ...objects.map(({ url }) => url.pathname)),
       async () => {
         const library = join(folder, 'library');
         const inputs = objects.map(({ url }) => fileURLToPath(url));
-        // Object files in the cache have no .o to tell the linker what they are, and need none.
-        const strict = process.platform === 'linux' ? ['-Wl,-z,defs'] : [];
-        await run(compiler.command, ['-shared', ...strict, ...inputs, '-lpthread', '-o', library]);
+        await run(compiler.command, [...linkFlags, ...inputs, '-lpthread', '-o', library]);
         return readFileSync(library);
       },
     );

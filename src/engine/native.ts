@@ -18,8 +18,16 @@ export interface NativeLibrary {
 
 export const BUILD_HINT = 'build it with "npm run build" (needs a C++ compiler: c++, g++ or clang++)';
 
+/** Held for good: threads of engines that were never closed still stand in the library's code. */
+let loaded: NativeLibrary | undefined;
+
 /** Loads dist/native; throws an XlstmError that says why it cannot. */
 export async function loadNativeLibrary(): Promise<NativeLibrary> {
+  loaded ??= await load();
+  return loaded;
+}
+
+async function load(): Promise<NativeLibrary> {
   const { existsSync } = await importNode<typeof import('node:fs')>('node:fs');
   const { fileURLToPath } = await importNode<typeof import('node:url')>('node:url');
   const extension = process.platform === 'darwin' ? 'dylib' : 'so';
