@@ -2,7 +2,10 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { XlstmError } from '../errors.ts';
 import { doctorCommand } from './commands/doctor.ts';
+import { evalCommand } from './commands/eval.ts';
+import { generateCommand } from './commands/generate.ts';
 import { inspectCommand } from './commands/inspect.ts';
+import { trainCommand } from './commands/train.ts';
 import { verifyCommand } from './commands/verify.ts';
 import { createStyle, wantsColor } from './ui/style.ts';
 
@@ -25,9 +28,17 @@ function program(): Command {
     .description('Train, evaluate and run xLSTM language models.')
     .version(version(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print help')
-    .helpCommand(false)
+    .helpCommand('help [command]', 'print the help of a command')
     .addHelpText('after', '\nEach command has more: xlstm <command> --help');
-  for (const command of [inspectCommand(), verifyCommand(), doctorCommand()]) {
+  const commands = [
+    trainCommand(),
+    generateCommand(),
+    evalCommand(),
+    inspectCommand(),
+    verifyCommand(),
+    doctorCommand(),
+  ];
+  for (const command of commands) {
     command.helpOption('-h, --help', 'print help').showHelpAfterError(`See: xlstm ${command.name()} --help`);
     root.addCommand(command);
   }

@@ -6,6 +6,8 @@ export interface Output {
   /** Columns of the terminal; no bound where the output goes to a file or another program. */
   readonly width: number;
   line(text?: string): void;
+  /** Without a line's end. */
+  text(text: string): void;
   json(value: unknown): void;
 }
 
@@ -15,6 +17,7 @@ export function standardOutput(): Output {
     style: createStyle(wantsColor(stdout, process.env)),
     width: stdout.isTTY ? stdout.columns : Number.POSITIVE_INFINITY,
     line: (text = '') => stdout.write(`${text}\n`),
+    text: (text) => stdout.write(text),
     json: (value) => stdout.write(`${JSON.stringify(value, null, 2)}\n`),
   };
 }

@@ -26,6 +26,16 @@ export const number =
     throw new InvalidArgumentError(`Expected a number${range(least, most)}.`);
   };
 
+/** A number above 0. */
+export const positive =
+  (most = Number.POSITIVE_INFINITY) =>
+  (text: string): number => {
+    const value = Number(text);
+    if (Number.isFinite(value) && value > 0 && value <= most) return value;
+    const bound = most === Number.POSITIVE_INFINITY ? '' : ` and at most ${most}`;
+    throw new InvalidArgumentError(`Expected a number above 0${bound}.`);
+  };
+
 /** Block numbers separated by commas, "all" or "none". */
 export function blockList(text: string): readonly number[] | 'all' {
   if (text === 'all') return 'all';

@@ -100,12 +100,12 @@ export function readProgress({ progress }: NonNullable<Checkpoint['training']>, 
 export async function requireNewFolder(folder: string): Promise<void> {
   const found = await readdir(folder).catch((error: NodeJS.ErrnoException): string[] => {
     if (error.code === 'ENOENT') return [];
-    throw new XlstmError('usage', `${folder}: cannot be used as the output folder (${error.code})`);
+    throw new XlstmError('data', `${folder}: cannot be used as the output folder (${error.code})`);
   });
   if (found.length === 0) return;
   const isRun = found.includes('metrics.jsonl') || found.includes('checkpoint');
   throw new XlstmError(
-    'usage',
+    'data',
     isRun ? `${folder} already holds a run` : `${folder} is not empty: expected a new or empty output folder`,
     isRun
       ? `Go on with it: xlstm train --resume ${folder} — or choose another folder with --out.`

@@ -48,12 +48,15 @@ function print(output: Output, source: string, facts: Inspection): void {
   const lines: [string, string][] = [
     ['parameters', `${formatCount(parameters)} (${formatBytes(4 * parameters)} in float32)`],
     ['state', `${formatBytes(stateBytes)} for each sequence, however long it is`],
-    ['decoding', `${formatCount(decoding.flopsPerToken)}FLOP for each token`],
+    ['decoding', `${flop(decoding.flopsPerToken)} for each token`],
     [
       'training',
-      `${formatCount(training.flopsPerToken)}FLOP for each token in sequences of ${formatInteger(training.length)}`,
+      `${flop(training.flopsPerToken)} for each token in sequences of ${formatInteger(training.length)}`,
     ],
   ];
   output.line();
   for (const [name, text] of lines) output.line(`${name.padEnd(12)}${text}`);
 }
+
+/** 192k → 192 kFLOP */
+const flop = (count: number): string => `${formatCount(count).replace(/[kMGT]?$/, ' $&')}FLOP`;

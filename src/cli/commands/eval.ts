@@ -1,0 +1,121 @@
+import { Command } from 'commander';
+import { type Checkpoint, loadCheckpoint } from '../../checkpoints/checkpoint.ts';
+import { readTexts } from '../../data/text.ts';
+import { DOCUMENT, encodeDocuments } from '../../data/tokenizer.ts';
+import { XlstmError } from '../../errors.ts';
+import { Evaluator } from '../../training/evaluate.ts';
+import { addEngineOptions, type EngineChoice, withEngine } from '../engine_options.ts';
+import { type Output, standardOutput } from '../output.ts';
+import { formatFixed, formatInteger } from '../ui/format.ts';
+import { renderTable } from '../ui/table.ts';
+
+interface EvalOptions extends EngineChoice {
+  readonly json?: boolean;
+}
+
+export function evalCommand(): Command {
+  const command = new Command('eval')
+    .description('measure a model on texts: loss, perplexity, bits per byte')
+    .argument('<model>', 'a checkpoint or the folder of a run')
+    .argument('<path...>', 'text files or folders, or - for standard input')
+    .option('--json', 'print the measures as JSON')
+    .addHelpText(
+      'after',
+      `
+Each text is measured by itself, from a state without memory. Loss is in nats per token, perplexity its exponential;
+bits per byte can be compared between models with different tokenizers.
+
+Examples:
+  xlstm eval runs/moby-dick chapter.txt
+  xlstm eval runs/moby-dick texts/ --json`,
+    );
+  return addEngineOptions(command).action((model: string, paths: string[], options: EvalOptions) =>
+    withEngine(options, async (engine) => {
+      const checkpoint = await loadCheckpoint(engine, model);
+      const measure = measurer(checkpoint);
+      const texts: Measured[] = [];
+      for (const { name, text } of await readTexts(paths)) texts.push(await measure(name, text));
+      const all = combine(texts);
+      const output = standardOutput();
+      if (options.json) {
+        output.json({
+          model,
+          engine: engine.description,
+          ...measures(all),
+          texts: texts.map((text) => ({ name: text.name, ...measures(text) })),
+        });
+      } else {
+        print(output, texts.length > 1 ? [...texts, all] : texts);
+      }
+    }),
+  );
+}
+
+interface Measured {
+  readonly name: string;
+  /** Tokens that were predicted, and the bytes of text that they stand for. */
+  readonly tokens: number;
+  readonly bytes: number;
+  /** Of all tokens together. */
+  readonly nats: number;
+}
+
+const LENGTH = 256;
+
+/** Side by side the pieces of a text are read faster, but each starts without memory: only long ones are cut. */
+const MOST_LANES = 16;
+const LEAST_LANE = 4096;
+
+function measurer({ model, tokenizer }: Checkpoint): (name: string, text: string) => Promise<Measured> {
+  const documentStart = tokenizer.specials.get(DOCUMENT);
+  const evaluators = new Map<number, Evaluator>();
+  return async (name, text) => {
+    const stream = encodeDocuments(tokenizer, [text]);
+    if (stream.length < 2) {
+      throw new XlstmError('data', `${name}: expected at least 2 tokens of text, found ${stream.length}`);
+    }
+    const lanes = Math.min(MOST_LANES, Math.max(1, Math.floor(stream.length / LEAST_LANE)));
+    const evaluator = evaluators.get(lanes) ?? new Evaluator(model, { lanes, length: LENGTH, documentStart });
+    evaluators.set(lanes, evaluator);
+    const { loss, tokens } = await evaluator.run(stream);
+    // The first token is not predicted: where it is no document token, its bytes do not count.
+    const unpredicted = documentStart === undefined ? utf8Length(tokenizer.decode(stream.subarray(0, 1))) : 0;
+    return { name, tokens, bytes: utf8Length(text) - unpredicted, nats: loss * tokens };
+  };
+}
+
+const utf8Length = (text: string): number => new TextEncoder().encode(text).length;
+
+const combine = (texts: readonly Measured[]): Measured => {
+  const total = (of: (text: Measured) => number): number => texts.reduce((sum, text) => sum + of(text), 0);
+  return {
+    name: 'all',
+    tokens: total((t) => t.tokens),
+    bytes: total((t) => t.bytes),
+    nats: total((t) => t.nats),
+  };
+};
+
+function measures({ tokens, bytes, nats }: Measured): Record<string, number> {
+  const loss = nats / tokens;
+  return { tokens, bytes, loss, perplexity: Math.exp(loss), bitsPerByte: nats / Math.LN2 / bytes };
+}
+
+function print({ line, style, width }: Output, texts: readonly Measured[]): void {
+  const rows = texts.map(({ name, tokens, bytes, nats }) => [
+    name,
+    formatInteger(tokens),
+    formatFixed(nats / tokens, 4),
+    formatFixed(Math.exp(nats / tokens), 3),
+    formatFixed(nats / Math.LN2 / bytes, 4),
+  ]);
+  const columns = [
+    { header: 'text', align: 'left' as const },
+    { header: 'tokens' },
+    { header: 'loss', unit: 'nats/token' },
+    { header: 'perplexity' },
+    { header: 'bits per byte' },
+  ];
+  const emphasize = (i: number): boolean => texts.length > 1 && i === texts.length - 1;
+  line(renderTable({ columns, rows, emphasize }, style, width));
+}

@@ -1,0 +1,138 @@
+import { Command } from 'commander';
+import { loadCheckpoint } from '../../checkpoints/checkpoint.ts';
+import { readTexts } from '../../data/text.ts';
+import { DOCUMENT } from '../../data/tokenizer.ts';
+import { XlstmError } from '../../errors.ts';
+import { Session } from '../../generation/session.ts';
+import { addEngineOptions, type EngineChoice, withEngine } from '../engine_options.ts';
+import { standardOutput } from '../output.ts';
+import { integer, number, positive } from '../parse.ts';
+import { formatCount, formatInteger } from '../ui/format.ts';
+
+interface GenerateOptions extends EngineChoice {
+  readonly prompt?: string;
+  readonly promptFile?: string;
+  readonly maxTokens: number;
+  readonly temperature: number;
+  readonly topK?: number;
+  readonly topP: number;
+  readonly minP: number;
+  readonly repetitionPenalty: number;
+  readonly repetitionWindow: number;
+  readonly seed?: number;
+  readonly stop?: string[];
+  readonly json?: boolean;
+}
+
+export function generateCommand(): Command {
+  const command = new Command('generate')
+    .description('let a model write: it continues a prompt')
+    .argument('<model>', 'a checkpoint or the folder of a run')
+    .option('--prompt <text>', 'what the text starts with')
+    .option('--prompt-file <path>', 'a file that holds the prompt, or - for standard input')
+    .option('--max-tokens <n>', 'tokens to write', integer(1), 500)
+    .option(
+      '--temperature <t>',
+      'below 1 safer, above 1 wilder; 0 always takes the likeliest token',
+      number(0),
+      0.8,
+    )
+    .option('--top-k <n>', 'draw from the n likeliest tokens only', integer(1))
+    .option(
+      '--top-p <p>',
+      'draw from the likeliest tokens that reach this probability together',
+      positive(1),
+      0.95,
+    )
+    .option('--min-p <p>', 'leave out tokens below this fraction of the likeliest one', number(0, 1), 0)
+    .option('--repetition-penalty <f>', 'above 1: what came lately becomes less likely', positive(), 1)
+    .option('--repetition-window <n>', 'tokens back that the penalty counts', integer(0), 64)
+    .option('--seed <n>', 'the same seed writes the same text (default: another one each time)', integer(0))
+    .option('--stop <text...>', 'end before any of these texts')
+    .option('--json', 'print the text and what was counted as JSON')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  xlstm generate runs/moby-dick --prompt "The whale"
+  xlstm generate runs/moby-dick --prompt "Call me" --temperature 0 --max-tokens 40
+  echo "It was" | xlstm generate runs/moby-dick --prompt-file - --stop "." --json`,
+    );
+  return addEngineOptions(command).action(async (path: string, options: GenerateOptions) => {
+    const prompt = await readPrompt(options);
+    await withEngine(options, async (engine) => {
+      const { model, tokenizer } = await loadCheckpoint(engine, path);
+      if (prompt === undefined && !tokenizer.specials.has(DOCUMENT)) {
+        throw new XlstmError(
+          'usage',
+          'this model continues a prompt: expected --prompt or --prompt-file, found neither',
+          'For example: --prompt "The"',
+        );
+      }
+      const session = new Session(model, tokenizer);
+      const output = standardOutput();
+      if (prompt !== undefined) await session.append(prompt);
+      const promptTokens = session.tokensSeen;
+      const stop = new AbortController();
+      const start = performance.now();
+      const seed = options.seed ?? Math.floor(Math.random() * 2 ** 32);
+      const pieces = session.generate({ ...options, seed, signal: stop.signal });
+      if (!options.json && prompt !== undefined) output.text(output.style.dim(prompt));
+      const text = await write(pieces, stop, (piece) => {
+        if (!options.json) output.text(piece);
+      });
+      const interrupted = stop.signal.aborted;
+      const seconds = (performance.now() - start) / 1000;
+      const tokens = session.tokensSeen - promptTokens;
+      if (options.json) {
+        output.json({
+          prompt: prompt ?? '',
+          text,
+          tokens,
+          seconds,
+          seed,
+          engine: engine.description,
+          interrupted,
+        });
+      } else {
+        output.line();
+        const speed = `${formatInteger(tokens)} tokens, ${formatCount(tokens / seconds)} tokens/s, seed ${seed}`;
+        process.stderr.write(`${speed}\n`);
+      }
+      if (interrupted) process.exitCode = 130;
+    });
+  });
+}
+
+/** Ctrl-C ends the text where it is; a second one ends the program. */
+async function write(
+  pieces: AsyncIterable<string>,
+  stop: AbortController,
+  onPiece: (piece: string) => void,
+): Promise<string> {
+  const onSignal = (): void => stop.abort();
+  process.once('SIGINT', onSignal);
+  let text = '';
+  try {
+    for await (const piece of pieces) {
+      text += piece;
+      onPiece(piece);
+    }
+  } catch (error) {
+    if (!stop.signal.aborted) throw error;
+  } finally {
+    process.off('SIGINT', onSignal);
+  }
+  return text;
+}
+
+async function readPrompt({ prompt, promptFile }: GenerateOptions): Promise<string | undefined> {
+  if (prompt !== undefined && promptFile !== undefined) {
+    throw new XlstmError('usage', 'expected one of --prompt and --prompt-file, found both');
+  }
+  if (prompt === '')
+    throw new XlstmError('data', '--prompt: expected some text, found none', 'For example: --prompt "The"');
+  if (promptFile === undefined) return prompt;
+  const [document] = await readTexts([promptFile]);
+  return document.text;
+}
