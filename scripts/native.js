@@ -38,8 +38,8 @@ async function findCompiler() {
     try {
       const { stdout } = await run(command, ['--version']);
       return { command, version: stdout.split('\n')[0] };
-    } catch (error) {
-      if (error.code !== 'ENOENT') throw error;
+    } catch {
+      // Not there, or a stand-in that only offers to install one.
     }
   }
   return undefined;
