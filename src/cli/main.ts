@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { XlstmError } from '../errors.ts';
+import { benchCommand } from './commands/bench.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { evalCommand } from './commands/eval.ts';
 import { generateCommand } from './commands/generate.ts';
@@ -27,7 +28,6 @@ function program(): Command {
   const root = new Command('xlstm')
     .description('Train, evaluate and run xLSTM language models.')
     .version(version(), '-V, --version', 'print the version')
-    .helpOption('-h, --help', 'print help')
     .helpCommand('help [command]', 'print the help of a command')
     .addHelpText('after', '\nEach command has more: xlstm <command> --help');
   const commands = [
@@ -37,14 +37,19 @@ function program(): Command {
     inspectCommand(),
     verifyCommand(),
     doctorCommand(),
+    benchCommand(),
   ];
   for (const command of commands) {
-    command.helpOption('-h, --help', 'print help').showHelpAfterError(`See: xlstm ${command.name()} --help`);
     root.addCommand(command);
   }
-  root.showHelpAfterError('See: xlstm --help');
-  for (const command of [root, ...root.commands]) command.exitOverride();
+  settle(root, 'xlstm');
   return root;
+}
+
+/** What holds for a command and for those below it. */
+function settle(command: Command, path: string): void {
+  command.helpOption('-h, --help', 'print help').showHelpAfterError(`See: ${path} --help`).exitOverride();
+  for (const inner of command.commands) settle(inner, `${path} ${inner.name()}`);
 }
 
 function version(): string {

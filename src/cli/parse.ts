@@ -45,3 +45,9 @@ export function blockList(text: string): readonly number[] | 'all' {
   }
   return text.split(',').map(Number);
 }
+
+/** Whole numbers separated by commas. */
+export const integerList =
+  (least: number) =>
+  (text: string): readonly number[] =>
+    text.split(',').map(integer(least));

@@ -1,0 +1,92 @@
+import type { Engine } from '../engine/engine.ts';
+import { matmul } from '../graph/matmul.ts';
+import { plan } from '../graph/plan.ts';
+import { leaf } from '../graph/tensor.ts';
+import { assign } from '../graph/views.ts';
+import { Program } from '../program/program.ts';
+import { Region, sizeOf } from '../program/region.ts';
+import { measure, median, type Spread, secondsOf, spread } from './statistics.ts';
+import { type ReportHead, reportHead } from './subject.ts';
+
+export interface GemmOptions {
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly repeats: number;
+}
+
+export interface GemmReport extends ReportHead, GemmOptions {
+  readonly gflops: Spread;
+  readonly usPerCall: Spread;
+}
+
+/** Seconds that one measurement should take, so that what surrounds a run is not seen. */
+const LEAST_SECONDS = 0.03;
+
+/** A Program that makes the calls of another many times. */
+const repeated = ({ name, instructions, work, io, constants }: Program, times: number): Program =>
+  new Program(name, new Array(times).fill(instructions).flat(), work, io, constants);
+
+/** Seconds per run of a Program, over many runs in one. */
+async function secondsPerRun(engine: Engine, program: Program, repeats: number): Promise<number[]> {
+  const prepare = (times: number): (() => Promise<void>) => {
+    const { io, run } = engine.bind(repeated(program, times), []);
+    // Whole numbers of at most 15: their products stay exact, and no value is denormal.
+    for (const { name, shape } of program.io.entries) {
+      io.write(
+        name,
+        Float32Array.from({ length: sizeOf(shape) }, (_, i) => (7 * i) % 16),
+      );
+    }
+    return async () => run();
+  };
+  const once = prepare(1);
+  await once();
+  const times = Math.max(1, Math.ceil(LEAST_SECONDS / (await secondsOf(once))));
+  const seconds = await measure(prepare(times), repeats);
+  return seconds.map((s) => s / times);
+}
+
+function gemmProgram(m: number, n: number, k: number): Program {
+  const io = new Region('io');
+  const product = matmul(leaf(io, 'a', [m, k]), leaf(io, 'b', [k, n]));
+  return plan(`gemm ${m} × ${n} × ${k}`, { io, roots: [assign(leaf(io, 'c', [m, n]), product)] });
+}
+
+export async function benchGemm(engine: Engine, options: GemmOptions): Promise<GemmReport> {
+  const { m, n, k, repeats } = options;
+  const program = gemmProgram(m, n, k);
+  const seconds = await secondsPerRun(engine, program, repeats);
+  return {
+    ...reportHead('gemm', engine, repeats),
+    m,
+    n,
+    k,
+    gflops: spread(seconds.map((s) => program.flops / s / 1e9)),
+    usPerCall: spread(seconds.map((s) => 1e6 * s)),
+  };
+}
+
+/** What the engine's threads reach together, as bounds for other kernels. */
+export interface Peaks {
+  /** The matrix product of 512 × 512 × 512. */
+  readonly gflops: number;
+  /** Copying from memory to memory, bytes read and bytes written. */
+  readonly gigabytesPerSecond: number;
+}
+
+const COPY_ROWS = 4096;
+const COPY_COLUMNS = 2048;
+
+export async function measurePeaks(engine: Engine, repeats: number): Promise<Peaks> {
+  const gemm = gemmProgram(512, 512, 512);
+  const io = new Region('io');
+  const shape = [COPY_ROWS, COPY_COLUMNS];
+  const from = leaf(io, 'from', shape);
+  const copy = plan('copy', { io, roots: [assign(leaf(io, 'to', shape), from)] });
+  const bytes = 2 * 4 * COPY_ROWS * COPY_COLUMNS;
+  return {
+    gflops: gemm.flops / median(await secondsPerRun(engine, gemm, repeats)) / 1e9,
+    gigabytesPerSecond: bytes / median(await secondsPerRun(engine, copy, repeats)) / 1e9,
+  };
+}

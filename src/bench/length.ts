@@ -1,0 +1,110 @@
+import type { Engine } from '../engine/engine.ts';
+import { DecodingSubject } from './generate.ts';
+import { median, type Spread, secondsOf, spread } from './statistics.ts';
+import {
+  createModel,
+  type ModelReport,
+  type ModelShape,
+  type ReportHead,
+  randomTokens,
+  reportHead,
+} from './subject.ts';
+import { TrainingSubject } from './train.ts';
+
+export interface LengthOptions {
+  readonly lengths: readonly number[];
+  /** Tokens of a training step, the same at every length. */
+  readonly tokensPerStep: number;
+  /** Training steps of one measurement. */
+  readonly steps: number;
+  /** Tokens decoded in one measurement. */
+  readonly tokens: number;
+  readonly repeats: number;
+}
+
+export interface LengthRow {
+  readonly length: number;
+  readonly batch: number;
+  readonly trainTokensPerSecond: Spread;
+  /** Training tokens per second over those of the shortest length. */
+  readonly trainRelative: number;
+  readonly trainBytes: number;
+  readonly decodeMsPerToken: Spread;
+  /** Time per token over that after the shortest context. */
+  readonly decodeRelative: number;
+  readonly stateBytes: number;
+  /** Resident memory of the process after decoding. */
+  readonly residentBytes: number;
+}
+
+export interface LengthReport extends ReportHead, ModelReport, Omit<LengthOptions, 'lengths'> {
+  readonly lengths: readonly LengthRow[];
+}
+
+/**
+ * Cost against length: training at a constant number of tokens per step, and decoding after a context. The lengths
+ * take turns in every repetition, so that what else the machine does meets all of them.
+ */
+export async function benchLength(
+  engine: Engine,
+  shape: ModelShape,
+  options: LengthOptions,
+): Promise<LengthReport> {
+  const { tokensPerStep, steps, tokens, repeats } = options;
+  const lengths = [...options.lengths].sort((a, b) => a - b);
+  const model = createModel(engine, shape);
+  const batches = lengths.map((length) => Math.max(1, Math.floor(tokensPerStep / length)));
+  const training = lengths.map((length, i) => new TrainingSubject(model, batches[i], length));
+  for (const subject of training) await subject.steps(1);
+  const stepSeconds = await takingTurns(repeats, training, (subject) => subject.steps(steps));
+
+  const decoding = new DecodingSubject(model);
+  const contexts: ArrayLike<number>[] = [];
+  for (const length of lengths) {
+    decoding.clear();
+    await decoding.read(randomTokens(shape.vocab, length));
+    contexts.push(await decoding.save());
+  }
+  await decoding.decode(tokens);
+  const resident: number[] = [];
+  const decodeSeconds = await takingTurns(repeats, contexts, async (context, i) => {
+    decoding.restore(context);
+    await decoding.decode(tokens);
+    resident[i] = process.memoryUsage.rss();
+  });
+
+  const relative = (values: readonly number[][], i: number): number => median(values[i]) / median(values[0]);
+  const rates = stepSeconds.map((seconds, i) => seconds.map((s) => (steps * batches[i] * lengths[i]) / s));
+  return {
+    ...reportHead('length', engine, repeats),
+    model: shape,
+    parameters: model.parameters.count,
+    tokensPerStep,
+    steps,
+    tokens,
+    lengths: lengths.map((length, i) => ({
+      length,
+      batch: batches[i],
+      trainTokensPerSecond: spread(rates[i]),
+      trainRelative: relative(rates, i),
+      trainBytes: training[i].trainer.programBytes,
+      decodeMsPerToken: spread(decodeSeconds[i].map((s) => (1000 * s) / tokens)),
+      decodeRelative: relative(decodeSeconds, i),
+      stateBytes: decoding.stateBytes,
+      residentBytes: resident[i],
+    })),
+  };
+}
+
+/** Seconds of each repetition for each subject. */
+async function takingTurns<T>(
+  repeats: number,
+  subjects: readonly T[],
+  run: (subject: T, index: number) => Promise<void>,
+): Promise<number[][]> {
+  const seconds: number[][] = subjects.map(() => []);
+  for (let repeat = 0; repeat < repeats; repeat++) {
+    for (const [i, subject] of subjects.entries()) seconds[i].push(await secondsOf(() => run(subject, i)));
+  }
+  return seconds;
+}
