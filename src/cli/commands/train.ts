@@ -91,7 +91,7 @@ export function trainCommand(): Command {
     .option('--batch <n>', 'sequences of a batch', integer(1), 16)
     .option('--length <n>', 'tokens of a sequence', integer(1), 128)
     .option('--micro-batches <n>', 'batches whose gradients make one step', integer(1), 1)
-    .option('--steps <n>', 'training steps', integer(1), 1600)
+    .option('--steps <n>', 'training steps', integer(1), 1200)
     .option('--learning-rate <rate>', 'learning rate after the warm-up', number(0), 4e-3)
     .option('--warmup-steps <n>', 'steps of linear warm-up', integer(0), 100)
     .option(
