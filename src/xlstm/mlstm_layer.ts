@@ -88,13 +88,14 @@ export class MlstmLayer {
     const heads = this.#config.mlstm.numHeads;
     const headDim = this.#inner / heads;
     const [values, z] = split(this.#projUp.forward(x), [this.#inner, this.#inner]);
+    // In the backward pass the order is reversed: each use below adds to the gradient that the ones after it have made.
+    const projectedV = this.#v.forward(values);
     const conv = this.#conv.forward(values, pass.reset, state.conv);
     const activated = silu(conv.y);
-    const q = this.#q.forward(activated);
-    const k = this.#k.forward(activated);
-    const v = this.#v.forward(values);
-    const gates = linear(concat([q, k, v]), this.#gateWeight, this.#gateBias);
+    const qkv = concat([this.#q.forward(activated), this.#k.forward(activated), projectedV]);
+    const gates = linear(qkv, this.#gateWeight, this.#gateBias);
     const [inputGate, forgetGate] = split(gates, [heads, heads]);
+    const [q, k, v] = split(qkv, [this.#inner, this.#inner, this.#inner]);
     const cell = mlstm(
       {
         q,
