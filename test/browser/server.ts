@@ -1,0 +1,63 @@
+import { readFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { extname } from 'node:path';
+import ts from 'typescript';
+
+const root = new URL('../../', import.meta.url);
+
+const types: Readonly<Record<string, string>> = {
+  '.html': 'text/html',
+  '.js': 'text/javascript',
+  '.mjs': 'text/javascript',
+  '.ts': 'text/javascript',
+  '.wasm': 'application/wasm',
+};
+
+/** Headers that give a page shared memory, and with it threads. */
+const isolation = {
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Embedder-Policy': 'require-corp',
+};
+
+export interface Site {
+  readonly address: string;
+  close(): Promise<void>;
+}
+
+/**
+ * Serves the project's folder on the loopback address. Modules are served as they are built, except that the names of
+ * packages become addresses, since workers know no import map; types are taken out of the test's own modules.
+ */
+export async function serve({ isolated }: { isolated: boolean }): Promise<Site> {
+  const server = createServer(async (request, response) => {
+    const path = new URL(request.url ?? '/', 'http://localhost').pathname;
+    try {
+      const body = await contents(path);
+      const type = types[extname(path)] ?? 'application/octet-stream';
+      response.writeHead(200, { 'Content-Type': type, ...(isolated ? isolation : {}) }).end(body);
+    } catch {
+      response.writeHead(404).end();
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  return { address: `http://127.0.0.1:${port}`, close: () => closed(server) };
+}
+
+async function contents(path: string): Promise<Uint8Array | string> {
+  if (path === '/page.html') return '<!doctype html><title>xlstm</title>';
+  const bytes = await readFile(new URL(`.${path}`, root));
+  if (path.endsWith('.ts')) {
+    const compilerOptions = { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext };
+    return ts.transpileModule(bytes.toString(), { compilerOptions }).outputText;
+  }
+  if (!path.startsWith('/dist/') || !path.endsWith('.js')) return bytes;
+  return bytes.toString().replaceAll(" from 'valibot'", " from '/node_modules/valibot/dist/index.mjs'");
+}
+
+const closed = (server: Server): Promise<void> =>
+  new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
