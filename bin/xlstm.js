@@ -8,5 +8,10 @@ if (!existsSync(main)) {
   );
   process.exit(1);
 }
+// A reader such as "head" that has seen enough is no error.
+process.stdout.on('error', (error) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(0);
+});
 const { runCli } = await import(main.href);
 process.exitCode = await runCli(process.argv.slice(2));

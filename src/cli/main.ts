@@ -15,7 +15,6 @@ const WRONG_USAGE = 2;
 
 /** Runs a command line, without "node" and the script, and returns the exit code. */
 export async function runCli(args: readonly string[]): Promise<number> {
-  endQuietlyWithReader(process.stdout);
   try {
     await program().parseAsync([...args], { from: 'user' });
     return Number(process.exitCode ?? 0);
@@ -70,12 +69,4 @@ function report(error: unknown): number {
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
   process.stderr.write(`${bad('internal error:')} ${text}\n`);
   return FAILED;
-}
-
-/** A reader such as "head" that has seen enough is no error. */
-function endQuietlyWithReader(stream: NodeJS.WriteStream): void {
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-    process.exit(0);
-  });
 }

@@ -110,7 +110,15 @@ export function trainCommand(): Command {
     .option('--checkpoint-every <n>', 'steps between checkpoints', integer(1), 400)
     .option('--sample <n>', 'characters to write at the end, 0 for none', integer(0), 300)
     .option('--prompt <text>', 'what the sample continues', 'The whale')
-    .option('--json', 'print the result as one JSON object on standard output');
+    .option('--json', 'print the result as one JSON object on standard output')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  xlstm train
+  xlstm train --data book.txt --out runs/book --blocks 6 --dim 192 --model xLSTM[1:0]
+  xlstm train --resume runs/book`,
+    );
   return addEngineOptions(command).action((options: TrainOptions) =>
     withEngine(options, async (engine) => {
       const run = options.resume ? await resumedRun(engine, options.resume) : await newRun(engine, options);
