@@ -36,24 +36,23 @@ export async function verifyLanguageModel(engine: Engine, file: GoldenFile): Pro
   const comparison = new Comparison('model', tolerances.grad);
   const { loss, gradients } = await lossAndGradients(model, tokens, targets);
   const whole = await readInPieces(model, tokens, length);
-  comparison.add('logits', 'whole sequence', absoluteError(whole, logits), tolerances.logits);
-  comparison.add('loss', 'whole sequence', relativeError(loss, file.values('loss', [1])), tolerances.loss);
+  comparison.add('logits', 'whole', absoluteError(whole, logits), tolerances.logits);
+  comparison.add('loss', 'whole', relativeError(loss, file.values('loss', [1])), tolerances.loss);
   const pieces = await readInPieces(model, tokens, PIECE);
   comparison.add('logits', `pieces of ${PIECE}`, absoluteError(pieces, logits), tolerances.logits);
   const stepwise = await readInPieces(model, tokens, 1);
   const expected = file.values('logits_step', shape);
-  comparison.add('logits_step', 'token by token', absoluteError(stepwise, expected), tolerances.logits);
+  comparison.add('logits_step', 'step by step', absoluteError(stepwise, expected), tolerances.logits);
+  const rows = [...comparison.rows];
   for (const name of file.names.filter((tensor) => tensor.startsWith(GRADIENT))) {
     const parameter = model.parameters.list.find((p) => GRADIENT + p.name === name);
     if (!parameter) throw file.error(`"${name}" is the gradient of no parameter of the model`);
     const gradient = file.values(name, parameter.shape);
-    comparison.add(
-      name,
-      'whole sequence',
-      relativeError(gradients.get(parameter.name) as ArrayLike<number>, gradient),
-    );
+    const layer = new Comparison(/\bblocks\.\d+/.exec(name)?.[0] ?? 'model', tolerances.grad);
+    layer.add(name, 'whole', relativeError(gradients.get(parameter.name) as ArrayLike<number>, gradient));
+    rows.push(...layer.rows);
   }
-  return [...comparison.rows];
+  return rows;
 }
 
 function parameters(file: GoldenFile): Map<string, NamedValues> {

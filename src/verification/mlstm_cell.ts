@@ -78,7 +78,7 @@ async function verifyCase(engine: Engine, file: GoldenFile, c: Case): Promise<re
   const recurrent = await runInPieces(engine, sequence, 1, cell(NH, 1));
   const { y, last_c, last_n, last_m } = recurrent;
   comparison.addAll(
-    'recurrent',
+    'step by step',
     { h_recurrent: y, last_c, last_n, last_m },
     { h_recurrent: vectors('h_recurrent').values, ...lastState },
   );

@@ -62,7 +62,7 @@ async function verifyCase(engine: Engine, file: GoldenFile, c: Case): Promise<re
     cutRecurrent: false,
   };
   const whole = await differentiatePieces(engine, sequence, [S], upstream, cell(options));
-  comparison.addAll('sequence', whole, all);
+  comparison.addAll('whole', whole, all);
   const joined = await differentiatePieces(engine, sequence, halves(S), upstream, cell(options));
   comparison.addAll('two pieces', joined, all);
   comparison.addAll('step by step', await runInPieces(engine, sequence, 1, cell(options)), forward);

@@ -61,7 +61,7 @@ function printFile(output: Output, { source, kind, rows }: Verification): void {
   const oneCase = rows.every((row) => row.case === rows[0].case);
   const cells = rows.map((row, i) => [
     ...(oneCase ? [] : [row.case === rows[i - 1]?.case ? '' : row.case]),
-    row.tensor,
+    oneCase ? row.tensor : row.tensor.replace('xlstm_block_stack.', '').replace(`${row.case}.`, ''),
     row.form,
     Number.isNaN(row.error) ? 'NaN' : formatRate(row.error),
     formatRate(row.tolerance),
