@@ -16,11 +16,9 @@ struct MlstmForwardBuffers {
   float* exits;     // last row of D, times keyScale  [rows]
   float* inverses;  // 1 / denominator  [rows]
   float* n;         // [DK]
-  float* state;     // C where no operand can hold it  [DK, DV]
 };
 
-static MlstmForwardBuffers mlstmForwardBuffers(float* threadScratch, int64_t rows, int64_t keyDim, int64_t valueDim,
-                                               bool keepsState) {
+static MlstmForwardBuffers mlstmForwardBuffers(float* threadScratch, int64_t rows, int64_t keyDim, int64_t valueDim) {
   MlstmScratch scratch(threadScratch);
   const int64_t ld = mlstmPadded(rows), ldK = mlstmPadded(keyDim), ldV = mlstmPadded(valueDim);
   MlstmForwardBuffers b;
@@ -33,7 +31,6 @@ static MlstmForwardBuffers mlstmForwardBuffers(float* threadScratch, int64_t row
   b.exits = scratch.take(ld);
   b.inverses = scratch.take(ld);
   b.n = scratch.take(ldK);
-  b.state = keepsState ? scratch.take(keyDim * valueDim) : nullptr;
   return b;
 }
 
@@ -82,13 +79,12 @@ static void mlstmForwardHead(const MlstmForwardArgs& a, int64_t member, int64_t 
   const int64_t keyDim = a.keyDim, valueDim = a.valueDim, item = member * a.heads + head;
   const int64_t ldK = mlstmPadded(keyDim), ldV = mlstmPadded(valueDim);
   const int64_t chunks = (a.length + a.chunk - 1) / a.chunk, matrix = keyDim * valueDim;
-  MlstmForwardBuffers b = mlstmForwardBuffers(threadScratch, smaller(a.chunk, a.length), keyDim, valueDim,
-                                              !a.chunkStates && !a.lastC);
+  MlstmForwardBuffers b = mlstmForwardBuffers(threadScratch, smaller(a.chunk, a.length), keyDim, valueDim);
   MlstmGates& g = b.g;
 
   // The state walks through chunkStates where that is kept, else it stays in one place; null means zeros.
   float* saved = a.chunkStates ? a.chunkStates + item * chunks * (matrix + keyDim) : nullptr;
-  float* last = a.lastC ? a.lastC + item * matrix : b.state;
+  float* last = a.lastC ? a.lastC + item * matrix : saved ? nullptr : a.scratch + item * matrix;
   const float* c = a.c ? a.c + item * matrix : nullptr;
   bool empty = !a.c && !a.n;
   float m = a.m ? a.m[item] : 0.0f;

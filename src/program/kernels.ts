@@ -308,9 +308,11 @@ const table = {
    * reset [N] is 1 where a token starts a document: C, n become 0 and m 0 before that token.
    * c [B,H,DK,DV], n [B,H,DK], m [B,H]; the last* outputs have the same shapes and may be the same memory as
    * the inputs.
-   * saved: chunkStates [B,H,chunks,DK,DV+1] (C | n at each chunk's entry), chunkMaxima [B,H,chunks] (m at entry),
-   * tokenStats [B,H,T,2] = (m_t, signed n_t·q̂_t) with the max and eps not applied; chunks = ⌈T / chunk⌉.
-   * The three saved operands are absent when no backward pass follows.
+   * saved: chunkStates [B,H,chunks,DK,DV+1] (C and n at each chunk's entry, their order within [DK,DV+1] being the
+   * engine's own affair), chunkMaxima [B,H,chunks] (m at entry), tokenStats [B,H,T,2] = (m_t, signed n_t·q̂_t) with
+   * the max and eps not applied; chunks = ⌈T / chunk⌉. They are absent when no backward pass follows.
+   * A thread keeps a chunk's rows in its workspace: L · (3·DK + 2·DV + max(DK, DV) + 2·L) of them and of the
+   * backward pass may be at most 1 000 000 elements, L = min(chunk, T).
    */
   mlstmForward: {
     operands: {
@@ -345,9 +347,16 @@ const table = {
       chunkStates: 'out?',
       chunkMaxima: 'out?',
       tokenStats: 'out?',
+      scratch: 'scratch',
     },
     flops: (a) =>
-      2 * a.batch * a.heads * a.length * (2 * a.keyDim * a.valueDim + a.chunk * (a.keyDim + a.valueDim)),
+      2 *
+      a.batch *
+      a.heads *
+      a.length *
+      (2 * a.keyDim * a.valueDim + 0.5 * Math.min(a.chunk, a.length) * (a.keyDim + a.valueDim)),
+    // Holds C from chunk to chunk where no output does.
+    scratch: (a) => (a.lastC || a.chunkStates ? 0 : a.batch * a.heads * a.keyDim * a.valueDim),
   },
   /**
    * Gradients of mlstmForward, m held constant (exact but for the term eps · e^m). dlastC, dlastN are gradients
@@ -407,8 +416,8 @@ const table = {
       a.batch *
       a.heads *
       a.length *
-      (6 * a.keyDim * a.valueDim + 2.5 * a.chunk * (a.keyDim + a.valueDim)),
-    scratch: (a) => a.batch * a.heads * (a.keyDim * (a.valueDim + 1) + a.length),
+      (4 * a.keyDim * a.valueDim + 0.5 * Math.min(a.chunk, a.length) * (3 * a.keyDim + 2 * a.valueDim)),
+    scratch: (a) => a.batch * a.heads * a.keyDim * a.valueDim,
   },
   /** mlstmForward for T = 1 in the recurrent form; the last state may be the same memory as the given one. */
   mlstmStep: {
