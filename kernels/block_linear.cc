@@ -65,8 +65,18 @@ static void putBack(const float* in, int64_t columns, float* w) {
   }
 }
 
+// One set of blocks: rows of x [groups * 4] to rows of y.
+struct Rows {
+  const float* x;
+  int64_t ldx;
+  float* y;
+  int64_t ldy;
+  const float* residual;
+  int64_t ldResidual;
+};
+
 template <int R>
-static void multiply(const BlockLinearArgs& g, int64_t row, int64_t column, int64_t columns, const float* weights) {
+static void multiply(const Rows& g, int64_t row, int64_t column, int64_t columns, const float* weights) {
   const float* x = g.x + row * g.ldx + column;
   float* y = g.y + row * g.ldy + column;
   const float* residual = g.residual ? g.residual + row * g.ldResidual + column : nullptr;
@@ -89,19 +99,27 @@ static void multiply(const BlockLinearArgs& g, int64_t row, int64_t column, int6
   }
 }
 
-static void forward(const BlockLinearArgs& g, const Range& rows, float* weights) {
-  for (int64_t column = 0; column < g.groups * 4; column += COLUMNS) {
-    const int64_t columns = smaller(COLUMNS, g.groups * 4 - column);
-    layOut(g.w + column * 4, columns, g.transW != 0, weights);
+static void forward(const Rows& g, const Range& rows, const float* w, int64_t width, bool transW, float* weights) {
+  for (int64_t column = 0; column < width; column += COLUMNS) {
+    const int64_t columns = smaller(COLUMNS, width - column);
+    layOut(w + column * 4, columns, transW, weights);
     int64_t r = rows.begin;
     for (; r + 4 <= rows.end; r += 4) multiply<4>(g, r, column, columns, weights);
     for (; r < rows.end; r++) multiply<1>(g, r, column, columns, weights);
   }
 }
 
+// The input and the gradient of the output of one set of blocks.
+struct Pair {
+  const float* x;
+  int64_t ldx;
+  const float* dy;
+  int64_t lddy;
+};
+
 // Adds R rows to sums [vectors, 4 (i), W (g, o)].
 template <int R>
-static void accumulate(const BlockLinearGradientArgs& g, int64_t row, int64_t column, int64_t columns, float* sums) {
+static void accumulate(const Pair& g, int64_t row, int64_t column, int64_t columns, float* sums) {
   const float* x = g.x + row * g.ldx + column;
   const float* dy = g.dy + row * g.lddy + column;
   for (int64_t c = 0; c < columns; c += W) {
@@ -124,9 +142,9 @@ static void accumulate(const BlockLinearGradientArgs& g, int64_t row, int64_t co
   }
 }
 
-static void gradient(const BlockLinearGradientArgs& g, const Range& rows, float* dw, float* sums) {
-  for (int64_t column = 0; column < g.groups * 4; column += COLUMNS) {
-    const int64_t columns = smaller(COLUMNS, g.groups * 4 - column);
+static void gradient(const Pair& g, const Range& rows, int64_t width, float* dw, float* sums) {
+  for (int64_t column = 0; column < width; column += COLUMNS) {
+    const int64_t columns = smaller(COLUMNS, width - column);
     for (int64_t e = 0; e < columns * 4 + 4 * W; e += W) store(sums + e, zero());
     int64_t r = rows.begin;
     for (; r + 8 <= rows.end; r += 8) accumulate<8>(g, r, column, columns, sums);
@@ -136,42 +154,64 @@ static void gradient(const BlockLinearGradientArgs& g, const Range& rows, float*
 }
 }  // namespace blocks4
 
-// Rows of one pass over the groups: what they read and write stays in cache from group to group.
+// Rows of one pass over the sets and groups: what they read and write stays in cache from one to the next.
 constexpr int64_t BLOCK_LINEAR_ROWS = 64;
 
+// One set of blocks over a few rows, by products.
+static void blockProducts(const BlockLinearArgs& g, const blocks4::Rows& set, const Range& rows, const float* w,
+                          float* scratch) {
+  for (int64_t group = 0; group < g.groups; group++) {
+    Product p{};
+    p.m = rows.end - rows.begin, p.n = g.outSize, p.k = g.inSize;
+    p.a = set.x + rows.begin * set.ldx + group * g.inSize, p.lda = set.ldx;
+    p.b = w + group * g.inSize * g.outSize, p.ldb = g.transW ? g.outSize : g.inSize, p.transB = !g.transW;
+    p.c = set.y + rows.begin * set.ldy + group * g.outSize, p.ldc = set.ldy;
+    p.residual = set.residual ? set.residual + rows.begin * set.ldResidual + group * g.outSize : nullptr;
+    p.ldResidual = set.ldResidual;
+    gemmTiles(p, scratch);
+  }
+}
+
 void blockLinear(const BlockLinearArgs& g, const Context& ctx) {
-  const Range rows = share(ctx, g.rows);
-  if (g.inSize == 4 && g.outSize == 4) return blocks4::forward(g, rows, ctx.scratch);
-  for (int64_t r = rows.begin; r < rows.end; r += BLOCK_LINEAR_ROWS) {
-    for (int64_t group = 0; group < g.groups; group++) {
-      Product p{};
-      p.m = smaller(BLOCK_LINEAR_ROWS, rows.end - r), p.n = g.outSize, p.k = g.inSize;
-      p.a = g.x + r * g.ldx + group * g.inSize, p.lda = g.ldx;
-      p.b = g.w + group * g.inSize * g.outSize, p.ldb = g.transW ? g.outSize : g.inSize, p.transB = !g.transW;
-      p.c = g.y + r * g.ldy + group * g.outSize, p.ldc = g.ldy;
-      p.residual = g.residual ? g.residual + r * g.ldResidual + group * g.outSize : nullptr;
-      p.ldResidual = g.ldResidual;
-      gemmTiles(p, ctx.scratch);
+  const Range mine = share(ctx, g.rows);
+  const int64_t in = g.groups * g.inSize, out = g.groups * g.outSize;
+  for (int64_t r = mine.begin; r < mine.end; r += BLOCK_LINEAR_ROWS) {
+    const Range rows{r, smaller(r + BLOCK_LINEAR_ROWS, mine.end)};
+    for (int64_t p = 0; p < g.repeat; p++) {
+      const float* w = g.w + p * in * g.outSize;
+      blocks4::Rows set{g.x, g.ldx, g.y, g.ldy, g.residual, g.ldResidual};
+      if (g.transW) {
+        set.x += p * in;
+        if (p > 0) set.residual = g.y, set.ldResidual = g.ldy;
+      } else {
+        set.y += p * out;
+        if (g.residual) set.residual += p * out;
+      }
+      if (g.inSize == 4 && g.outSize == 4) blocks4::forward(set, rows, w, in, g.transW != 0, ctx.scratch);
+      else blockProducts(g, set, rows, w, ctx.scratch);
     }
   }
 }
 
 // Each thread sums whole partitions of the rows, then the partial sums are added in order.
 void blockLinearGradient(const BlockLinearGradientArgs& g, const Context& ctx) {
-  const int64_t block = g.inSize * g.outSize, size = g.groups * block;
+  const int64_t block = g.inSize * g.outSize, set = g.groups * block, size = g.repeat * set;
   const Range mine = share(ctx, PARTITIONS);
   for (int64_t p = mine.begin; p < mine.end; p++) {
-    float* dw = g.scratch + p * size;
     const Range rows = partition(static_cast<int>(p), g.rows);
-    if (g.inSize == 4 && g.outSize == 4) {
-      blocks4::gradient(g, rows, dw, ctx.scratch);
-      continue;
-    }
-    for (int64_t group = 0; group < g.groups; group++) {
-      const float* dy = g.dy + rows.begin * g.lddy + group * g.outSize;
-      const float* x = g.x + rows.begin * g.ldx + group * g.inSize;
-      matmul(g.outSize, g.inSize, rows.end - rows.begin, dy, g.lddy, true, x, g.ldx, false, dw + group * block, g.inSize,
-             false, ctx.scratch);
+    for (int64_t repeat = 0; repeat < g.repeat; repeat++) {
+      float* dw = g.scratch + p * size + repeat * set;
+      const float* dySet = g.dy + repeat * g.groups * g.outSize;
+      if (g.inSize == 4 && g.outSize == 4) {
+        blocks4::gradient({g.x, g.ldx, dySet, g.lddy}, rows, g.groups * 4, dw, ctx.scratch);
+        continue;
+      }
+      for (int64_t group = 0; group < g.groups; group++) {
+        const float* dy = dySet + rows.begin * g.lddy + group * g.outSize;
+        const float* x = g.x + rows.begin * g.ldx + group * g.inSize;
+        matmul(g.outSize, g.inSize, rows.end - rows.begin, dy, g.lddy, true, x, g.ldx, false, dw + group * block,
+               g.inSize, false, ctx.scratch);
+      }
     }
   }
   ctx.sync();

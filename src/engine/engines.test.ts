@@ -49,7 +49,7 @@ function product(k: number, layers: number): Program {
       },
       {
         kernel: 'reduce' as const,
-        words: [M, N, 0, 0, at(io, 'd'), N, at(io, 'sums'), at(work, 'partial')],
+        words: [M, N, 0, at(io, 'd'), N, 0, 0, at(io, 'sums'), at(work, 'partial')],
       },
     ]),
     work,
@@ -196,7 +196,13 @@ describe.each(variants)('$name', ({ name, create }) => {
       const x = { region: shared, offset: 0, label: 'x' };
       const y = { region: io, offset: 0, label: 'y' };
       const partial = { region: work, offset: 0, label: 'partial' };
-      return new Program(label, [{ kernel: 'reduce', words: [1, 5, 1, 0, x, 5, y, partial] }], work, io, []);
+      return new Program(
+        label,
+        [{ kernel: 'reduce', words: [1, 5, 1, x, 5, 0, 0, y, partial] }],
+        work,
+        io,
+        [],
+      );
     };
     const first = engine.bind(sum('first'), [memory]);
     engine.bind(program, []); // a larger workspace: the first Program is linked anew

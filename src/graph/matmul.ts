@@ -131,27 +131,28 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, residual?: Tens
   return product(x, weight, layout, [...x.shape.slice(0, -1), out], bias, residual);
 }
 
-/** Block-diagonal product: head h of y is head h of x times weight[h]ᵀ; x [..., H·in], weight [H, out, in]. */
+/**
+ * Block-diagonal product: head h of y is head h of x times weight[h]ᵀ; x [..., H·in], weight [H, out, in]. A weight of
+ * [p·H, out, in] holds p sets of blocks: their results on the same x lie side by side, [..., p·H·out].
+ */
 export function headwiseLinear(x: Tensor, weight: Tensor): Tensor {
-  const [heads, out, size] = weight.shape;
+  const [blocks, out, size] = weight.shape;
+  const groups = x.cols / size;
   requireShape(
-    weight.shape.length === 3 && heads * size === x.cols,
+    weight.shape.length === 3 && Number.isInteger(groups) && blocks % groups === 0,
     'headwiseLinear',
     `a weight [heads, out, ${x.cols} / heads]`,
     x,
     weight,
   );
-  const shape = [...x.shape.slice(0, -1), heads * out];
-  if (out <= SMALL_BLOCK && size <= SMALL_BLOCK) {
-    return createNode(
-      blockLinearOp,
-      [x, weight],
-      { groups: heads, inSize: size, outSize: out, transW: false },
-      [shape],
-    )[0];
+  const shape = [...x.shape.slice(0, -1), blocks * out];
+  const repeat = blocks / groups;
+  if (repeat > 1 || (out <= SMALL_BLOCK && size <= SMALL_BLOCK)) {
+    const sizes = { repeat, groups, inSize: size, outSize: out, transW: false };
+    return createNode(blockLinearOp, [x, weight], sizes, [shape])[0];
   }
   const layout = {
-    batch: heads,
+    batch: groups,
     a: 'columns',
     b: 'leading',
     c: 'columns',
@@ -181,10 +182,11 @@ export function headwiseOuter(dy: Tensor, x: Tensor, heads: number): Tensor {
 const SMALL_BLOCK = 8;
 
 interface BlockAttributes {
+  readonly repeat: number;
   readonly groups: number;
   readonly inSize: number;
   readonly outSize: number;
-  /** The weight is stored [groups, inSize, outSize]. */
+  /** The weight is stored [repeat, groups, inSize, outSize], and the sets' results are summed. */
   readonly transW: boolean;
 }
 
@@ -195,21 +197,24 @@ const blockLinearOp: Op<BlockAttributes> = {
   backward(node, [dy], [sofar]) {
     if (!dy) return [sofar];
     const [x, w] = node.inputs as [Tensor, Tensor];
-    const { groups, inSize, outSize, transW } = node.attributes;
-    const flipped = { groups, inSize: outSize, outSize: inSize, transW: !transW };
+    const { repeat, groups, inSize, outSize, transW } = node.attributes;
+    const flipped = { repeat, groups, inSize: outSize, outSize: inSize, transW: !transW };
     const [dx] = createNode(blockLinearOp, [dy, w, sofar], flipped, [x.shape]);
     const [dw] = transW
-      ? createNode(blockGradientOp, [dy, x], { groups, inSize: outSize, outSize: inSize, transW }, [w.shape])
+      ? createNode(blockGradientOp, [dy, x], { repeat, groups, inSize: outSize, outSize: inSize, transW }, [
+          w.shape,
+        ])
       : createNode(blockGradientOp, [x, dy], node.attributes, [w.shape]);
     return [dx, dw];
   },
   emit(node, to) {
-    const { groups, inSize, outSize, transW } = node.attributes;
+    const { repeat, groups, inSize, outSize, transW } = node.attributes;
     const x = to.matrix(node.inputs[0]);
     const y = to.matrix(node.outputs[0]);
     const residual = to.matrix(node.inputs[2]);
     to.call('blockLinear', {
       rows: node.outputs[0].rows,
+      repeat,
       groups,
       inSize,
       outSize,
@@ -228,11 +233,12 @@ const blockLinearOp: Op<BlockAttributes> = {
 const blockGradientOp: Op<BlockAttributes> = {
   name: 'blockLinearGradient',
   emit(node, to) {
-    const { groups, inSize, outSize } = node.attributes;
+    const { repeat, groups, inSize, outSize } = node.attributes;
     const x = to.matrix(node.inputs[0]);
     const dy = to.matrix(node.inputs[1]);
     to.call('blockLinearGradient', {
       rows: node.inputs[0]!.rows,
+      repeat,
       groups,
       inSize,
       outSize,

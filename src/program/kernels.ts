@@ -77,13 +77,15 @@ const table = {
   },
 
   /**
-   * Many small dense blocks on the diagonal (LinearHeadwiseExpand with blocks of 4):
-   * y[r, g·O + o] = Σ_i w[g, o, i] · x[r, g·I + i] + residual[r, g·O + o], w stored [groups, O, I].
-   * transW: w is stored [groups, I, O] (the gradient with respect to x).
+   * Many small dense blocks on the diagonal (LinearHeadwiseExpand with blocks of 4), `repeat` sets of them on the same
+   * input: y[r, (p·groups + g)·O + o] = Σ_i w[p, g, o, i] · x[r, g·I + i] + residual[r, …], w [repeat, groups, O, I].
+   * transW: w is stored [repeat, groups, I, O] and x holds the sets, y is their sum (the gradient with respect to x):
+   * y[r, g·O + o] = Σ_p Σ_i w[p, g, i, o] · x[r, (p·groups + g)·I + i] + residual[r, g·O + o].
    */
   blockLinear: {
     operands: {
       rows: 'int',
+      repeat: 'int',
       groups: 'int',
       inSize: 'int',
       outSize: 'int',
@@ -96,12 +98,16 @@ const table = {
       residual: 'in?',
       ldResidual: 'int',
     },
-    flops: (a) => 2 * a.rows * a.groups * a.inSize * a.outSize,
+    flops: (a) => 2 * a.rows * a.repeat * a.groups * a.inSize * a.outSize,
   },
-  /** dw[g, o, i] = Σ_r dy[r, g·O + o] · x[r, g·I + i]; partial sums over PARTITIONS row ranges in scratch. */
+  /**
+   * dw[p, g, o, i] = Σ_r dy[r, (p·groups + g)·O + o] · x[r, g·I + i]; partial sums over PARTITIONS row ranges in
+   * scratch.
+   */
   blockLinearGradient: {
     operands: {
       rows: 'int',
+      repeat: 'int',
       groups: 'int',
       inSize: 'int',
       outSize: 'int',
@@ -112,8 +118,8 @@ const table = {
       dw: 'out',
       scratch: 'scratch',
     },
-    flops: (a) => 2 * a.rows * a.groups * a.inSize * a.outSize,
-    scratch: (a) => PARTITIONS * a.groups * a.inSize * a.outSize,
+    flops: (a) => 2 * a.rows * a.repeat * a.groups * a.inSize * a.outSize,
+    scratch: (a) => PARTITIONS * a.repeat * a.groups * a.inSize * a.outSize,
   },
 
   /**
@@ -259,7 +265,7 @@ const table = {
   },
 
   /**
-   * axis 0: y[cols] = Σ over rows; axis 1: y[rows] = Σ over columns. squares 1 sums x² instead of x.
+   * axis 0: y[cols] = Σ over rows; axis 1: y[rows] = Σ over columns, of x or, where a factor is given, of x · factor.
    * With axis 1 and few long rows the columns are split into PARTITIONS partial sums.
    */
   reduce: {
@@ -267,9 +273,10 @@ const table = {
       rows: 'int',
       cols: 'int',
       axis: 'int',
-      squares: 'int',
       x: 'in',
       ldx: 'int',
+      factor: 'in?',
+      ldFactor: 'int',
       y: 'out',
       scratch: 'scratch',
     },

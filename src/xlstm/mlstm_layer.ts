@@ -28,8 +28,7 @@ export class MlstmLayer {
   readonly #inner: number;
   readonly #projUp: Linear;
   readonly #conv: CausalConv1d;
-  readonly #q: HeadwiseLinear;
-  readonly #k: HeadwiseLinear;
+  readonly #qk: HeadwiseLinear;
   readonly #v: HeadwiseLinear;
   readonly #gateWeight: Tensor; // [2·H, 3·I]: input gates, forget gates
   readonly #gateBias: Tensor; // [2·H]
@@ -50,9 +49,8 @@ export class MlstmLayer {
       weight: smallInit(embeddingDim),
       bias: biasInit,
     });
-    this.#q = new HeadwiseLinear(scope.child('q_proj'), inner, blocks, qkv);
-    this.#k = new HeadwiseLinear(scope.child('k_proj'), inner, blocks, qkv);
-    this.#v = new HeadwiseLinear(scope.child('v_proj'), inner, blocks, qkv);
+    this.#qk = new HeadwiseLinear(scope, ['q_proj', 'k_proj'], inner, blocks, qkv);
+    this.#v = new HeadwiseLinear(scope, ['v_proj'], inner, blocks, qkv);
     this.#conv = new CausalConv1d(scope.child('conv1d'), inner, conv1dKernelSize);
     const cell = scope.child('mlstm_cell');
     const gate = (name: string, shape: Shape, init: Init) => ({ name, shape, init });
@@ -92,7 +90,7 @@ export class MlstmLayer {
     const projectedV = this.#v.forward(values);
     const conv = this.#conv.forward(values, pass.reset, state.conv);
     const activated = silu(conv.y);
-    const qkv = concat([this.#q.forward(activated), this.#k.forward(activated), projectedV]);
+    const qkv = concat([this.#qk.forward(activated), projectedV]);
     const gates = linear(qkv, this.#gateWeight, this.#gateBias);
     const [inputGate, forgetGate] = split(gates, [heads, heads]);
     const [q, k, v] = split(qkv, [this.#inner, this.#inner, this.#inner]);

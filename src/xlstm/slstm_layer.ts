@@ -34,7 +34,7 @@ export class SlstmLayer {
         ? new CausalConv1d(scope.child('conv1d'), embeddingDim, conv1dKernelSize)
         : undefined;
     const gate = (name: string, convolved: boolean): { projection: HeadwiseLinear; convolved: boolean } => ({
-      projection: new HeadwiseLinear(scope.child(name), embeddingDim, numHeads, {
+      projection: new HeadwiseLinear(scope, [name], embeddingDim, numHeads, {
         weight: smallInit(embeddingDim),
         bias: false,
       }),

@@ -15,13 +15,14 @@ it('embedding: gathers rows, and sums their gradients', () => {
 });
 
 it.each([
-  { axis: 0, squares: 0, expected: [5, 7, 9] },
-  { axis: 1, squares: 0, expected: [6, 15] },
-  { axis: 0, squares: 1, expected: [17, 29, 45] },
-  { axis: 1, squares: 1, expected: [14, 77] },
-])('reduce: axis $axis, squares $squares', ({ axis, squares, expected }) => {
+  { axis: 0, product: false, expected: [5, 7, 9] },
+  { axis: 1, product: false, expected: [6, 15] },
+  { axis: 0, product: true, expected: [41, 52, 63] },
+  { axis: 1, product: true, expected: [6, 150] },
+])('reduce: axis $axis, of a product: $product', ({ axis, product, expected }) => {
   const y = new Float64Array(expected.length).fill(9);
   const x = Float64Array.of(1, 2, 3, 1000, 4, 5, 6, 1000);
-  reduce({ rows: 2, cols: 3, axis, squares, x, ldx: 4, y, scratch: undefined });
+  const factor = product ? Float64Array.of(1, 1, 1, 10, 10, 10) : undefined;
+  reduce({ rows: 2, cols: 3, axis, x, ldx: 4, factor, ldFactor: 3, y, scratch: undefined });
   expect([...y]).toEqual(expected);
 });

@@ -20,7 +20,7 @@ function sumOfSquares() {
   const multiply = scalarFunctionNames.indexOf('multiply');
   const multiplyAdd = scalarFunctionNames.indexOf('multiplyAdd');
   const instructions: Instruction[] = [
-    { kernel: 'reduce', words: [1, 6, 1, 1, at(io, 'x'), 6, at(work, 'squares'), 0] },
+    { kernel: 'reduce', words: [1, 6, 1, at(io, 'x'), 6, at(io, 'x'), 6, at(work, 'squares'), 0] },
     {
       kernel: 'map',
       words: [
@@ -92,7 +92,13 @@ describe('ReferenceEngine', () => {
     state.add('late', [40]);
     expect(() => engine.bind(program, [memory])).toThrow('has grown');
     const { work, io } = program;
-    const wrong = new Program('wrong', [{ kernel: 'reduce', words: [1, 6, 1, 1, 5, 6, 0, 0] }], work, io, []);
+    const wrong = new Program(
+      'wrong',
+      [{ kernel: 'reduce', words: [1, 6, 1, 5, 6, 0, 0, 0, 0] }],
+      work,
+      io,
+      [],
+    );
     expect(() => engine.bind(wrong, []).run()).toThrow('operand x (in) is 5');
   });
 });

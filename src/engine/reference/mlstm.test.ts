@@ -76,6 +76,7 @@ function forward(sizes: Sizes, inputs: Inputs, scales = scalesOf(sizes)) {
     tokenStats: new Float64Array(members * length * 2),
   };
   mlstmForward({
+    scratch: undefined,
     reset: undefined,
     c: undefined,
     n: undefined,

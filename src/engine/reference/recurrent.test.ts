@@ -166,9 +166,10 @@ function backward(
     rows,
     cols: ld,
     axis: 0,
-    squares: 0,
     x: gradients.drec,
     ldx: ld,
+    factor: undefined,
+    ldFactor: 0,
     y: dbias,
     scratch: undefined,
   });
