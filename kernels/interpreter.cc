@@ -8,8 +8,11 @@ void interpret(const double* words, int64_t count, int thread, int threads, floa
                bool mayWait) {
   Barrier barrier{static_cast<Meeting*>(meeting), mayWait};
   const Context ctx{thread, threads, scratch, &barrier};
-  for (const double* end = words + count; words < end; words += static_cast<int64_t>(words[1])) {
-    dispatch(static_cast<int>(words[0]), words + 2, ctx);
+  // Past the last meeting the words may be gone: whoever waited for the Program can free them.
+  for (const double* end = words + count; words < end;) {
+    const double* instruction = words;
+    words += static_cast<int64_t>(instruction[1]);
+    dispatch(static_cast<int>(instruction[0]), instruction + 2, ctx);
     ctx.sync();
   }
 }
