@@ -92,7 +92,8 @@ static bool mlstmAllZero(const float* x, int64_t count) {
 }
 
 // h = num / den, den = max(|n·q̂|, exp(-m)) + eps: the gradients of num and, through den, of n·q̂.
-static void mlstmReadOutGradient(const MlstmBackwardArgs& a, const MlstmBackwardChunk& x, const MlstmBackwardBuffers& b) {
+static void mlstmReadOutGradient(const MlstmBackwardArgs& a, const MlstmBackwardChunk& x,
+                                 const MlstmBackwardBuffers& b) {
   for (int begin = 0; begin < x.rows; begin += W) {
     vf products[W];
     float dots[W] = {};
@@ -175,7 +176,7 @@ static void mlstmEntryGradient(const MlstmBackwardArgs& a, const MlstmBackwardCh
   const int64_t ld = b.g.padded, ldV = mlstmPadded(a.valueDim);
   mlstmTransposed(b.dnum, ldV, x.rows, a.valueDim, b.transposed, ld);
   const MlstmTerm read{x.c, a.valueDim, 1, b.transposed, ld, a.valueDim, MlstmSpan::all};
-  mlstmMultiply({a.keyDim, ld, &read, 1, b.products, ld, nullptr, 0, 0, nullptr, false});
+  mlstmMultiply({a.keyDim, ld, &read, 1, b.products, ld});
   mlstmUntranspose(b, b.entries, b.ddots, x.n, a.keyDim, b.queries, x.dq, a.lddq);
   double later = 0;
   for (int t = b.g.carried - 1; t >= 0; t--) b.dforget[t] += later += b.dots[t];
@@ -186,12 +187,13 @@ static void mlstmExitGradient(const MlstmBackwardArgs& a, const MlstmBackwardChu
                               const float* dc, bool empty) {
   const int64_t ld = b.g.padded, valueDim = a.valueDim;
   const MlstmTerm wrote{dc, valueDim, 1, b.valuesT, ld, valueDim, MlstmSpan::all};
-  mlstmMultiply({a.keyDim, ld, &wrote, 1, b.products, ld, nullptr, 0, 0, nullptr, false});
+  mlstmMultiply({a.keyDim, ld, &wrote, 1, b.products, ld});
   mlstmUntranspose(b, b.exits, nullptr, b.dn, a.keyDim, b.keys, x.dk, a.lddk);
   const float kept = b.g.carry[x.rows - 1];
   double earlier = 0;
   if (kept != 0.0f && !empty) {
-    for (int64_t d = 0; d < a.keyDim; d++) earlier += sum(mlstmLaneDot(x.c + d * valueDim, dc + d * valueDim, valueDim));
+    for (int64_t d = 0; d < a.keyDim; d++)
+      earlier += sum(mlstmLaneDot(x.c + d * valueDim, dc + d * valueDim, valueDim));
     earlier = kept * (earlier + sum(mlstmLaneDot(x.n, b.dn, a.keyDim)));
   }
   for (int s = b.g.last; s < x.rows; s++) {
@@ -202,14 +204,15 @@ static void mlstmExitGradient(const MlstmBackwardArgs& a, const MlstmBackwardChu
 }
 
 // The gradient of the entry state, in dcEntry and b.dn, from that of the exit state.
-static void mlstmStateGradient(const MlstmBackwardArgs& a, const MlstmBackwardBuffers& b, const float* dc, float* dcEntry) {
+static void mlstmStateGradient(const MlstmBackwardArgs& a, const MlstmBackwardBuffers& b, const float* dc,
+                               float* dcEntry) {
   const MlstmGates& g = b.g;
   const int64_t ldK = mlstmPadded(a.keyDim), ldV = mlstmPadded(a.valueDim);
   const float kept = g.carry[g.rows - 1];
   mlstmCompact(b.queries, ldK, g.carried, a.keyDim, b.entries, b.queries, ldK);
   const MlstmTerm reads{b.queries, 1, ldK, b.dnum, ldV, g.carried, MlstmSpan::all};
-  mlstmMultiply({a.keyDim, a.valueDim, &reads, 1, dcEntry, a.valueDim, kept != 0.0f ? dc : nullptr, a.valueDim, kept,
-                 nullptr, false});
+  mlstmMultiply({a.keyDim, a.valueDim, &reads, 1, dcEntry, a.valueDim, nullptr, kept != 0.0f ? dc : nullptr,
+                 a.valueDim, kept});
   for (int64_t d = 0; d < ldK; d += W) {
     vf x = kept != 0.0f ? load(b.dn + d) * kept : zero();
     for (int t = 0; t < g.carried; t++) x = fma(load(b.queries + t * ldK + d), splat(b.ddots[t]), x);
@@ -238,10 +241,10 @@ static void mlstmChunkGradient(const MlstmBackwardArgs& a, const MlstmBackwardCh
 
   mlstmFetch<false>(next.q, a.ldq, next.rows, keyDim);
   const MlstmTerm scores{b.queries, ldK, 1, b.transposed, ld, keyDim, MlstmSpan::all};
-  mlstmMultiply({rows, ld, &scores, 1, b.mixing, ld, nullptr, 0, 0, nullptr, true});
+  mlstmMultiply({rows, ld, &scores, 1, b.mixing, ld}, true);
   mlstmFetch<false>(next.k, a.ldk, next.rows, keyDim);
   const MlstmTerm dscores{b.dnum, ldV, 1, b.valuesT, ld, valueDim, MlstmSpan::all};
-  mlstmMultiply({rows, ld, &dscores, 1, b.dmixing, ld, nullptr, 0, 0, nullptr, true});
+  mlstmMultiply({rows, ld, &dscores, 1, b.dmixing, ld}, true);
   mlstmMixGradient(b, a.queryScale * a.keyScale);
 
   mlstmFetch<false>(next.v, a.ldv, next.rows, valueDim);
@@ -249,18 +252,18 @@ static void mlstmChunkGradient(const MlstmBackwardArgs& a, const MlstmBackwardCh
   const bool reads = !empty && g.carried > 0;
   if (reads) mlstmEntryGradient(a, x, b);
   const MlstmTerm fromKeys{b.dmixing, ld, 1, b.keys, ldK, rows, MlstmSpan::upToRow};
-  mlstmMultiply({rows, keyDim, &fromKeys, 1, x.dq, a.lddq, reads ? x.dq : nullptr, a.lddq, 1, nullptr, false});
+  mlstmMultiply({rows, keyDim, &fromKeys, 1, x.dq, a.lddq, nullptr, reads ? x.dq : nullptr, a.lddq});
 
   mlstmFetch<false>(next.h, a.ldh, next.rows, valueDim);
   if (dc) mlstmExitGradient(a, x, b, dc, empty);
   const MlstmTerm fromQueries{b.dmixing, 1, ld, b.queries, ldK, rows, MlstmSpan::fromRow};
-  mlstmMultiply({rows, keyDim, &fromQueries, 1, x.dk, a.lddk, dc ? x.dk : nullptr, a.lddk, 1, nullptr, false});
+  mlstmMultiply({rows, keyDim, &fromQueries, 1, x.dk, a.lddk, nullptr, dc ? x.dk : nullptr, a.lddk});
 
   mlstmFetch<false>(next.dh, a.lddh, next.rows, valueDim);
   if (dc) mlstmCompact(b.keys, ldK, rows, keyDim, b.exits, b.keys, ldK);
   const MlstmTerm toValues[] = {{b.mixing, 1, ld, b.dnum, ldV, rows, MlstmSpan::fromRow},
                                 {b.keys, ldK, 1, dc, valueDim, keyDim, MlstmSpan::all}};
-  mlstmMultiply({rows, valueDim, toValues, dc ? 2 : 1, x.dv, a.lddv, nullptr, 0, 0, nullptr, false});
+  mlstmMultiply({rows, valueDim, toValues, dc ? 2 : 1, x.dv, a.lddv});
 
   for (int t = 0; t < rows; t++) {
     x.di[t * a.lddi] = b.di[t];
@@ -270,7 +273,8 @@ static void mlstmChunkGradient(const MlstmBackwardArgs& a, const MlstmBackwardCh
 }
 
 void mlstmBackward(const MlstmBackwardArgs& a, const Context& ctx) {
-  const int64_t chunks = (a.length + a.chunk - 1) / a.chunk, matrix = a.keyDim * a.valueDim, ldK = mlstmPadded(a.keyDim);
+  const int64_t chunks = (a.length + a.chunk - 1) / a.chunk;
+  const int64_t matrix = a.keyDim * a.valueDim, ldK = mlstmPadded(a.keyDim);
   MlstmBackwardBuffers b = mlstmBackwardBuffers(ctx.scratch, smaller(a.chunk, a.length), a.keyDim, a.valueDim);
   const Range items = share(ctx, a.batch * a.heads);
   for (int64_t item = items.begin; item < items.end; item++) {

@@ -103,6 +103,7 @@ static void mlstmForwardHead(const MlstmForwardArgs& a, int64_t member, int64_t 
     const float* q = a.q + row0 * a.ldq + head * keyDim;
     const float* k = a.k + row0 * a.ldk + head * keyDim;
     const float* v = a.v + row0 * a.ldv + head * valueDim;
+    float* h = a.h + row0 * a.ldh + head * valueDim;
     if (saved) {
       mlstmCopy(saved + matrix, b.n, keyDim);
       a.chunkMaxima[item * chunks + chunk] = m;
@@ -112,14 +113,13 @@ static void mlstmForwardHead(const MlstmForwardArgs& a, int64_t member, int64_t 
     const int ld = g.padded;
     const bool carried = !empty && g.carried > 0;
 
-    float* h = a.h + row0 * a.ldh + head * valueDim;
     const int64_t following = smaller(a.length - start - rows, a.chunk);
     mlstmFetch<true>(h, a.ldh, rows, valueDim);
     mlstmTransposed(k, a.ldk, rows, keyDim, b.keysT, ld);
     mlstmCompact(v, a.ldv, rows, valueDim, nullptr, b.values, ldV);
     const MlstmTerm scores{q, a.ldq, 1, b.keysT, ld, keyDim, MlstmSpan::all};
     mlstmFetch<false>(k + rows * a.ldk, a.ldk, following, keyDim);
-    mlstmMultiply({rows, ld, &scores, 1, b.mixing, ld, nullptr, 0, 0, nullptr, true});
+    mlstmMultiply({rows, ld, &scores, 1, b.mixing, ld}, true);
     if (carried) {
       for (int t = 0; t < ld; t += W) store(b.exits + t, load(g.carry + t) * a.queryScale);
       mlstmCompact(q, a.ldq, rows, keyDim, b.exits, b.readers, ldK);
@@ -129,8 +129,7 @@ static void mlstmForwardHead(const MlstmForwardArgs& a, int64_t member, int64_t 
     mlstmFetch<false>(v + rows * a.ldv, a.ldv, following, valueDim);
     const MlstmTerm reads[] = {{b.mixing, ld, 1, b.values, ldV, rows, MlstmSpan::upToRow},
                                {b.readers, ldK, 1, c, valueDim, keyDim, MlstmSpan::all}};
-    mlstmMultiply({rows, valueDim, reads, carried ? 2 : 1, h, a.ldh, nullptr, 0, 0,
-                   b.inverses, false});
+    mlstmMultiply({rows, valueDim, reads, carried ? 2 : 1, h, a.ldh, b.inverses});
 
     const bool final = chunk + 1 == chunks;
     if (final && !a.lastC && !a.lastN && !a.lastM) break;
@@ -141,9 +140,10 @@ static void mlstmForwardHead(const MlstmForwardArgs& a, int64_t member, int64_t 
     float* next = saved && !final ? saved : last;
     if (next) {
       mlstmFetch<false>(q + rows * a.ldq, a.ldq, following, keyDim);
-      const MlstmTerm writes{b.writers + g.last * ldK, 1, ldK, b.values + g.last * ldV, ldV, rows - g.last, MlstmSpan::all};
-      mlstmMultiply({keyDim, valueDim, &writes, 1, next, valueDim, kept != 0.0f ? c : nullptr, valueDim, kept, nullptr,
-                     false});
+      const MlstmTerm writes{b.writers + g.last * ldK, 1, ldK, b.values + g.last * ldV, ldV, rows - g.last,
+                             MlstmSpan::all};
+      const float* prior = kept != 0.0f ? c : nullptr;
+      mlstmMultiply({keyDim, valueDim, &writes, 1, next, valueDim, nullptr, prior, valueDim, kept});
     }
     for (int64_t d = 0; d < ldK; d += W) {
       vf x = kept != 0.0f ? load(b.n + d) * kept : zero();

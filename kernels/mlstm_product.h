@@ -19,19 +19,17 @@ struct MlstmTerm {
   MlstmSpan span;
 };
 
-// C[i, j] = rowFactor[i] · Σ terms + factor · prior[i, j]; prior (it may be C) and rowFactor may be absent.
-// causal: of row i only the columns up to i, rounded up to a multiple of W, are formed.
+// C[i, j] = rowFactor[i] · Σ terms + factor · prior[i, j]; prior may be C.
 struct MlstmProduct {
   int64_t rows, columns;
   const MlstmTerm* terms;
   int count;
   float* c;
   int64_t ldc;
-  const float* prior;
-  int64_t ldPrior;
-  float factor;
-  const float* rowFactor;
-  bool causal;
+  const float* rowFactor = nullptr;
+  const float* prior = nullptr;
+  int64_t ldPrior = 0;
+  float factor = 1;
 };
 
 // R rows from i on by V vectors from column j on, of which the last has `last` columns where TAIL.
@@ -96,20 +94,21 @@ static int64_t mlstmTileRows(const MlstmProduct& g, int64_t i, int64_t j, int la
   return mlstmTile<1, V, TAIL>(g, i, j, last), 1;
 }
 
-static void mlstmMultiply(const MlstmProduct& g) {
+// causal: of row i only the columns up to i, rounded up to a multiple of W, are formed.
+static void mlstmMultiply(const MlstmProduct& g, bool causal = false) {
   using TileRows = int64_t (*)(const MlstmProduct&, int64_t, int64_t, int);
   constexpr TileRows full[] = {mlstmTileRows<1, false>, mlstmTileRows<2, false>, mlstmTileRows<3, false>};
   constexpr TileRows tail[] = {mlstmTileRows<1, true>, mlstmTileRows<2, true>, mlstmTileRows<3, true>};
   const int64_t vectors = (g.columns + W - 1) / W;
   for (int64_t v = 0; v < vectors;) {
     // Two pairs rather than three and a single one.
-    const int64_t left = vectors - v;
-    const int wide = static_cast<int>(left <= mlstm::VECTORS ? left : left == mlstm::VECTORS + 1 ? (left + 1) / 2 : mlstm::VECTORS);
+    const int left = static_cast<int>(vectors - v);
+    const int wide = left <= mlstm::VECTORS ? left : left == mlstm::VECTORS + 1 ? (left + 1) / 2 : mlstm::VECTORS;
     const int64_t j = v * W;
     const int last = static_cast<int>(smaller(W, g.columns - j - (wide - 1) * W));
     const TileRows run = last == W ? full[wide - 1] : tail[wide - 1];
     int64_t i = 0;
-    if (g.causal) {
+    if (causal) {
       i = j / mlstm::ROWS * mlstm::ROWS;
       for (int some = 1; some < wide; some++)
         for (; i < g.rows && i < j + some * W;) i += full[some - 1](g, i, j, W);
