@@ -58,6 +58,8 @@ export interface ProfileReport extends ReportHead, ModelReport {
   readonly shapes: readonly KernelTime[];
 }
 
+const PEAK_REPEATS = 9;
+
 export async function benchProfile(
   engine: Engine,
   shape: ModelShape,
@@ -67,7 +69,7 @@ export async function benchProfile(
   const model = createModel(engine, shape);
   const executable = bindProgram(model, options);
   const { program } = executable;
-  const peaks = await measurePeaks(engine, repeats);
+  const peaks = await measurePeaks(engine, PEAK_REPEATS);
   const runs = await measure(() => executable.run(), repeats);
   const profiles: Float64Array[] = [];
   for (let i = 0; i < repeats; i++) profiles.push(await executable.profile());

@@ -1,6 +1,9 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { runCli } from '../main.ts';
 
+/** Measurements take as long as they take, above all beside other work. */
+vi.setConfig({ testTimeout: 120_000 });
+
 let printed = '';
 
 beforeEach(() => {

@@ -138,7 +138,7 @@ function gemmCommand(): Command {
 
 function lengthCommand(): Command {
   type Options = ModelOptions & { lengths: number[]; tokensPerStep?: number; steps: number; tokens: number };
-  return addModelOptions(benchmark('length', 'cost and memory against the length of the sequences', 3))
+  return addModelOptions(benchmark('length', 'cost and memory against the length of the sequences', 5))
     .option(
       '--lengths <list>',
       'lengths of training sequences and of contexts',
@@ -147,7 +147,7 @@ function lengthCommand(): Command {
     )
     .option('--tokens-per-step <n>', 'tokens of a training step (default: the greatest length)', integer(1))
     .option('--steps <n>', 'training steps of one measurement', integer(1), 1)
-    .option('--tokens <n>', 'tokens decoded in one measurement', integer(1), 200)
+    .option('--tokens <n>', 'tokens decoded in one measurement', integer(1), 500)
     .action((options: Options) => {
       const { lengths, steps, tokens, repeats } = options;
       const tokensPerStep = options.tokensPerStep ?? Math.max(...lengths);
