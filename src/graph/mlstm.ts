@@ -16,8 +16,8 @@ export interface MlstmOptions {
   /** Scales q at read-out (xLSTM Large: 1/√DK). */
   readonly queryScale: number;
   readonly eps: number;
-  /** Tokens of a chunk: the cost within it is quadratic, between chunks linear. */
-  readonly chunk: number;
+  /** Tokens of a chunk: the cost within it is quadratic, between chunks linear. Default: `mlstmChunk`. */
+  readonly chunk?: number;
 }
 
 export interface MlstmInputs {
@@ -30,33 +30,31 @@ export interface MlstmInputs {
   readonly state?: MlstmState;
 }
 
-const mlstmOp: Op<MlstmOptions> = {
+/**
+ * Tokens of a chunk. A sequence of up to 256 tokens is one chunk where the head is wide: carrying no state at all is
+ * then the fastest. Wide heads gain from longer chunks, which halve the states that are saved. A chunk's rows must fit
+ * a thread's workspace (see mlstmForward in the kernel table).
+ */
+export function mlstmChunk(length: number, keyDim: number, valueDim: number): number {
+  const widest = Math.max(keyDim, valueDim);
+  const fits = (rows: number): boolean => rows * (3 * keyDim + 2 * valueDim + widest + 2 * rows) <= 1e6;
+  if (length <= 256 && length <= 2 * widest && fits(length)) return length;
+  let chunk = widest >= 256 ? 128 : 64;
+  while (chunk > 1 && !fits(chunk)) chunk /= 2;
+  return chunk;
+}
+
+const mlstmOp: Op<Required<MlstmOptions>> = {
   name: 'mlstm',
   stridedOutputs: [0],
   inPlace: { 1: 6, 2: 7, 3: 8 },
   backward(node, [dh, dlastC, dlastN]) {
     if (!dh && !dlastC && !dlastN) return [];
     const [q, k, v, i, f, reset, c, n] = node.inputs as Inputs;
-    const [h, lastC, lastN, lastM, chunkStates, chunkMaxima, tokenStats] = node.outputs;
-    const last = dlastC || dlastN ? [lastC, lastN, lastM] : [undefined, undefined, undefined];
+    const [h, lastC, lastN, , chunkStates, chunkMaxima, tokenStats] = node.outputs;
     const [dq, dk, dv, di, df, dc, dn] = createNode(
       mlstmBackwardOp,
-      [
-        q,
-        k,
-        v,
-        i,
-        f,
-        reset,
-        h,
-        chunkStates,
-        chunkMaxima,
-        tokenStats,
-        dh ?? multiply(h, 0),
-        ...last,
-        dlastC,
-        dlastN,
-      ],
+      [q, k, v, i, f, reset, h, chunkStates, chunkMaxima, tokenStats, dh ?? multiply(h, 0), dlastC, dlastN],
       node.attributes,
       [q.shape, k.shape, v.shape, i.shape, f.shape, lastC.shape, lastN.shape],
     );
@@ -105,28 +103,12 @@ const mlstmOp: Op<MlstmOptions> = {
   },
 };
 
-const mlstmBackwardOp: Op<MlstmOptions> = {
+const mlstmBackwardOp: Op<Required<MlstmOptions>> = {
   name: 'mlstmBackward',
   stridedOutputs: [0, 1, 2, 3, 4],
   emit(node, to) {
-    const [
-      q,
-      k,
-      v,
-      i,
-      f,
-      reset,
-      h,
-      chunkStates,
-      chunkMaxima,
-      tokenStats,
-      dh,
-      lastC,
-      lastN,
-      lastM,
-      dlastC,
-      dlastN,
-    ] = node.inputs as BackwardInputs;
+    const [q, k, v, i, f, reset, h, chunkStates, chunkMaxima, tokenStats, dh, dlastC, dlastN] =
+      node.inputs as BackwardInputs;
     const [dq, dk, dv, di, df, dc, dn] = node.outputs;
     const { heads, keyScale, queryScale, eps, chunk } = node.attributes;
     const [batch, length] = q.shape;
@@ -145,9 +127,6 @@ const mlstmBackwardOp: Op<MlstmOptions> = {
       chunkStates: to.contiguous(chunkStates),
       chunkMaxima: to.contiguous(chunkMaxima),
       tokenStats: to.contiguous(tokenStats),
-      lastC: to.contiguous(lastC),
-      lastN: to.contiguous(lastN),
-      lastM: to.contiguous(lastM),
       dlastC: to.contiguous(dlastC),
       dlastN: to.contiguous(dlastN),
       dc: to.wantedContiguous(dc),
@@ -180,9 +159,6 @@ type BackwardInputs = [
   chunkMaxima: Tensor,
   tokenStats: Tensor,
   dh: Tensor,
-  lastC: Maybe,
-  lastN: Maybe,
-  lastM: Maybe,
   dlastC: Maybe,
   dlastN: Maybe,
 ];
@@ -209,7 +185,7 @@ export function mlstm(
   { q, k, v, inputGate, forgetGate, reset, state }: MlstmInputs,
   options: MlstmOptions,
 ): { h: Tensor; state: MlstmState } {
-  const { heads, chunk } = options;
+  const { heads } = options;
   const [batch, length] = q.shape;
   const [keyDim, valueDim] = [q.cols / heads, v.cols / heads];
   requireShape(
@@ -229,13 +205,14 @@ export function mlstm(
   for (const gate of [inputGate, forgetGate]) {
     requireShape(gate.rows === q.rows && gate.cols === heads, 'mlstm', `gates [B, T, ${heads}]`, gate);
   }
+  const chunk = options.chunk ?? mlstmChunk(length, keyDim, valueDim);
   const chunks = Math.ceil(length / chunk);
   const cShape = [batch, heads, keyDim, valueDim];
   requireShape(!state || state.c.shape.join() === cShape.join(), 'mlstm', `a state C [${cShape}]`, state?.c);
   const [h, c, n, m] = createNode(
     mlstmOp,
     [q, k, v, inputGate, forgetGate, reset, state?.c, state?.n, state?.m],
-    options,
+    { ...options, chunk },
     [
       v.shape,
       cShape,

@@ -367,8 +367,7 @@ const table = {
   },
   /**
    * Gradients of mlstmForward, m held constant (exact but for the term eps · e^m). dlastC, dlastN are gradients
-   * of the last state; dc, dn of the given one. lastC, lastN are needed with dlastC, dlastN: the forget gate's
-   * gradient contains ⟨C_last, dC_last⟩ + ⟨n_last, dn_last⟩.
+   * of the last state; dc, dn of the given one.
    */
   mlstmBackward: {
     operands: {
@@ -399,9 +398,6 @@ const table = {
       tokenStats: 'in',
       dh: 'in',
       lddh: 'int',
-      lastC: 'in?',
-      lastN: 'in?',
-      lastM: 'in?',
       dlastC: 'in?',
       dlastN: 'in?',
       dq: 'out',

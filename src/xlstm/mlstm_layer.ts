@@ -16,9 +16,6 @@ import { type LanguageModelConfig, mlstmInnerDim } from './config.ts';
 /** Added to the read-out's denominator. */
 const EPS = 1e-6;
 
-/** Tokens of a chunk: up to about the head width the work within a chunk costs no more than that between chunks. */
-export const mlstmChunk = (headDim: number): number => (headDim >= 128 ? 128 : 64);
-
 /**
  * The mLSTM layer (pre up-projection): [x | z] = W_up x; a = SiLU(conv(x)); q, k from a, v from x, block-diagonal;
  * h = norm(mLSTM(q, k, v, gates(q, k, v))); y = W_down ((h + skip ∘ a) ∘ SiLU(z)).
@@ -104,7 +101,7 @@ export class MlstmLayer {
         reset: pass.reset,
         state: state.c && { c: state.c, n: state.n, m: state.m },
       },
-      { heads, keyScale: 1 / Math.sqrt(headDim), queryScale: 1, eps: EPS, chunk: mlstmChunk(headDim) },
+      { heads, keyScale: 1 / Math.sqrt(headDim), queryScale: 1, eps: EPS },
     );
     const normed = this.#norm.forward(cell.h);
     const gated = multiply(multiplyAdd(this.#skip, activated, normed), silu(z));

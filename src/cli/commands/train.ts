@@ -260,7 +260,9 @@ function announce({ model, options, train, validation, folder }: Run): void {
 
 /** Held-out tokens for each byte of text they stand for: turns nats per token into nats per byte. */
 function tokensPerByte({ tokenizer, validation }: Run): number {
-  return validation.length / new TextEncoder().encode(tokenizer.decode(validation)).length;
+  const specials = new Set(tokenizer.specials.values());
+  const text = tokenizer.decode(validation.filter((token) => !specials.has(token)));
+  return validation.length / new TextEncoder().encode(text).length;
 }
 
 /** Ctrl-C stops after the step in progress, with a checkpoint; a second Ctrl-C ends at once. */
