@@ -4,11 +4,14 @@
 #define xl XL_ISA
 #endif
 
+#include "attention.cc"
 #include "block_linear.cc"
 #include "conv.cc"
+#include "delta_scan.cc"
 #include "embedding.cc"
 #include "gemm.cc"
 #include "interpreter.cc"
+#include "linear_scan.cc"
 #include "loss.cc"
 #include "map.cc"
 #include "mlstm_backward.cc"
@@ -19,3 +22,5 @@
 #include "recurrent_backward.cc"
 #include "recurrent_forward.cc"
 #include "reduce.cc"
+#include "rotate.cc"
+#include "selective_scan.cc"

@@ -43,3 +43,17 @@ export interface Emitter {
   constant(out: Tensor, values: readonly number[]): void;
   elementwise(node: Node<ElementwiseAttributes>): void;
 }
+
+/** Operands x and ldx for every named matrix. */
+export function columns<N extends string>(
+  to: Emitter,
+  tensors: Record<N, Tensor>,
+): Record<N, Place> & Record<`ld${N}`, number> {
+  const operands: Record<string, Place | number> = {};
+  for (const [name, t] of Object.entries<Tensor>(tensors)) {
+    const { at, ld } = to.matrix(t);
+    operands[name] = at;
+    operands[`ld${name}`] = ld;
+  }
+  return operands as Record<N, Place> & Record<`ld${N}`, number>;
+}

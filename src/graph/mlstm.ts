@@ -1,5 +1,5 @@
 import { multiply } from './elementwise.ts';
-import type { Emitter, Place } from './emit.ts';
+import { columns } from './emit.ts';
 import { createNode, type Op, requireShape, type Tensor } from './tensor.ts';
 
 /** The matrix memory C [B, H, DK, DV], the normalizer n [B, H, DK] and the stabilizer m [B, H] of an mLSTM cell. */
@@ -162,20 +162,6 @@ type BackwardInputs = [
   dlastC: Maybe,
   dlastN: Maybe,
 ];
-
-/** Operands x and ldx for every named matrix. */
-function columns<N extends string>(
-  to: Emitter,
-  tensors: Record<N, Tensor>,
-): Record<N, Place> & Record<`ld${N}`, number> {
-  const operands: Record<string, Place | number> = {};
-  for (const [name, t] of Object.entries<Tensor>(tensors)) {
-    const { at, ld } = to.matrix(t);
-    operands[name] = at;
-    operands[`ld${name}`] = ld;
-  }
-  return operands as Record<N, Place> & Record<`ld${N}`, number>;
-}
 
 /**
  * mLSTM over a sequence: chunkwise where T > 1, recurrent where T = 1 and no gradient is asked for. Gradients are exact,

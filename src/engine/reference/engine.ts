@@ -3,10 +3,13 @@ import { type KernelName, kernels } from '../../program/kernels.ts';
 import type { Instruction, Program, Word } from '../../program/program.ts';
 import { type Region, sizeOf } from '../../program/region.ts';
 import type { Engine, Executable, Memory } from '../engine.ts';
+import { attentionBackward, attentionForward } from './attention.ts';
 import { blockLinear, blockLinearGradient } from './block_linear.ts';
 import { convBackward, convForward } from './conv.ts';
+import { deltaScanBackward, deltaScanForward } from './delta_scan.ts';
 import { embeddingBackward, embeddingForward } from './embedding.ts';
 import { gemm } from './gemm.ts';
+import { linearScanBackward, linearScanForward } from './linear_scan.ts';
 import { crossEntropyBackward, crossEntropyForward } from './loss.ts';
 import { map } from './map.ts';
 import { mlstmBackward, mlstmForward, mlstmStep } from './mlstm.ts';
@@ -15,6 +18,8 @@ import type { Operands } from './operands.ts';
 import { adamw } from './optimizer.ts';
 import { recurrentBackward, recurrentForward } from './recurrent.ts';
 import { reduce } from './reduce.ts';
+import { rotate } from './rotate.ts';
+import { selectiveScanBackward, selectiveScanForward } from './selective_scan.ts';
 
 /** Every kernel of the table as a plain function, for direct use by tests of other engines. */
 export const referenceKernels: { readonly [Name in KernelName]: (a: Operands<Name>) => void } = {
@@ -37,6 +42,15 @@ export const referenceKernels: { readonly [Name in KernelName]: (a: Operands<Nam
   mlstmStep,
   recurrentForward,
   recurrentBackward,
+  rotate,
+  attentionForward,
+  attentionBackward,
+  linearScanForward,
+  linearScanBackward,
+  selectiveScanForward,
+  selectiveScanBackward,
+  deltaScanForward,
+  deltaScanBackward,
 };
 
 class ReferenceMemory implements Memory {
