@@ -1,0 +1,52 @@
+import { attention } from '../graph/attention.ts';
+import { rotate } from '../graph/rotate.ts';
+import type { Tensor } from '../graph/tensor.ts';
+import { split } from '../graph/views.ts';
+import { smallInit, wangInit } from '../nn/init.ts';
+import type { LayerState, StateShapes } from '../nn/layer.ts';
+import { Linear } from '../nn/linear.ts';
+import type { Scope } from '../nn/parameters.ts';
+import { type Mixer, type Place, positionsOf } from './mixer.ts';
+
+export interface AttentionMixerOptions {
+  readonly dim: number;
+  readonly heads: number;
+  readonly numBlocks: number;
+  /**
+   * Tokens that a token sees at most, itself included. The state keeps so many keys and values, however long the
+   * sequence: beyond, attention goes on over a sliding window.
+   */
+  readonly window: number;
+  /** Rotary positions; without them attention is told nothing of the order. */
+  readonly rotary: boolean;
+}
+
+/** Causal softmax attention (Vaswani et al. 2017): W_o attention(W_q x, W_k x, W_v x). */
+export class AttentionMixer implements Mixer {
+  readonly #options: AttentionMixerOptions;
+  readonly #input: Linear; // [3·D, D]
+  readonly #output: Linear;
+
+  constructor(scope: Scope, options: AttentionMixerOptions) {
+    const { dim, numBlocks } = options;
+    this.#options = options;
+    this.#input = new Linear(scope.child('qkv_proj'), dim, 3 * dim, { weight: smallInit(dim) });
+    this.#output = new Linear(scope.child('out_proj'), dim, dim, { weight: wangInit(dim, numBlocks) });
+  }
+
+  stateShapes(batch: number): StateShapes {
+    const { dim, heads, window } = this.#options;
+    const shape = [batch, heads, window, dim / heads];
+    return { keys: shape, values: shape };
+  }
+
+  forward(x: Tensor, place: Place, state: LayerState, residual: Tensor): { y: Tensor; state: LayerState } {
+    const { dim, heads, window, rotary } = this.#options;
+    const counts = positionsOf(place);
+    const [q, k, v] = split(this.#input.forward(x), [dim, dim, dim]);
+    const turned = rotary ? [rotate(q, counts, heads), rotate(k, counts, heads)] : [q, k];
+    const before = state.keys && { keys: state.keys, values: state.values };
+    const seen = attention(turned[0], turned[1], v, counts, before, { heads, window });
+    return { y: this.#output.forward(seen.h, residual), state: { ...seen.state } };
+  }
+}
