@@ -10,6 +10,7 @@ export interface NativeLibrary {
   /** Instruction sets that this machine can run, best first. */
   readonly instructionSets: readonly string[];
   address(memory: ArrayBuffer): number;
+  useLargePages(address: number, bytes: number): void;
   open(instructionSet: string, threads: number): number;
   run(engine: number, words: number, count: number, threads: number): void;
   runAsync(engine: number, words: number, count: number, threads: number): Promise<void>;
@@ -66,6 +67,7 @@ async function load(): Promise<NativeLibrary> {
     path,
     instructionSets,
     address: library.func('double xlAddress(void *)'),
+    useLargePages: library.func('void xlUseLargePages(double, double)'),
     open: library.func('double xlOpen(const char *, int)'),
     run,
     runAsync: (engine, words, count, threads) =>
@@ -128,6 +130,7 @@ class NativeMachine implements Machine {
       );
     }
     const start = this.#library.address(buffer);
+    this.#library.useLargePages(start, buffer.byteLength);
     const padding = (CACHE_LINE - (start % CACHE_LINE)) % CACHE_LINE;
     const floats = new Float32Array(buffer, padding, elements);
     return { address: start + padding, elements, floats: () => floats };
