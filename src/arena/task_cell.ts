@@ -1,0 +1,57 @@
+import { Random } from '../data/random.ts';
+import { taskBatch } from '../data/tasks/batch.ts';
+import type { Task } from '../data/tasks/task.ts';
+import { type CellContext, createModel, headOf, overridden, sizeModel } from './cell.ts';
+import type { CellRecord } from './records.ts';
+import { taskSettings } from './settings.ts';
+import { TaskEvaluator } from './task_score.ts';
+import { train } from './training.ts';
+
+const EVALUATION_BATCH = 32;
+/** Sequences of a check during training, and of the final measurement. */
+const CHECK_SEQUENCES = 256;
+const TEST_SEQUENCES = { quick: 1024, full: 4096 };
+
+/** Examples of training, of checks and of the test must not meet: each has a stream of its own. */
+const streams = { training: 0, check: 1, test: 2 } as const;
+const streamSeed = (seed: number, purpose: keyof typeof streams): number => seed * 4 + streams[purpose];
+
+/** Trains a model on a task's stream of examples and measures it at the lengths of training and of the test. */
+export async function runTask(context: CellContext, task: Task): Promise<CellRecord> {
+  const { spec, onProgress } = context;
+  const settings = overridden(taskSettings(task, spec.model), spec);
+  const sized = sizeModel(spec, task.vocabSize, settings.model);
+  const model = createModel(context, sized);
+  const { batchSize } = settings.training;
+  const [shortest, longest] = task.trainLengths;
+  const testSequences = TEST_SEQUENCES[spec.quick ? 'quick' : 'full'];
+  const head = headOf(context, sized, {
+    ...settings.training,
+    trainLengths: task.trainLengths,
+    testLengths: task.testLengths,
+    testSequences,
+  });
+
+  const random = new Random(streamSeed(spec.seed, 'training'));
+  const evaluator = new TaskEvaluator(model, task, EVALUATION_BATCH);
+  const { diverged, ...course } = await train(
+    model,
+    {
+      settings: settings.training,
+      seed: spec.seed,
+      length: longest,
+      seconds: spec.seconds,
+      nextBatch: () => taskBatch(task, random, batchSize, shortest, longest, longest),
+      chanceLoss: -Math.log(task.chanceAccuracy || 1 / task.vocabSize),
+      check: async () => {
+        const { scaledAccuracy } = await evaluator.run(streamSeed(spec.seed, 'check'), CHECK_SEQUENCES);
+        return scaledAccuracy;
+      },
+    },
+    onProgress,
+  );
+  const chance = task.chanceAccuracy;
+  if (diverged) return { ...head, status: 'diverged', message: diverged, ...course, chance };
+  const result = await evaluator.run(streamSeed(spec.seed, 'test'), testSequences);
+  return { ...head, status: 'done', ...course, ...result, chance };
+}

@@ -1,0 +1,110 @@
+import { Random } from '../data/random.ts';
+import { type TaskBatch, taskBatch } from '../data/tasks/batch.ts';
+import { predictedTokens, TaskScore } from '../data/tasks/score.ts';
+import type { LengthRange, Task } from '../data/tasks/task.ts';
+import type { Executable, Memory } from '../engine/engine.ts';
+import type { Model } from '../nn/model.ts';
+import { inferenceProgram, stateRegion } from '../nn/programs.ts';
+import type { CellRecord } from './records.ts';
+
+/** Lengths told apart in reports, as multiples of this. */
+const BUCKET = 32;
+
+/** Cuts a range of lengths after multiples of 32: 40 to 64, 65 to 96, … */
+export function evenBuckets([shortest, longest]: LengthRange): LengthRange[] {
+  const buckets: LengthRange[] = [];
+  for (let from = shortest; from <= longest; ) {
+    const to = Math.min(longest, Math.max(BUCKET, Math.ceil(from / BUCKET) * BUCKET));
+    buckets.push([from, to]);
+    from = to + 1;
+  }
+  return buckets;
+}
+
+/** The lengths (positions, for a task with running answers) that a task's accuracy is told for. */
+export interface Lengths {
+  /** Those of training, where the test has others. */
+  readonly trained: LengthRange | undefined;
+  readonly tested: readonly LengthRange[];
+}
+
+export function reportedLengths({ running, trainLengths, testLengths }: Task): Lengths {
+  if (trainLengths[0] === testLengths[0] && trainLengths[1] === testLengths[1]) {
+    return { trained: undefined, tested: evenBuckets(running ? [1, testLengths[1]] : testLengths) };
+  }
+  if (!running) return { trained: trainLengths, tested: evenBuckets(testLengths) };
+  return { trained: [1, trainLengths[1]], tested: evenBuckets([trainLengths[1] + 1, testLengths[1]]) };
+}
+
+export interface TaskResult {
+  readonly accuracy: NonNullable<CellRecord['accuracy']>;
+  /** Over all test lengths, each as important as any other. */
+  readonly scaledAccuracy: number;
+}
+
+/** Measures a model on a task: the likeliest token wherever one is asked for, with no memory from row to row. */
+export class TaskEvaluator {
+  readonly #model: Model;
+  readonly #task: Task;
+  readonly #batchSize: number;
+  readonly #state: Memory;
+  readonly #executables = new Map<number, Executable>();
+
+  constructor(model: Model, task: Task, batchSize: number) {
+    this.#model = model;
+    this.#task = task;
+    this.#batchSize = batchSize;
+    this.#state = model.engine.allocate(stateRegion(model.network, batchSize));
+  }
+
+  /** `sequences` of the stream of a seed, the same number in each bucket. */
+  async run(seed: number, sequences: number): Promise<TaskResult> {
+    const { running, testLengths } = this.#task;
+    const { trained, tested } = reportedLengths(this.#task);
+    const random = new Random(seed);
+    const buckets = trained ? [trained, ...tested] : tested;
+    const score = new TaskScore(this.#task, buckets);
+    // Running answers: every sequence covers all positions.
+    const groups = running ? [testLengths] : buckets;
+    for (const [from, to] of groups) {
+      const batches = Math.ceil(sequences / groups.length / this.#batchSize);
+      for (let i = 0; i < batches; i++) {
+        const batch = taskBatch(this.#task, random, this.#batchSize, running ? to : from, to, to);
+        score.add(batch, await this.predict(batch, to));
+      }
+    }
+    const accuracy = score.buckets().map((bucket) => ({
+      length: bucket.lengths[1],
+      accuracy: bucket.accuracy,
+      scaled: bucket.scaled,
+      count: bucket.asked,
+    }));
+    const measured = accuracy.slice(trained ? 1 : 0);
+    const width = ([from, to]: LengthRange): number => to - from + 1;
+    const total = tested.reduce((sum, bucket) => sum + width(bucket), 0);
+    const scaledAccuracy = measured.reduce(
+      (sum, { scaled }, i) => sum + (scaled * width(tested[i])) / total,
+      0,
+    );
+    return { accuracy, scaledAccuracy };
+  }
+
+  async predict({ tokens, targets }: TaskBatch, length: number): Promise<Int32Array> {
+    const executable = this.#executable(length);
+    this.#state.clear();
+    executable.io.write('tokens', tokens);
+    await executable.run();
+    return predictedTokens(await executable.io.read('logits'), targets, this.#model.network.vocabSize);
+  }
+
+  #executable(length: number): Executable {
+    let executable = this.#executables.get(length);
+    if (!executable) {
+      const { engine, network, memories } = this.#model;
+      const program = inferenceProgram(network, this.#state.region, this.#batchSize, length, 'all');
+      executable = engine.bind(program, [...memories, this.#state]);
+      this.#executables.set(length, executable);
+    }
+    return executable;
+  }
+}
