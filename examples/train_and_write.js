@@ -20,7 +20,12 @@ const tokenizer = new ByteTokenizer();
 const { engine, reason } = await chooseEngine('auto');
 console.log(`${engine.description} (${reason})`);
 
-const config = languageModelConfig({ vocabSize: tokenizer.vocabSize, embeddingDim: 64, numBlocks: 2, slstmAt: [1] });
+const config = languageModelConfig({
+  vocabSize: tokenizer.vocabSize,
+  embeddingDim: 64,
+  numBlocks: 2,
+  slstmAt: [1],
+});
 const model = Model.create(engine, (scope) => new XlstmLanguageModel(scope, config), 1);
 
 const shape = { batchSize: 4, length: 64 };
@@ -38,6 +43,7 @@ for (let step = 1; step <= steps; step++) {
 
 const session = new Session(model, tokenizer);
 await session.append('The ');
-for await (const piece of session.generate({ maxTokens: 200, temperature: 0.7, seed: 1 })) process.stdout.write(piece);
+for await (const piece of session.generate({ maxTokens: 200, temperature: 0.7, seed: 1 }))
+  process.stdout.write(piece);
 console.log();
 await engine.close();

@@ -33,10 +33,10 @@ export interface Checkpoint {
 const HEAD = 'lm_head.weight';
 const EMBEDDING = 'token_embedding.weight';
 
-export async function saveCheckpoint(
-  path: string,
-  { model, tokenizer, training }: Checkpoint,
-): Promise<void> {
+/** The files of a checkpoint by name: copies, which later training does not change. */
+export type CheckpointFiles = ReadonlyMap<string, Uint8Array | string>;
+
+export async function checkpointFiles({ model, tokenizer, training }: Checkpoint): Promise<CheckpointFiles> {
   const parameters = await model.read();
   // The official package's files name the tied matrix twice.
   const embedding = parameters.get(EMBEDDING);
@@ -50,9 +50,16 @@ export async function saveCheckpoint(
     files.set('training.json', json(training.progress));
     files.set('optimizer.safetensors', pack(training.tensors, {}));
   }
+  return files;
+}
+
+export async function writeCheckpoint(path: string, files: CheckpointFiles): Promise<void> {
   await mkdir(join(path, '..'), { recursive: true });
   await replaceFolder(path, files);
 }
+
+export const saveCheckpoint = async (path: string, checkpoint: Checkpoint): Promise<void> =>
+  writeCheckpoint(path, await checkpointFiles(checkpoint));
 
 /** Reads a checkpoint folder, or the folder of a run, whose checkpoint is in `checkpoint/`. */
 export async function loadCheckpoint(engine: Engine, path: string): Promise<Checkpoint> {

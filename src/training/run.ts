@@ -1,6 +1,11 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Checkpoint, saveCheckpoint } from '../checkpoints/checkpoint.ts';
+import {
+  type Checkpoint,
+  type CheckpointFiles,
+  checkpointFiles,
+  writeCheckpoint,
+} from '../checkpoints/checkpoint.ts';
 import { type BatchPosition, TokenBatches } from '../data/batches.ts';
 import { DOCUMENT, type Tokenizer } from '../data/tokenizer.ts';
 import { XlstmError } from '../errors.ts';
@@ -128,6 +133,13 @@ export async function runTraining(run: TrainingRun): Promise<RunResult> {
     seed: options.seed,
     documentStart,
   });
+  if (run.validation.length < 2) {
+    throw new XlstmError(
+      'data',
+      `the held-out text is too short to measure on: expected at least 2 tokens, found ${run.validation.length}`,
+      'use more text',
+    );
+  }
   const schedule = warmupCosine({
     peak: options.learningRate,
     warmupSteps: options.warmupSteps,
@@ -160,7 +172,8 @@ export async function runTraining(run: TrainingRun): Promise<RunResult> {
   const metrics = new MetricsFile(join(folder, 'metrics.jsonl'), run.resume ? trainer.steps : undefined);
   const start = performance.now();
   const elapsedSeconds = (): number => elapsedBefore + (performance.now() - start) / 1000;
-  const checkpoint = async (): Promise<void> => {
+  const checkpointPath = join(folder, 'checkpoint');
+  const snapshot = async (): Promise<CheckpointFiles> => {
     const progress: Progress = {
       step: trainer.steps,
       position: batches.position(),
@@ -168,17 +181,25 @@ export async function runTraining(run: TrainingRun): Promise<RunResult> {
       options,
       source: run.source,
     };
-    await saveCheckpoint(join(folder, 'checkpoint'), {
-      model,
-      tokenizer: run.tokenizer,
-      training: { progress: { ...progress }, tensors: await trainer.save() },
-    });
+    const training = { progress: { ...progress }, tensors: await trainer.save() };
+    return checkpointFiles({ model, tokenizer: run.tokenizer, training });
+  };
+  const checkFinite = (values: Readonly<Record<string, number>>): void => {
+    if (Object.values(values).every(Number.isFinite)) return;
+    const found = Object.entries(values).map(([name, value]) => `${name} ${value}`);
+    throw new XlstmError(
+      'diverged',
+      `training diverged at step ${trainer.steps}: ${found.join(', ')}`,
+      `The last good checkpoint is in ${checkpointPath}. A lower --learning-rate or a longer --warmup-steps may help.`,
+    );
   };
 
   let validationLoss: number | undefined;
+  // A checkpoint of weights that no loss was computed with yet: it takes the last one's place when they prove good.
+  let unproven: CheckpointFiles | undefined;
   try {
     // The first checkpoint shows at once whether the folder can be written.
-    if (!run.resume) await checkpoint();
+    if (!run.resume) await writeCheckpoint(checkpointPath, await snapshot());
     while (trainer.steps < steps && !signal?.aborted) {
       const learningRate = schedule(trainer.steps + 1);
       const stepStart = performance.now();
@@ -186,16 +207,15 @@ export async function runTraining(run: TrainingRun): Promise<RunResult> {
       if (carryState && pieces.some((piece) => !piece.continues)) trainer.clearState();
       const { loss, gradientNorm } = await trainer.step(pieces, learningRate);
       const stepSeconds = (performance.now() - stepStart) / 1000;
-      if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
-        throw new XlstmError(
-          'diverged',
-          `training diverged at step ${trainer.steps}: loss ${loss}, gradient norm ${gradientNorm}`,
-          `The last good checkpoint is in ${join(folder, 'checkpoint')}. A lower --learning-rate or a longer --warmup-steps may help.`,
-        );
-      }
+      checkFinite({ loss, 'gradient norm': gradientNorm });
+      if (unproven) await writeCheckpoint(checkpointPath, unproven);
+      unproven = undefined;
       const last = trainer.steps === steps;
       const measured = last || trainer.steps % options.evaluateEvery === 0;
-      if (measured) validationLoss = (await evaluator.run(run.validation)).loss;
+      if (measured) {
+        validationLoss = (await evaluator.run(run.validation)).loss;
+        checkFinite({ 'validation loss': validationLoss });
+      }
       const event: StepEvent = {
         step: trainer.steps,
         loss,
@@ -207,11 +227,12 @@ export async function runTraining(run: TrainingRun): Promise<RunResult> {
       };
       metrics.append({ ...event });
       run.onStep?.(event);
-      if (last || trainer.steps % options.checkpointEvery === 0) await checkpoint();
+      if (last || trainer.steps % options.checkpointEvery === 0) unproven = await snapshot();
       // Lets signals and timers through between steps that ran on this thread.
       await new Promise((resolve) => setImmediate(resolve));
     }
-    if (signal?.aborted) await checkpoint();
+    if (signal?.aborted) unproven = await snapshot();
+    if (unproven) await writeCheckpoint(checkpointPath, unproven);
   } finally {
     metrics.close();
   }

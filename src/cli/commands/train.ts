@@ -26,7 +26,7 @@ import {
 } from '../../xlstm/config.ts';
 import { XlstmLanguageModel } from '../../xlstm/language_model.ts';
 import { addEngineOptions, type EngineChoice, withEngine } from '../engine_options.ts';
-import { blockList, integer, number } from '../parse.ts';
+import { blockList, integer, number, positive } from '../parse.ts';
 import { History } from '../ui/curve.ts';
 import { formatCount, formatDuration } from '../ui/format.ts';
 import { ProgressWriter } from '../ui/progress.ts';
@@ -92,7 +92,7 @@ export function trainCommand(): Command {
     .option('--length <n>', 'tokens of a sequence', integer(1), 128)
     .option('--micro-batches <n>', 'batches whose gradients make one step', integer(1), 1)
     .option('--steps <n>', 'training steps', integer(1), 1200)
-    .option('--learning-rate <rate>', 'learning rate after the warm-up', number(0), 4e-3)
+    .option('--learning-rate <rate>', 'learning rate after the warm-up', positive(), 4e-3)
     .option('--warmup-steps <n>', 'steps of linear warm-up', integer(0), 100)
     .option(
       '--final-fraction <f>',
@@ -100,8 +100,8 @@ export function trainCommand(): Command {
       number(0, 1),
       0.02,
     )
-    .option('--beta1 <b>', 'AdamW: decay of the first moment', number(0, 1), 0.9)
-    .option('--beta2 <b>', 'AdamW: decay of the second moment', number(0, 1), 0.95)
+    .option('--beta1 <b>', 'AdamW: decay of the first moment', number(0, 0.9999), 0.9)
+    .option('--beta2 <b>', 'AdamW: decay of the second moment', number(0, 0.9999), 0.95)
     .option('--weight-decay <w>', 'AdamW: weight decay', number(0), 0.1)
     .option('--clip-norm <n>', 'bound on the norm of the gradient, 0 for none', number(0), 1)
     .option('--order <order>', 'contiguous (batches continue each other) or shuffled', 'contiguous')
@@ -119,13 +119,32 @@ Examples:
   xlstm train --data book.txt --out runs/book --blocks 6 --dim 192 --model xLSTM[1:0]
   xlstm train --resume runs/book`,
     );
-  return addEngineOptions(command).action((options: TrainOptions) =>
-    withEngine(options, async (engine) => {
+  return addEngineOptions(command).action((options: TrainOptions) => {
+    if (options.resume) requireNoRunOptions(command);
+    if (options.sample > 0 && options.prompt === '') {
+      throw new XlstmError('data', '--prompt: expected some text, found none', 'For no sample: --sample 0');
+    }
+    return withEngine(options, async (engine) => {
       const run = options.resume ? await resumedRun(engine, options.resume) : await newRun(engine, options);
       announce(run);
       const result = await trainWithProgress(run);
       await report(run, result, options);
-    }),
+    });
+  });
+}
+
+/** What a run computes is decided when it starts: a resumed one takes only what leaves that as it is. */
+function requireNoRunOptions(command: Command): void {
+  const free = new Set(['resume', 'engine', 'threads', 'sample', 'prompt', 'json']);
+  const given = command.options.filter(
+    (option) =>
+      !free.has(option.attributeName()) && command.getOptionValueSource(option.attributeName()) === 'cli',
+  );
+  if (given.length === 0) return;
+  throw new XlstmError(
+    'usage',
+    `${given.map(({ long }) => long).join(', ')}: a run that is resumed keeps the options it was started with`,
+    'Leave them out, or start a new run without --resume.',
   );
 }
 
