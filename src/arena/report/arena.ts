@@ -45,7 +45,8 @@ export interface Arena {
   ofKind(kind: ArenaTask['kind']): ArenaTask[];
 }
 
-export function arenaOf(records: readonly CellRecord[]): Arena {
+export function arenaOf(given: readonly CellRecord[]): Arena {
+  const records = given.map(withNumbersOnly);
   const names = [...new Set(records.map(({ task }) => task))];
   const described = names.map((name) => describeTask(records.filter(({ task }) => task === name)));
   const found = described.map((task) => ({ ...task, title: uniqueTitle(task, described) }));
@@ -65,6 +66,18 @@ export function arenaOf(records: readonly CellRecord[]): Arena {
         records.filter(({ task: name, model }) => name === task.name && model === contestant.model),
       ),
     ofKind: (kind) => ordered.filter((task) => task.kind === kind),
+  };
+}
+
+/** Without points that are no number, which are null after a way through JSON; a table has a dash there. */
+function withNumbersOnly(record: CellRecord): CellRecord {
+  const { curve, accuracy, text, scaledAccuracy } = record;
+  return {
+    ...record,
+    curve: curve.filter(({ loss }) => Number.isFinite(loss)),
+    accuracy: accuracy?.filter(({ scaled }) => Number.isFinite(scaled)),
+    text: text?.filter(({ loss }) => Number.isFinite(loss)),
+    scaledAccuracy: Number.isFinite(scaledAccuracy) ? scaledAccuracy : undefined,
   };
 }
 

@@ -44,16 +44,14 @@ interface CurvePoint {
 
 /**
  * About `most` points for a logarithmic axis: early ones as they are, later ones means of more and more neighbours.
- * What is not finite is left out.
  */
 export function thinned(curve: readonly CurvePoint[], most: number): CurvePoint[] {
-  const finite = curve.filter(({ loss }) => Number.isFinite(loss));
-  if (finite.length <= most) return finite;
-  const each = Math.log(finite.length) / most;
+  if (curve.length <= most) return curve.slice();
+  const each = Math.log(curve.length) / most;
   const points: CurvePoint[] = [];
-  for (let from = 0; from < finite.length; ) {
+  for (let from = 0; from < curve.length; ) {
     const to = Math.max(from + 1, Math.round((from + 1) * Math.exp(each)) - 1);
-    const part = finite.slice(from, to);
+    const part = curve.slice(from, to);
     const average = (key: keyof CurvePoint): number => mean(part.map((point) => point[key]));
     points.push({
       step: average('step'),
