@@ -156,7 +156,7 @@ describe.runIf(hasChromium)('arena report in a browser', () => {
           'xLSTM[1:0] is cheaper than the Transformer in training from about 1,800 tokens on; in decoding from about 440 tokens on.',
         );
         expect(body).toContain('Did not finish: minLSTM seed 1 failed: no decoding <step>.');
-        expect(body).toContain('Not reproduced: xLSTM[1:0] on cycle navigation, Mamba on cycle navigation.');
+        expect(body).toContain('Not reproduced: xLSTM[1:0] on Cycle navigation; Mamba on Cycle navigation.');
         const markdown = await readFile(join(folder, 'words', 'report.md'), 'utf8');
         const headings = (text: string): string[] =>
           text.split('\n').filter((line) => line.startsWith('## '));

@@ -132,7 +132,7 @@ describe('published figures', () => {
   it('name in words what was not reproduced', () => {
     const section = publishedSection(arenaOf([scoreRun('cycle-navigation', 'mamba', 1, 0.1)]));
     const said = JSON.stringify(section.blocks);
-    expect(said).toContain('Not reproduced: Mamba on cycle navigation.');
+    expect(said).toContain('Not reproduced: Mamba on Cycle navigation.');
     expect(said).toContain('Published tasks that are not part of this run: Bucket sort');
   });
 });

@@ -2,7 +2,7 @@ import { taskByName } from '../../data/tasks/registry.ts';
 import { contestantTitle } from './appearance.ts';
 import { type Arena, type ArenaTask, type Cell, mean } from './arena.ts';
 import { claims } from './claims.ts';
-import { formatScore, formatSigned } from './format.ts';
+import { count, formatScore, formatSigned } from './format.ts';
 import { type PublishedScore, publishedScores, type SourceKey, sources } from './published.ts';
 import { scoreCells, scoreColumns } from './scores.ts';
 import { type Block, type Section, table, text } from './section.ts';
@@ -71,16 +71,25 @@ export function verdict(scores: readonly number[], published: readonly Published
 
 function tally(found: readonly Compared[]): string {
   const verdicts = found.map(({ cell, published }) => verdict(cell.scores, published));
-  const starting = (start: string): number => verdicts.filter((words) => words.startsWith(start)).length;
+  const counted = [
+    [/^agrees$/, 'agree with every source'],
+    [/^agrees with/, 'agree with some'],
+    [/^higher/, 'are higher than published'],
+    [/^not reproduced/, 'are lower'],
+    [/^between/, 'lie between the published'],
+    [/^no figure/, 'have no figure'],
+  ] as const;
+  const outcomes = counted
+    .map(([start, words]) => ({ words, number: verdicts.filter((one) => start.test(one)).length }))
+    .filter(({ number }) => number > 0)
+    .map(({ words, number }) => `${number} ${words}`);
   const names = found
     .filter((_, k) => verdicts[k].startsWith('not reproduced'))
-    .map(({ cell }) => `${cell.contestant.title} on ${cell.task.title.toLowerCase()}`);
-  const missed = names.length > 0 ? ` Not reproduced: ${names.join(', ')}.` : '';
+    .map(({ cell }) => `${cell.contestant.title} on ${cell.task.title}`);
+  const missed = names.length > 0 ? ` Not reproduced: ${names.join('; ')}.` : '';
   return (
-    `Of ${found.length} models at tasks with published figures, the best seed agrees (within ${AGREEMENT}) with every ` +
-    `source in ${starting('agrees') - starting('agrees with')} and with some in ${starting('agrees with')}; it is ` +
-    `higher than published in ${starting('higher')}, lower in ${starting('not reproduced')}, between the published in ` +
-    `${starting('between')}, and missing in ${starting('no figure')}.${missed}`
+    `Of the ${count(found.length, 'cell')} with published figures, with agreement within ${AGREEMENT}: ` +
+    `${outcomes.join(', ')}.${missed}`
   );
 }
 

@@ -85,7 +85,14 @@ export function heatMap({ title, rows, columns, cell }: HeatMapSpec): string {
   const height = head + rows.length * (ROW + GAP) + GROUPS + 18;
   const total = left + Math.max(0, overhang);
   const attributes = { class: 'heat', viewBox: `0 0 ${total} ${height}`, role: 'img', 'aria-label': title };
-  return element('svg', { ...attributes, style: `max-width:${Math.round(total)}px` }, HATCH + parts.join(''));
+  return element(
+    'svg',
+    {
+      ...attributes,
+      style: `min-width:${Math.round(Math.min(total, 560))}px;max-width:${Math.round(total)}px`,
+    },
+    HATCH + parts.join(''),
+  );
 }
 
 const HATCH = element(

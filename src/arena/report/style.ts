@@ -101,7 +101,6 @@ figcaption{font-size:12.5px;color:var(--soft);margin-top:2px;overflow-wrap:break
 svg{display:block;width:100%;height:auto;font:12px system-ui,-apple-system,"Segoe UI",Roboto,Arial,"DejaVu Sans",sans-serif;
 font-variant-numeric:tabular-nums lining-nums}
 .chart{max-width:620px}
-.heat{min-width:560px}
 svg text{fill:var(--text)}
 svg .tick{fill:var(--soft);font-size:11px}
 svg .label,svg .note{fill:var(--soft);font-size:11.5px}
