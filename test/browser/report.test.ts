@@ -81,7 +81,7 @@ describe.runIf(hasChromium)('arena report in a browser', () => {
             'Training, Cost against length',
             'Decoding, Cost against length',
             'Memory of a state while decoding, Cost against length',
-            'Memory of a training step, Cost against length',
+            'Memory of training, per sequence, Cost against length',
           ]);
           for (const { label, lines, marks, names } of charts) {
             // A task that is tested at one length has points and no lines.

@@ -17,7 +17,7 @@ const measures: Readonly<
   trainMsPerToken: { title: 'Training', label: 'ms per token', format: formatMs },
   decodeMsPerToken: { title: 'Decoding', label: 'ms per token', format: formatMs },
   stateBytes: { title: 'Memory of a state while decoding', label: 'bytes', format: formatBytes },
-  programBytes: { title: 'Memory of a training step', label: 'bytes', format: formatBytes },
+  programBytes: { title: 'Memory of training, per sequence', label: 'bytes', format: formatBytes },
 };
 
 /** Time and memory against sequence length, and where linear cost falls below quadratic. */
