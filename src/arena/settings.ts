@@ -23,21 +23,15 @@ const base: TrainingSettings = {
   beta2: 0.99,
 };
 
-/** Cells whose outputs see their inputs through gates alone learn to keep a state only with larger steps. */
-const learningRates: Partial<Record<ContestantName, number>> = {
-  elman: 1e-3,
-  lstm: 1e-2,
-  'lstm-block': 1e-2,
-  gru: 1e-2,
-};
+/** What differs from the base: with smaller steps recurrent cells do not find parity in a quick run. */
+const learningRates: Partial<Record<ContestantName, number>> = { lstm: 2e-2, 'lstm-block': 2e-2 };
 
 /**
- * The paper's settings for formal languages: one head, no convolution before sLSTM, recurrent matrices that do not start
- * at zero.
+ * The paper's settings of sLSTM for formal languages: one head, no convolution, recurrent matrices that do not start at
+ * zero.
  */
 const stateTracking: CellSettings['model'] = {
-  numHeads: 1,
-  layers: { slstm: { conv1dKernelSize: 0, recurrentWeightInit: 'standard' } },
+  layers: { slstm: { numHeads: 1, conv1dKernelSize: 0, recurrentWeightInit: 'standard' } },
 };
 
 const isXlstm = (model: ContestantName): boolean => model.startsWith('xlstm');

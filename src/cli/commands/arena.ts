@@ -1,0 +1,128 @@
+import { Command, Option } from 'commander';
+import {
+  type ArenaOptions,
+  type ArenaRun,
+  cellsOf,
+  checkedModel,
+  checkedTask,
+  FULL,
+  QUICK,
+  runArena,
+} from '../../arena/arena.ts';
+import { inProcesses } from '../../arena/processes.ts';
+import { chooseEngine } from '../../engine/choose.ts';
+import { availableCores } from '../../engine/host.ts';
+import { addEngineOptions, type EngineChoice } from '../engine_options.ts';
+import { count, integer, nameList, positive } from '../parse.ts';
+import { ArenaGrid, recordLine } from '../ui/arena_grid.ts';
+import { LiveBlock } from '../ui/live_block.ts';
+import { createStyle, wantsColor } from '../ui/style.ts';
+
+interface Options extends EngineChoice {
+  readonly quick?: boolean;
+  readonly tasks?: readonly string[];
+  readonly models?: readonly string[];
+  readonly seeds?: number;
+  readonly budget?: number;
+  readonly minutes?: number;
+  readonly data?: string[];
+  readonly learningRate?: number;
+  readonly steps?: number;
+  readonly out: string;
+}
+
+/** Trains models side by side and reports where each wins and loses. */
+export function arenaCommand(): Command {
+  const command = new Command('arena')
+    .description('train models side by side on the same tasks at the same size, and write a report')
+    .option('--quick', 'a few minutes on two cores: parity, S3, recall, text, cost; six models')
+    .option('--tasks <list>', 'names of tasks, or text, or cost (default: all)', nameList)
+    .option('--models <list>', 'names of models (default: all)', nameList)
+    .option('--seeds <n>', 'runs of each cell', integer(1))
+    .option('--budget <n>', 'parameters of each model: 200k', count)
+    .option('--minutes <n>', 'time for the whole run; text and cost take what they need', positive())
+    .option('--data <path...>', 'text files or folders for the text task')
+    .option('--learning-rate <rate>', "in place of each task's own", positive())
+    .option('--steps <n>', 'training steps at most', integer(1))
+    .addOption(
+      new Option('--out <folder>', 'results and report; cells found there are not run again').default(
+        'arena',
+      ),
+    )
+    .addHelpText(
+      'after',
+      `
+Tasks:   ${FULL.tasks.join(', ')}
+Models:  ${FULL.models.join(', ')}
+
+Examples:
+  xlstm arena --quick
+  xlstm arena --tasks parity,mqar --models xlstm[1:1],transformer,lstm --seeds 3 --budget 200k --minutes 30 --out arena/`,
+    );
+  return addEngineOptions(command).action(runCommand);
+}
+
+async function runCommand(options: Options): Promise<void> {
+  const threads = options.threads ?? 1;
+  // Asked for once here: a wrong name or a missing library is an error before anything runs.
+  const { engine, reason } = await chooseEngine(options.engine, { threads });
+  await engine.close();
+  const jobs = Math.max(1, Math.floor((await availableCores()) / threads));
+  process.stderr.write(`engine  ${engine.description} (${reason}); ${jobs} cells at a time\n`);
+
+  const arena = arenaOptions(options);
+  const stop = new AbortController();
+  const onSignal = (): void => {
+    if (stop.signal.aborted) process.exit(130);
+    stop.abort();
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  const style = createStyle(wantsColor(process.stderr, process.env));
+  const grid = new ArenaGrid(cellsOf(arena));
+  const block = new LiveBlock((width) => grid.render(width, style));
+  const onChange: ArenaRun['onChange'] = (cell, state) => {
+    grid.set(cell, state);
+    if (state.kind === 'ended' && (!block.interactive || state.record.status !== 'done')) {
+      block.print(recordLine(state.record));
+    }
+    block.update();
+  };
+  try {
+    const runner = inProcesses(options.engine, threads);
+    const { signal } = stop;
+    const { interrupted } = await runArena({
+      options: arena,
+      folder: options.out,
+      jobs,
+      runner,
+      signal,
+      onChange,
+    });
+    block.finish();
+    if (interrupted) process.stderr.write('stopped; the same command goes on where it was\n');
+    process.stdout.write(
+      `report: ${options.out}/report.html and report.md; results: ${options.out}/results.jsonl\n`,
+    );
+    if (interrupted) process.exitCode = 130;
+  } finally {
+    process.off('SIGINT', onSignal);
+    process.off('SIGTERM', onSignal);
+  }
+}
+
+function arenaOptions(options: Options): ArenaOptions {
+  const defaults = options.quick ? QUICK : FULL;
+  const { data, learningRate, steps } = options;
+  return {
+    tasks: (options.tasks ?? defaults.tasks).map(checkedTask),
+    models: (options.models ?? defaults.models).map(checkedModel),
+    seeds: options.seeds ?? defaults.seeds,
+    budget: options.budget ?? defaults.budget,
+    minutes: options.minutes ?? defaults.minutes,
+    quick: options.quick === true,
+    ...(data ? { data } : {}),
+    ...(learningRate === undefined ? {} : { learningRate }),
+    ...(steps === undefined ? {} : { steps }),
+  };
+}
