@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { XlstmError } from '../errors.ts';
+import { arenaCommand } from './commands/arena.ts';
 import { benchCommand } from './commands/bench.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { evalCommand } from './commands/eval.ts';
@@ -37,6 +38,7 @@ function program(): Command {
     verifyCommand(),
     doctorCommand(),
     benchCommand(),
+    arenaCommand(),
   ];
   for (const command of commands) {
     root.addCommand(command);

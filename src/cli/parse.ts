@@ -51,3 +51,21 @@ export const integerList =
   (least: number) =>
   (text: string): readonly number[] =>
     text.split(',').map(integer(least));
+
+/** Names separated by commas; commas inside square brackets belong to a name. */
+export function nameList(text: string): readonly string[] {
+  const names = text.split(/,(?![^[]*\])/).map((name) => name.trim());
+  if (names.some((name) => name === ''))
+    throw new InvalidArgumentError('Expected names separated by commas.');
+  return [...new Set(names)];
+}
+
+/** A whole number above 0, which may end in k or M: 200k, 1.5M. */
+export function count(text: string): number {
+  const match = /^\s*(\d+(?:\.\d+)?)\s*([kM]?)\s*$/.exec(text);
+  const value = match
+    ? Math.round(Number(match[1]) * { '': 1, k: 1e3, M: 1e6 }[match[2] as '' | 'k' | 'M'])
+    : 0;
+  if (value >= 1) return value;
+  throw new InvalidArgumentError('Expected a whole number above 0 such as 50000, 200k or 1.5M.');
+}
