@@ -36,7 +36,11 @@ const EMBEDDING = 'token_embedding.weight';
 /** The files of a checkpoint by name: copies, which later training does not change. */
 export type CheckpointFiles = ReadonlyMap<string, Uint8Array | string>;
 
-export async function checkpointFiles({ model, tokenizer, training }: Checkpoint): Promise<CheckpointFiles> {
+/** Files of an earlier checkpoint, if given, are written over: a long run stays in the same memory. */
+export async function checkpointFiles(
+  { model, tokenizer, training }: Checkpoint,
+  earlier?: CheckpointFiles,
+): Promise<CheckpointFiles> {
   const parameters = await model.read();
   // The official package's files name the tied matrix twice.
   const embedding = parameters.get(EMBEDDING);
@@ -44,11 +48,11 @@ export async function checkpointFiles({ model, tokenizer, training }: Checkpoint
   const files = new Map<string, Uint8Array | string>([
     ['config.json', json(formatConfig(model.network.config))],
     ['tokenizer.json', json(tokenizer)],
-    ['model.safetensors', pack(parameters, { format: 'pt' })],
+    ['model.safetensors', pack(parameters, { format: 'pt' }, earlier?.get('model.safetensors'))],
   ]);
   if (training) {
     files.set('training.json', json(training.progress));
-    files.set('optimizer.safetensors', pack(training.tensors, {}));
+    files.set('optimizer.safetensors', pack(training.tensors, {}, earlier?.get('optimizer.safetensors')));
   }
   return files;
 }
@@ -123,11 +127,16 @@ function dropTiedCopy(weights: Map<string, NamedValues>, source: string): void {
 
 const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 
-function pack(tensors: ReadonlyMap<string, NamedValues>, metadata: Record<string, string>): Uint8Array {
-  const entries = [...tensors].map(
-    ([name, { shape, values }]) => [name, { shape, data: Float32Array.from(values) }] as const,
-  );
-  return writeSafetensors(new Map(entries), metadata);
+function pack(
+  tensors: ReadonlyMap<string, NamedValues>,
+  metadata: Record<string, string>,
+  earlier?: Uint8Array | string,
+): Uint8Array {
+  const entries = [...tensors].map(([name, { shape, values }]) => {
+    const data = values instanceof Float32Array ? values : Float32Array.from(values);
+    return [name, { shape, data }] as const;
+  });
+  return writeSafetensors(new Map(entries), metadata, typeof earlier === 'string' ? undefined : earlier);
 }
 
 function unpack(bytes: Uint8Array, source: string): Map<string, NamedValues> {

@@ -68,6 +68,17 @@ describe('safetensors', () => {
     expect([...bytes.subarray(8 + length)]).toEqual([0, 0, 0x80, 0x3f, 0, 0, 0, 0xc0]);
   });
 
+  it('writes over an earlier file of the same size, and over no other', () => {
+    const of = (...values: number[]) =>
+      new Map([['a', { shape: [values.length], data: Float32Array.from(values) }]]);
+    const earlier = writeSafetensors(of(1, 2), { about: 'a file' });
+    const bytes = writeSafetensors(of(3, 4), {}, writeSafetensors(of(5, 6, 7)));
+    expect(bytes).toEqual(writeSafetensors(of(3, 4)));
+    expect(writeSafetensors(of(8, 9), {}, bytes)).toBe(bytes);
+    expect(bytes).toEqual(writeSafetensors(of(8, 9)));
+    expect(writeSafetensors(of(8, 9), {}, earlier)).not.toBe(earlier);
+  });
+
   it('reads every dtype', () => {
     expect([...tensor(one('F64', 2, Float64Array.of(0.1, -3).buffer)).read()]).toEqual([
       Math.fround(0.1),

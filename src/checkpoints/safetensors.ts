@@ -200,10 +200,14 @@ function halfToNumber(bits: number): number {
   return sign * (1024 + fraction) * 2 ** (exponent - 25);
 }
 
-/** Writes float32 tensors in the order given; the data start on a multiple of 8 bytes. */
+/**
+ * Writes float32 tensors in the order given; the data start on a multiple of 8 bytes. The bytes of an earlier file
+ * are written over where they are as many.
+ */
 export function writeSafetensors(
   tensors: ReadonlyMap<string, TensorToWrite>,
   metadata: Readonly<Record<string, string>> = {},
+  earlier?: Uint8Array,
 ): Uint8Array {
   const header: [string, unknown][] = Object.keys(metadata).length > 0 ? [['__metadata__', metadata]] : [];
   let size = 0;
@@ -221,8 +225,9 @@ export function writeSafetensors(
   // fromEntries makes own properties of any name, "__proto__" too.
   const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(header)));
   const headerLength = Math.ceil(json.length / 8) * 8;
-  const bytes = new Uint8Array(8 + headerLength + size);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(headerLength), true);
+  const length = 8 + headerLength + size;
+  const bytes = earlier?.length === length ? earlier : new Uint8Array(length);
+  new DataView(bytes.buffer, bytes.byteOffset).setBigUint64(0, BigInt(headerLength), true);
   bytes.fill(0x20, 8, 8 + headerLength);
   bytes.set(json, 8);
   let at = 8 + headerLength;

@@ -173,6 +173,7 @@ export async function runTraining(run: TrainingRun): Promise<RunResult> {
   const start = performance.now();
   const elapsedSeconds = (): number => elapsedBefore + (performance.now() - start) / 1000;
   const checkpointPath = join(folder, 'checkpoint');
+  let files: CheckpointFiles | undefined;
   const snapshot = async (): Promise<CheckpointFiles> => {
     const progress: Progress = {
       step: trainer.steps,
@@ -182,7 +183,8 @@ export async function runTraining(run: TrainingRun): Promise<RunResult> {
       source: run.source,
     };
     const training = { progress: { ...progress }, tensors: await trainer.save() };
-    return checkpointFiles({ model, tokenizer: run.tokenizer, training });
+    files = await checkpointFiles({ model, tokenizer: run.tokenizer, training }, files);
+    return files;
   };
   const checkFinite = (values: Readonly<Record<string, number>>): void => {
     if (Object.values(values).every(Number.isFinite)) return;
