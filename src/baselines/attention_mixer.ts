@@ -43,10 +43,10 @@ export class AttentionMixer implements Mixer {
   forward(x: Tensor, place: Place, state: LayerState, residual: Tensor): { y: Tensor; state: LayerState } {
     const { dim, heads, window, rotary } = this.#options;
     const counts = positionsOf(place);
-    const [q, k, v] = split(this.#input.forward(x), [dim, dim, dim]);
-    const turned = rotary ? [rotate(q, counts, heads), rotate(k, counts, heads)] : [q, k];
+    const [qk, v] = split(this.#input.forward(x), [2 * dim, dim]);
+    const [q, k] = split(rotary ? rotate(qk, counts, 2 * heads) : qk, [dim, dim]);
     const before = state.keys && { keys: state.keys, values: state.values };
-    const seen = attention(turned[0], turned[1], v, counts, before, { heads, window });
+    const seen = attention(q, k, v, counts, before, { heads, window });
     return { y: this.#output.forward(seen.h, residual), state: { ...seen.state } };
   }
 }

@@ -55,9 +55,8 @@ export class LinearAttentionMixer implements Mixer {
     const { dim, heads } = this.#options;
     const [batch, length] = x.shape;
     const width = dim / heads;
-    const [query, key, v, z] = split(this.#input.forward(x), [dim, dim, dim, dim]);
-    const turn = (t: Tensor): Tensor => (this.#gate ? t : rotate(t, positionsOf(place), heads));
-    const [q, k] = [turn(query), turn(key)];
+    const [qk, v, z] = split(this.#input.forward(x), [2 * dim, dim, dim]);
+    const [q, k] = split(this.#gate ? qk : rotate(qk, positionsOf(place), 2 * heads), [dim, dim]);
     const gates = [batch, length, heads];
     const forgetGate =
       this.#gate?.forward(x) ?? broadcastTo(constant(retentionGates(heads), [1, heads]), gates);
