@@ -103,8 +103,13 @@ static void attentionForwardBlock(const AttentionForwardArgs& a, int64_t item, i
     for (int64_t d = 0; d < dim; d++) h[r * a.ldh + d] = 0;
   }
   attentionBlocks(head, t, rows, [&](const AttentionBlock& block) {
-    matmul(rows, block.count, dim, head.q + t * a.ldq, a.ldq, false, block.k, block.ldk, true, scores, ATTENTION_KEYS,
-           false, products);
+    // Packing the keys for a single query would cost more than the product.
+    if (rows == 1)
+      dotProducts({1, block.count, dim, head.q + t * a.ldq, a.ldq, false, block.k, block.ldk, true, scores,
+                   ATTENTION_KEYS, nullptr, nullptr, 0});
+    else
+      matmul(rows, block.count, dim, head.q + t * a.ldq, a.ldq, false, block.k, block.ldk, true, scores, ATTENTION_KEYS,
+             false, products);
     for (int64_t r = 0; r < rows; r++) {
       float* row = scores + r * ATTENTION_KEYS;
       vf largest = splat(maxima[r]);
