@@ -209,6 +209,12 @@ describe('checkpoints', () => {
     await writeFile(file, config);
   });
 
+  it('whose numbers are none', async () => {
+    expect(await withWeights((bytes) => bytes.fill(0xff, bytes.length - 256 * 16 * 4))).toMatch(
+      /logits that are no finite numbers/,
+    );
+  });
+
   it('without a part', async () => {
     await truncate(path('broken/checkpoint/tokenizer.json'), 5);
     expect(await refused(['generate', 'broken', '--prompt', 'x'], 1)).toMatch(

@@ -80,6 +80,8 @@ Examples:
       if (!options.json && prompt !== undefined) output.text(output.style.dim(prompt));
       const text = await write(pieces, stop, (piece) => {
         if (!options.json) output.text(piece);
+      }).finally(() => {
+        if (!options.json) output.line(); // what follows, an error too, starts a line
       });
       const interrupted = stop.signal.aborted;
       const seconds = (performance.now() - start) / 1000;
@@ -95,7 +97,6 @@ Examples:
           interrupted,
         });
       } else {
-        output.line();
         const speed = `${formatInteger(tokens)} tokens, ${formatCount(tokens / seconds)} tokens/s, seed ${seed}`;
         process.stderr.write(`${speed}\n`);
       }
