@@ -19,10 +19,10 @@ const streamSeed = (seed: number, purpose: keyof typeof streams): number => seed
 /** Trains a model on a task's stream of examples and measures it at the lengths of training and of the test. */
 export async function runTask(context: CellContext, task: Task): Promise<CellRecord> {
   const { spec, onProgress } = context;
-  const settings = overridden(taskSettings(task, spec.model), spec);
+  const settings = overridden(taskSettings(task, spec.model, spec.quick), spec);
   const sized = sizeModel(spec, task.vocabSize, settings.model);
   const model = createModel(context, sized);
-  const { batchSize } = settings.training;
+  const { batchSize, curriculum } = settings.training;
   const [shortest, longest] = task.trainLengths;
   const testSequences = TEST_SEQUENCES[spec.quick ? 'quick' : 'full'];
   const head = headOf(context, sized, {
@@ -41,7 +41,11 @@ export async function runTask(context: CellContext, task: Task): Promise<CellRec
       seed: spec.seed,
       length: longest,
       seconds: spec.seconds,
-      nextBatch: () => taskBatch(task, random, batchSize, shortest, longest, longest),
+      nextBatch: (fraction) => {
+        const grown = curriculum > 0 ? Math.min(1, fraction / curriculum) : 1;
+        const limit = Math.round(shortest + (longest - shortest) * grown);
+        return taskBatch(task, random, batchSize, shortest, limit, longest);
+      },
       chanceLoss: -Math.log(task.chanceAccuracy || 1 / task.vocabSize),
       check: async () => {
         const { scaledAccuracy } = await evaluator.run(streamSeed(spec.seed, 'check'), CHECK_SEQUENCES);

@@ -18,6 +18,11 @@ export interface TrainingSettings {
   readonly clipNorm: number;
   readonly beta1: number;
   readonly beta2: number;
+  /**
+   * Part of the training in which the longest sequence grows from the shortest to the task's; 0: all lengths from the
+   * start on.
+   */
+  readonly curriculum: number;
 }
 
 export interface Course {
@@ -27,7 +32,8 @@ export interface Course {
   readonly length: number;
   /** Time for training and checks; the learning rate reaches its end with the time or the steps, whichever is first. */
   readonly seconds: number;
-  readonly nextBatch: () => TrainingBatch;
+  /** `fraction`: how much of the training is over, 0 to 1. */
+  readonly nextBatch: (fraction: number) => TrainingBatch;
   /** The loss of a model that knows nothing. */
   readonly chanceLoss: number;
   /** A quick look at how well the model does; training ends early once it gives `solved`. */
@@ -100,7 +106,7 @@ export async function train(
     const cooling = solvedAt > 0 ? (step - solvedAt) / Math.max(1, Math.ceil(COOL_DOWN * solvedAt)) : 0;
     const start = performance.now();
     const rate = schedule(fraction * steps) * Math.max(0, 1 - cooling);
-    const { loss, gradientNorm } = await trainer.step([nextBatch()], rate);
+    const { loss, gradientNorm } = await trainer.step([nextBatch(fraction)], rate);
     trainSeconds += (performance.now() - start) / 1000;
     if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
       diverged = `step ${step}: loss ${loss}, norm of the gradient ${gradientNorm}`;
