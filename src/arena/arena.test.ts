@@ -14,7 +14,7 @@ const options: ArenaOptions = {
   tasks: ['parity', 'even-pairs'],
   models: ['elman', 'lstm'],
   seeds: 1,
-  budget: 3000,
+  budget: 8000,
   minutes: 10,
   quick: true,
   steps: 2,
@@ -96,7 +96,7 @@ describe('the arena', () => {
 
   it('does not mix results of different settings', async () => {
     await arena({ tasks: ['parity'], models: ['elman'] }, here);
-    await expect(arena({ budget: 4000 }, here)).rejects.toThrow('holds results with budget 3000');
+    await expect(arena({ budget: 9000 }, here)).rejects.toThrow('holds results with budget 8000');
   });
 
   it('runs what measures time last and alone', async () => {
@@ -128,7 +128,7 @@ describe('cells in processes of their own', () => {
     task: 'parity',
     model: 'lstm',
     seed: 1,
-    budget: 3000,
+    budget: 8000,
     quick: true,
     seconds: 1e6,
     steps: 2,
