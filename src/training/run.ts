@@ -200,8 +200,10 @@ export async function runTraining(run: TrainingRun): Promise<RunResult> {
   // A checkpoint of weights that no loss was computed with yet: it takes the last one's place when they prove good.
   let unproven: CheckpointFiles | undefined;
   try {
-    // The first checkpoint shows at once whether the folder can be written.
+    // The first checkpoint shows at once whether the folder can be written, and the first measurement takes its memory
+    // now, so that the memory of a run does not grow later.
     if (!run.resume) await writeCheckpoint(checkpointPath, await snapshot());
+    await evaluator.run(run.validation.subarray(0, 2));
     while (trainer.steps < steps && !signal?.aborted) {
       const learningRate = schedule(trainer.steps + 1);
       const stepStart = performance.now();
