@@ -60,7 +60,7 @@ export const QUICK: Pick<ArenaOptions, 'tasks' | 'models' | 'seeds' | 'budget' |
   tasks: ['parity', 's3', 'mqar', TEXT, COST],
   models: ['lstm', 'transformer', 'mamba', 'xlstm[1:0]', 'xlstm[0:1]', 'xlstm[1:1]'],
   seeds: 1,
-  budget: 60_000,
+  budget: 100_000,
   minutes: 5,
 };
 

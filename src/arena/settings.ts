@@ -49,10 +49,16 @@ const formalXlstm: CellSettings['model'] = {
   layers: { slstm: { numHeads: 1, conv1dKernelSize: 0, recurrentWeightInit: 'standard' } },
 };
 
+/** One wide head, as in the experiments of Zoology (arXiv 2312.04927). */
+const recallAttention: CellSettings['model'] = { numHeads: 1 };
+
 export function taskSettings(task: Task, model: ContestantName, quick: boolean): CellSettings {
   const contextLength = Math.max(task.trainLengths[1], task.testLengths[1]);
   const steps = quick ? QUICK_STEPS : base.steps;
-  if (task.group === 'recall') return { training: { ...base, steps }, model: { contextLength } };
+  if (task.group === 'recall') {
+    const heads = model === 'transformer' || model === 'gpt' ? recallAttention : {};
+    return { training: { ...base, steps }, model: { contextLength, ...heads } };
+  }
   const learningRate = formalRates[model] ?? base.learningRate;
   const layers = model.startsWith('xlstm') ? formalXlstm : {};
   return { training: { ...base, steps, learningRate }, model: { contextLength, ...layers } };

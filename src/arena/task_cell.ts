@@ -1,7 +1,6 @@
-import { Random } from '../data/random.ts';
-import { taskBatch } from '../data/tasks/batch.ts';
 import type { Task } from '../data/tasks/task.ts';
 import { type CellContext, createModel, headOf, overridden, sizeModel } from './cell.ts';
+import { PackedBatches } from './packed_batches.ts';
 import type { CellRecord } from './records.ts';
 import { taskSettings } from './settings.ts';
 import { TaskEvaluator } from './task_score.ts';
@@ -23,7 +22,6 @@ export async function runTask(context: CellContext, task: Task): Promise<CellRec
   const sized = sizeModel(spec, task.vocabSize, settings.model);
   const model = createModel(context, sized);
   const { batchSize, curriculum } = settings.training;
-  const [shortest, longest] = task.trainLengths;
   const testSequences = TEST_SEQUENCES[spec.quick ? 'quick' : 'full'];
   const head = headOf(context, sized, {
     ...settings.training,
@@ -32,20 +30,16 @@ export async function runTask(context: CellContext, task: Task): Promise<CellRec
     testSequences,
   });
 
-  const random = new Random(streamSeed(spec.seed, 'training'));
+  const batches = new PackedBatches(task, streamSeed(spec.seed, 'training'), batchSize, curriculum);
   const evaluator = new TaskEvaluator(model, task, EVALUATION_BATCH);
   const { diverged, ...course } = await train(
     model,
     {
       settings: settings.training,
       seed: spec.seed,
-      length: longest,
+      length: batches.length,
       seconds: spec.seconds,
-      nextBatch: (fraction) => {
-        const grown = curriculum > 0 ? Math.min(1, fraction / curriculum) : 1;
-        const limit = Math.round(shortest + (longest - shortest) * grown);
-        return taskBatch(task, random, batchSize, shortest, limit, longest);
-      },
+      nextBatch: (fraction) => batches.next(fraction),
       chanceLoss: -Math.log(task.chanceAccuracy || 1 / task.vocabSize),
       check: async () => {
         const { scaledAccuracy } = await evaluator.run(streamSeed(spec.seed, 'check'), CHECK_SEQUENCES);

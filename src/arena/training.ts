@@ -18,10 +18,7 @@ export interface TrainingSettings {
   readonly clipNorm: number;
   readonly beta1: number;
   readonly beta2: number;
-  /**
-   * Part of the training in which the longest sequence grows from the shortest to the task's; 0: all lengths from the
-   * start on.
-   */
+  /** Part of the training in which sequences are short at first and grow; 0: the task's lengths from the start on. */
   readonly curriculum: number;
 }
 
