@@ -25,6 +25,7 @@ import {
   parseConfig,
 } from '../../xlstm/config.ts';
 import { XlstmLanguageModel } from '../../xlstm/language_model.ts';
+import { collectGarbage } from '../collect_garbage.ts';
 import { addEngineOptions, type EngineChoice, withEngine } from '../engine_options.ts';
 import { blockList, integer, number, positive } from '../parse.ts';
 import { History } from '../ui/curve.ts';
@@ -127,6 +128,7 @@ Examples:
     return withEngine(options, async (engine) => {
       const run = options.resume ? await resumedRun(engine, options.resume) : await newRun(engine, options);
       announce(run);
+      collectGarbage();
       const result = await trainWithProgress(run);
       await report(run, result, options);
     });
