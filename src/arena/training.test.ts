@@ -55,6 +55,34 @@ describe('training of a cell', () => {
     await engine.close();
   });
 
+  it('goes on where the end of the learning rate loses what a check found', async () => {
+    const engine = await createWasmEngine({ threads: 1 });
+    const { config } = sizedTo('gru', 3000, { vocabSize: 3 });
+    const model = Model.create(engine, (scope) => contestants.gru.build(scope, config), 1);
+    const random = new Random(1);
+    const answers = [1, 0.5, 1, 1];
+    const asked: number[] = [];
+    const { steps } = await train(
+      model,
+      {
+        settings: { ...settings, steps: 400 },
+        seed: 1,
+        length: 40,
+        seconds: 1e6,
+        nextBatch: () => taskBatch(evenPairs, random, 32, 3, 40, 40),
+        chanceLoss: Math.LN2,
+        check: async () => {
+          asked.push(answers[asked.length]);
+          return asked[asked.length - 1];
+        },
+      },
+      () => {},
+    );
+    expect(asked).toEqual(answers);
+    expect(steps).toBeLessThan(400);
+    await engine.close();
+  });
+
   it('stops when its time is over', async () => {
     const engine = await createWasmEngine({ threads: 1 });
     const { config } = sizedTo('gru', 3000, { vocabSize: 3 });

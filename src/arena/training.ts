@@ -111,7 +111,13 @@ export async function train(
     }
     curve.add(step, trainSeconds, loss);
     smoothed += 0.1 * (loss - smoothed);
-    if (fraction >= 1 || cooling >= 1) break;
+    if (fraction >= 1) break;
+    if (check && cooling >= 1) {
+      score = await check();
+      if (score >= SOLVED) break;
+      // A high learning rate can lose what it found: the training goes on.
+      solvedAt = 0;
+    }
     if (check && solvedAt === 0) {
       const promising = smoothed < PROMISING * course.chanceLoss && step % DENSE_CHECK === 0;
       if (promising || fraction >= nextSparseCheck) {

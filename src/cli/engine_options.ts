@@ -8,18 +8,17 @@ export interface EngineChoice {
   readonly threads?: number;
 }
 
-export const addEngineOptions = (command: Command): Command =>
+export const addEngineOptions = (
+  command: Command,
+  threads = "threads (default: the machine's cores); the result does not depend on it",
+): Command =>
   command
     .addOption(
       new Option('--engine <name>', 'what computes; auto takes the fastest there is')
         .choices(engineChoices)
         .default('auto'),
     )
-    .option(
-      '--threads <n>',
-      "threads (default: the machine's cores); the result does not depend on it",
-      integer(1, 256),
-    );
+    .option('--threads <n>', threads, integer(1, 256));
 
 /** Runs with the engine that was chosen, which standard error names with the reason, and stops it at the end. */
 export async function withEngine<T>(

@@ -59,7 +59,10 @@ Examples:
   xlstm arena --quick
   xlstm arena --tasks parity,mqar --models xlstm[1:1],transformer,lstm --seeds 3 --budget 200k --minutes 30 --out arena/`,
     );
-  return addEngineOptions(command).action(runCommand);
+  return addEngineOptions(
+    command,
+    'threads of each cell (default: 1, as many cells at a time as cores)',
+  ).action(runCommand);
 }
 
 async function runCommand(options: Options): Promise<void> {
