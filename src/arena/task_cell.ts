@@ -18,7 +18,7 @@ const streamSeed = (seed: number, purpose: keyof typeof streams): number => seed
 /** Trains a model on a task's stream of examples and measures it at the lengths of training and of the test. */
 export async function runTask(context: CellContext, task: Task): Promise<CellRecord> {
   const { spec, onProgress } = context;
-  const settings = overridden(taskSettings(task, spec.model, spec.quick), spec);
+  const settings = overridden(taskSettings(task, spec), spec);
   const sized = sizeModel(spec, task.vocabSize, settings.model);
   const model = createModel(context, sized);
   const { batchSize, curriculum } = settings.training;
