@@ -1,5 +1,5 @@
 import type { ContestantName } from '../../baselines/contestants.ts';
-import { formatInteger } from '../../cli/ui/format.ts';
+import { formatInteger } from '../../format.ts';
 import type { Arena, ArenaTask, Cell } from './arena.ts';
 import { costPoints, growth } from './cost.ts';
 import { crossing, crossingWords } from './crossing.ts';

@@ -1,4 +1,4 @@
-import { formatBytes, formatCount, formatInteger } from '../../cli/ui/format.ts';
+import { formatBytes, formatCount, formatInteger } from '../../format.ts';
 import type { CellRecord } from '../records.ts';
 import { type Contestant, contestantTitle } from './appearance.ts';
 import { type Arena, type ArenaTask, type Cell, median } from './arena.ts';

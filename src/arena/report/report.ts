@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { formatDuration } from '../../cli/ui/format.ts';
+import { formatDuration } from '../../format.ts';
 import type { CellRecord } from '../records.ts';
 import { type Arena, arenaOf } from './arena.ts';
 import { publishedSection } from './comparison.ts';

@@ -1,4 +1,4 @@
-import { formatCount, formatDuration, formatInteger } from '../../cli/ui/format.ts';
+import { formatCount, formatDuration, formatInteger } from '../../format.ts';
 import type { CellRecord } from '../records.ts';
 import { type Arena, type ArenaTask, type Cell, mean } from './arena.ts';
 import { lineChart, type Series } from './chart.ts';

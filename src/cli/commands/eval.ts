@@ -3,10 +3,10 @@ import { type Checkpoint, loadCheckpoint } from '../../checkpoints/checkpoint.ts
 import { readTexts } from '../../data/text.ts';
 import { DOCUMENT, encodeDocuments } from '../../data/tokenizer.ts';
 import { XlstmError } from '../../errors.ts';
+import { formatFixed, formatInteger } from '../../format.ts';
 import { Evaluator } from '../../training/evaluate.ts';
 import { addEngineOptions, type EngineChoice, withEngine } from '../engine_options.ts';
 import { type Output, standardOutput } from '../output.ts';
-import { formatFixed, formatInteger } from '../ui/format.ts';
 import { renderTable } from '../ui/table.ts';
 
 interface EvalOptions extends EngineChoice {

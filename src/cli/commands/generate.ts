@@ -3,11 +3,11 @@ import { loadCheckpoint } from '../../checkpoints/checkpoint.ts';
 import { readTexts } from '../../data/text.ts';
 import { DOCUMENT } from '../../data/tokenizer.ts';
 import { XlstmError } from '../../errors.ts';
+import { formatCount, formatInteger } from '../../format.ts';
 import { Session } from '../../generation/session.ts';
 import { addEngineOptions, type EngineChoice, withEngine } from '../engine_options.ts';
 import { standardOutput } from '../output.ts';
 import { integer, number, positive } from '../parse.ts';
-import { formatCount, formatInteger } from '../ui/format.ts';
 
 interface GenerateOptions extends EngineChoice {
   readonly prompt?: string;

@@ -1,9 +1,9 @@
 import { Command } from 'commander';
+import { formatBytes, formatCount, formatInteger } from '../../format.ts';
 import { type Inspection, inspect } from '../../inspection/inspect.ts';
 import { type Output, standardOutput } from '../output.ts';
 import { integer } from '../parse.ts';
 import { readModelConfig } from '../read_config.ts';
-import { formatBytes, formatCount, formatInteger } from '../ui/format.ts';
 import { renderTable } from '../ui/table.ts';
 
 export function inspectCommand(): Command {

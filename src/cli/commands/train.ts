@@ -6,6 +6,7 @@ import { type Corpus, holdOutTenth, mobyDick, readTexts, sotu } from '../../data
 import { ByteTokenizer, DOCUMENT, encodeDocuments, type Tokenizer } from '../../data/tokenizer.ts';
 import type { Engine } from '../../engine/engine.ts';
 import { XlstmError } from '../../errors.ts';
+import { formatCount, formatDuration } from '../../format.ts';
 import { Session } from '../../generation/session.ts';
 import { Model } from '../../nn/model.ts';
 import {
@@ -29,7 +30,6 @@ import { collectGarbage } from '../collect_garbage.ts';
 import { addEngineOptions, type EngineChoice, withEngine } from '../engine_options.ts';
 import { blockList, integer, number, positive } from '../parse.ts';
 import { History } from '../ui/curve.ts';
-import { formatCount, formatDuration } from '../ui/format.ts';
 import { ProgressWriter } from '../ui/progress.ts';
 
 interface TrainOptions extends EngineChoice {

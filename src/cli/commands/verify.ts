@@ -1,8 +1,8 @@
 import { Command } from 'commander';
+import { formatRate } from '../../format.ts';
 import { type Row, type Verification, verifyFile } from '../../verification/verify.ts';
 import { addEngineOptions, type EngineChoice, withEngine } from '../engine_options.ts';
 import { type Output, standardOutput } from '../output.ts';
-import { formatRate } from '../ui/format.ts';
 import { renderTable } from '../ui/table.ts';
 
 interface VerifyOptions extends EngineChoice {

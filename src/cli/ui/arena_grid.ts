@@ -1,6 +1,6 @@
 import type { CellState } from '../../arena/arena.ts';
 import { type CellName, type CellRecord, cellKey } from '../../arena/records.ts';
-import { formatDuration, formatFixed } from './format.ts';
+import { formatDuration, formatFixed } from '../../format.ts';
 import type { Style } from './style.ts';
 import { padEnd, padStart, truncate, visibleWidth } from './width.ts';
 

@@ -3,8 +3,8 @@ import type { PeersReport } from '../../bench/peers.ts';
 import type { KernelTime, ProfileReport } from '../../bench/profile.ts';
 import type { Spread } from '../../bench/statistics.ts';
 import type { ModelReport, ModelShape, ReportHead } from '../../bench/subject.ts';
+import { formatBytes, formatCount, formatInteger, formatPercent, NOTHING } from '../../format.ts';
 import type { Output } from '../output.ts';
-import { formatBytes, formatCount, formatInteger, formatPercent, NOTHING } from './format.ts';
 import { type Column, renderTable } from './table.ts';
 
 /** Three significant digits, or all that stand before the point. */

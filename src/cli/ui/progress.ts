@@ -1,4 +1,3 @@
-import { curveRange, drawCurve } from './curve.ts';
 import {
   formatCount,
   formatDuration,
@@ -6,7 +5,8 @@ import {
   formatInteger,
   formatPercent,
   formatRate,
-} from './format.ts';
+} from '../../format.ts';
+import { curveRange, drawCurve } from './curve.ts';
 import { createStyle, isInteractive, type Style, wantsColor } from './style.ts';
 import { padEnd, truncate, visibleWidth } from './width.ts';
 
