@@ -1,5 +1,12 @@
 import { alignUp } from '../program/region.ts';
 
+/**
+ * Long arrays are sized by powers of two, and a kernel that walks through several of them at once would need the same
+ * few sets of each cache for all. So every long one ends with a gap of a page and some lines.
+ */
+const LONG = 1 << 16;
+const GAP = 1024 + 80;
+
 /** A piece of the workspace: live from the first to the last instruction that addresses it. */
 export class Buffer {
   readonly elements: number;
@@ -9,7 +16,7 @@ export class Buffer {
   offset = -1;
 
   constructor(elements: number) {
-    this.elements = alignUp(elements);
+    this.elements = alignUp(elements) + (elements >= LONG ? GAP : 0);
   }
 
   touch(instruction: number): void {
