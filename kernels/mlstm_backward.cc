@@ -145,29 +145,42 @@ static void mlstmMixGradient(const MlstmBackwardBuffers& b, float scale) {
   }
 }
 
+// One block of up to W rows of what follows; WHOLE: all W of them, and W columns of a head at a time.
+template <bool WHOLE>
+static void mlstmUntransposeRows(const MlstmBackwardBuffers& b, const float* factors, const float* weights,
+                                 const float* n, int64_t keyDim, const float* against, float* out, int64_t ldOut,
+                                 int begin, int block) {
+  const int64_t ld = b.g.padded, ldK = mlstmPadded(keyDim);
+  const int rows = WHOLE ? W : block;
+  vf totals[W];
+#pragma GCC unroll 16
+  for (int r = 0; r < W; r++) totals[r] = zero();
+  for (int64_t d = 0; d < keyDim; d += W) {
+    const int some = WHOLE ? W : static_cast<int>(smaller(W, keyDim - d));
+    const vf normalizer = loadFirst(n + d, some);
+    vf x[W];
+#pragma GCC unroll 16
+    for (int r = 0; r < W; r++) x[r] = WHOLE || r < some ? load(b.products + (d + r) * ld + begin) : zero();
+    transpose(x);
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++) {
+      const int t = begin + r;
+      const vf y = fma(splat(weights ? weights[t] : 1.0f), normalizer, x[r]) * factors[t];
+      totals[r] = fma(y, load(against + t * ldK + d), totals[r]);
+      if (WHOLE || some == W) store(out + t * ldOut + d, y);
+      else storeFirst(out + t * ldOut + d, y, some);
+    }
+  }
+  store(b.dots + begin, sumEach(totals));
+}
+
 // out[t] = factors[t] · (products[·, t] + weights[t] · n), weights 1 where absent; b.dots[t] = out[t] · against[t].
 static void mlstmUntranspose(const MlstmBackwardBuffers& b, const float* factors, const float* weights, const float* n,
                              int64_t keyDim, const float* against, float* out, int64_t ldOut) {
-  const int64_t ld = b.g.padded, ldK = mlstmPadded(keyDim);
   for (int begin = 0; begin < b.g.rows; begin += W) {
     const int block = b.g.rows - begin < W ? b.g.rows - begin : W;
-    vf totals[W];
-    for (int r = 0; r < W; r++) totals[r] = zero();
-    for (int64_t d = 0; d < keyDim; d += W) {
-      const int some = static_cast<int>(smaller(W, keyDim - d));
-      const vf normalizer = loadFirst(n + d, some);
-      vf x[W];
-      for (int r = 0; r < W; r++) x[r] = r < some ? load(b.products + (d + r) * ld + begin) : zero();
-      transpose(x);
-      for (int r = 0; r < block; r++) {
-        const int t = begin + r;
-        const vf y = fma(splat(weights ? weights[t] : 1.0f), normalizer, x[r]) * factors[t];
-        totals[r] = fma(y, load(against + t * ldK + d), totals[r]);
-        if (some == W) store(out + t * ldOut + d, y);
-        else storeFirst(out + t * ldOut + d, y, some);
-      }
-    }
-    store(b.dots + begin, sumEach(totals));
+    const auto run = block == W && keyDim % W == 0 ? mlstmUntransposeRows<true> : mlstmUntransposeRows<false>;
+    run(b, factors, weights, n, keyDim, against, out, ldOut, begin, block);
   }
 }
 
@@ -239,31 +252,29 @@ static void mlstmChunkGradient(const MlstmBackwardArgs& a, const MlstmBackwardCh
     store(b.exits + t, mlstmDecay(g, rows - 1, t, splat(a.keyScale)));
   }
 
-  mlstmFetch<false>(next.q, a.ldq, next.rows, keyDim);
   const MlstmTerm scores{b.queries, ldK, 1, b.transposed, ld, keyDim, MlstmSpan::all};
-  mlstmMultiply({rows, ld, &scores, 1, b.mixing, ld}, true);
-  mlstmFetch<false>(next.k, a.ldk, next.rows, keyDim);
+  mlstmMultiply({rows, ld, &scores, 1, b.mixing, ld, nullptr, nullptr, 0, 1, {next.q, a.ldq, next.rows, keyDim}}, true);
   const MlstmTerm dscores{b.dnum, ldV, 1, b.valuesT, ld, valueDim, MlstmSpan::all};
-  mlstmMultiply({rows, ld, &dscores, 1, b.dmixing, ld}, true);
+  mlstmMultiply({rows, ld, &dscores, 1, b.dmixing, ld, nullptr, nullptr, 0, 1, {next.k, a.ldk, next.rows, keyDim}}, true);
   mlstmMixGradient(b, a.queryScale * a.keyScale);
 
-  mlstmFetch<false>(next.v, a.ldv, next.rows, valueDim);
   if (keyDim * valueDim <= MLSTM_FETCHED_STATE) mlstmFetch<false>(next.c, valueDim, keyDim, valueDim);
   const bool reads = !empty && g.carried > 0;
   if (reads) mlstmEntryGradient(a, x, b);
   const MlstmTerm fromKeys{b.dmixing, ld, 1, b.keys, ldK, rows, MlstmSpan::upToRow};
-  mlstmMultiply({rows, keyDim, &fromKeys, 1, x.dq, a.lddq, nullptr, reads ? x.dq : nullptr, a.lddq});
+  mlstmMultiply({rows, keyDim, &fromKeys, 1, x.dq, a.lddq, nullptr, reads ? x.dq : nullptr, a.lddq, 1,
+                 {next.v, a.ldv, next.rows, valueDim}});
 
-  mlstmFetch<false>(next.h, a.ldh, next.rows, valueDim);
   if (dc) mlstmExitGradient(a, x, b, dc, empty);
   const MlstmTerm fromQueries{b.dmixing, 1, ld, b.queries, ldK, rows, MlstmSpan::fromRow};
-  mlstmMultiply({rows, keyDim, &fromQueries, 1, x.dk, a.lddk, nullptr, dc ? x.dk : nullptr, a.lddk});
+  mlstmMultiply({rows, keyDim, &fromQueries, 1, x.dk, a.lddk, nullptr, dc ? x.dk : nullptr, a.lddk, 1,
+                 {next.h, a.ldh, next.rows, valueDim}});
 
-  mlstmFetch<false>(next.dh, a.lddh, next.rows, valueDim);
   if (dc) mlstmCompact(b.keys, ldK, rows, keyDim, b.exits, b.keys, ldK);
   const MlstmTerm toValues[] = {{b.mixing, 1, ld, b.dnum, ldV, rows, MlstmSpan::fromRow},
                                 {b.keys, ldK, 1, dc, valueDim, keyDim, MlstmSpan::all}};
-  mlstmMultiply({rows, valueDim, toValues, dc ? 2 : 1, x.dv, a.lddv});
+  mlstmMultiply({rows, valueDim, toValues, dc ? 2 : 1, x.dv, a.lddv, nullptr, nullptr, 0, 1,
+                 {next.dh, a.lddh, next.rows, valueDim}});
 
   for (int t = 0; t < rows; t++) {
     x.di[t * a.lddi] = b.di[t];

@@ -74,9 +74,9 @@ static void mlstmMix(const MlstmForwardBuffers& b, int64_t ldK, float scale, flo
   }
 }
 
-// One head of one batch member.
-static void mlstmForwardHead(const MlstmForwardArgs& a, int64_t member, int64_t head, float* threadScratch) {
-  const int64_t keyDim = a.keyDim, valueDim = a.valueDim, item = member * a.heads + head;
+// One head of one batch member. more: the next one is this thread's, too.
+static void mlstmForwardHead(const MlstmForwardArgs& a, int64_t item, bool more, float* threadScratch) {
+  const int64_t keyDim = a.keyDim, valueDim = a.valueDim, member = item / a.heads, head = item % a.heads;
   const int64_t ldK = mlstmPadded(keyDim), ldV = mlstmPadded(valueDim);
   const int64_t chunks = (a.length + a.chunk - 1) / a.chunk, matrix = keyDim * valueDim;
   MlstmForwardBuffers b = mlstmForwardBuffers(threadScratch, smaller(a.chunk, a.length), keyDim, valueDim);
@@ -113,25 +113,31 @@ static void mlstmForwardHead(const MlstmForwardArgs& a, int64_t member, int64_t 
     const int ld = g.padded;
     const bool carried = !empty && g.carried > 0;
 
-    const int64_t following = smaller(a.length - start - rows, a.chunk);
+    // The chunk that this thread reads next, of this head or the next one.
+    const bool final = chunk + 1 == chunks;
+    const int64_t nextItem = final ? item + 1 : item, nextStart = final ? 0 : start + rows;
+    const int64_t following = final && !more ? 0 : smaller(a.length - nextStart, a.chunk);
+    const int64_t nextRow = nextItem / a.heads * a.length + nextStart, nextHead = nextItem % a.heads;
+    const float* nextQ = a.q + nextRow * a.ldq + nextHead * keyDim;
+    const float* nextK = a.k + nextRow * a.ldk + nextHead * keyDim;
+    const float* nextV = a.v + nextRow * a.ldv + nextHead * valueDim;
     mlstmFetch<true>(h, a.ldh, rows, valueDim);
     mlstmTransposed(k, a.ldk, rows, keyDim, b.keysT, ld);
     mlstmCompact(v, a.ldv, rows, valueDim, nullptr, b.values, ldV);
     const MlstmTerm scores{q, a.ldq, 1, b.keysT, ld, keyDim, MlstmSpan::all};
-    mlstmFetch<false>(k + rows * a.ldk, a.ldk, following, keyDim);
-    mlstmMultiply({rows, ld, &scores, 1, b.mixing, ld}, true);
+    mlstmMultiply({rows, ld, &scores, 1, b.mixing, ld, nullptr, nullptr, 0, 1,
+                   {nextK, a.ldk, following, keyDim}}, true);
     if (carried) {
       for (int t = 0; t < ld; t += W) store(b.exits + t, load(g.carry + t) * a.queryScale);
       mlstmCompact(q, a.ldq, rows, keyDim, b.exits, b.readers, ldK);
     }
     float* stats = a.tokenStats ? a.tokenStats + (item * a.length + start) * 2 : nullptr;
     mlstmMix(b, ldK, a.queryScale * a.keyScale, a.eps, carried, stats);
-    mlstmFetch<false>(v + rows * a.ldv, a.ldv, following, valueDim);
     const MlstmTerm reads[] = {{b.mixing, ld, 1, b.values, ldV, rows, MlstmSpan::upToRow},
                                {b.readers, ldK, 1, c, valueDim, keyDim, MlstmSpan::all}};
-    mlstmMultiply({rows, valueDim, reads, carried ? 2 : 1, h, a.ldh, b.inverses});
+    mlstmMultiply({rows, valueDim, reads, carried ? 2 : 1, h, a.ldh, b.inverses, nullptr, 0, 1,
+                   {nextV, a.ldv, following, valueDim}});
 
-    const bool final = chunk + 1 == chunks;
     if (final && !a.lastC && !a.lastN && !a.lastM) break;
     for (int s = 0; s < ld; s += W) store(b.exits + s, mlstmDecay(g, rows - 1, s, splat(a.keyScale)));
     const float kept = empty ? 0.0f : g.carry[rows - 1];
@@ -139,11 +145,11 @@ static void mlstmForwardHead(const MlstmForwardArgs& a, int64_t member, int64_t 
     if (saved) saved += matrix + keyDim;
     float* next = saved && !final ? saved : last;
     if (next) {
-      mlstmFetch<false>(q + rows * a.ldq, a.ldq, following, keyDim);
       const MlstmTerm writes{b.writers + g.last * ldK, 1, ldK, b.values + g.last * ldV, ldV, rows - g.last,
                              MlstmSpan::all};
       const float* prior = kept != 0.0f ? c : nullptr;
-      mlstmMultiply({keyDim, valueDim, &writes, 1, next, valueDim, nullptr, prior, valueDim, kept});
+      mlstmMultiply({keyDim, valueDim, &writes, 1, next, valueDim, nullptr, prior, valueDim, kept,
+                     {nextQ, a.ldq, following, keyDim}});
     }
     for (int64_t d = 0; d < ldK; d += W) {
       vf x = kept != 0.0f ? load(b.n + d) * kept : zero();
@@ -161,7 +167,7 @@ static void mlstmForwardHead(const MlstmForwardArgs& a, int64_t member, int64_t 
 void mlstmForward(const MlstmForwardArgs& a, const Context& ctx) {
   const Range items = share(ctx, a.batch * a.heads);
   for (int64_t item = items.begin; item < items.end; item++)
-    mlstmForwardHead(a, item / a.heads, item % a.heads, ctx.scratch);
+    mlstmForwardHead(a, item, item + 1 < items.end, ctx.scratch);
 }
 
 }  // namespace xl

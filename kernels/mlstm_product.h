@@ -19,6 +19,17 @@ struct MlstmTerm {
   MlstmSpan span;
 };
 
+// Rows that are read soon, asked for a few at a time between tiles: all at once they would be more than the processor
+// keeps track of. They stride over other heads, which it does not foresee.
+struct MlstmAhead {
+  const float* rows;
+  int64_t ld, count, columns;
+  void fetch(int64_t some) {
+    for (; some > 0 && count > 0; some--, count--, rows += ld)
+      for (int64_t d = 0; d < columns; d += 16) __builtin_prefetch(rows + d);
+  }
+};
+
 // C[i, j] = rowFactor[i] · Σ terms + factor · prior[i, j]; prior may be C.
 struct MlstmProduct {
   int64_t rows, columns;
@@ -30,6 +41,7 @@ struct MlstmProduct {
   const float* prior = nullptr;
   int64_t ldPrior = 0;
   float factor = 1;
+  MlstmAhead ahead = {};
 };
 
 // R rows from i on by V vectors from column j on, of which the last has `last` columns where TAIL.
@@ -83,6 +95,8 @@ static void mlstmTile(const MlstmProduct& g, int64_t i, int64_t j, int last) {
 namespace mlstm {
 constexpr int ROWS = W == 16 ? 8 : 4;
 constexpr int VECTORS = W == 4 ? 2 : 3;
+// Rows asked for with each tile: a chunk's within the tiles of half a product.
+constexpr int64_t AHEAD = 5;
 }  // namespace mlstm
 
 template <int V, bool TAIL>
@@ -96,6 +110,7 @@ static int64_t mlstmTileRows(const MlstmProduct& g, int64_t i, int64_t j, int la
 
 // causal: of row i only the columns up to i, rounded up to a multiple of W, are formed.
 static void mlstmMultiply(const MlstmProduct& g, bool causal = false) {
+  MlstmAhead ahead = g.ahead;
   using TileRows = int64_t (*)(const MlstmProduct&, int64_t, int64_t, int);
   constexpr TileRows full[] = {mlstmTileRows<1, false>, mlstmTileRows<2, false>, mlstmTileRows<3, false>};
   constexpr TileRows tail[] = {mlstmTileRows<1, true>, mlstmTileRows<2, true>, mlstmTileRows<3, true>};
@@ -111,11 +126,12 @@ static void mlstmMultiply(const MlstmProduct& g, bool causal = false) {
     if (causal) {
       i = j / mlstm::ROWS * mlstm::ROWS;
       for (int some = 1; some < wide; some++)
-        for (; i < g.rows && i < j + some * W;) i += full[some - 1](g, i, j, W);
+        for (; i < g.rows && i < j + some * W;) i += full[some - 1](g, i, j, W), ahead.fetch(mlstm::AHEAD);
     }
-    while (i < g.rows) i += run(g, i, j, last);
+    while (i < g.rows) i += run(g, i, j, last), ahead.fetch(mlstm::AHEAD);
     v += wide;
   }
+  ahead.fetch(ahead.count);
 }
 
 // Asks for rows that are soon read or, with WRITE, written: they stride over other heads, which the processor does
