@@ -3,6 +3,7 @@
 // added in order: the result of an element does not depend on which tile or thread computes it.
 #pragma once
 #include "gemm_dot.h"
+#include "gemm_thin.h"
 #include "product.h"
 
 namespace xl {
@@ -204,6 +205,7 @@ static void gemmRow(const Product& g, int64_t i, int take, int64_t p, int64_t k,
 
 static void gemmTiles(const Product& g, float* scratch) {
   scratch = reinterpret_cast<float*>((reinterpret_cast<uintptr_t>(scratch) + 63) & ~uintptr_t(63));
+  if (isThin(g)) return thinProducts(g, tile::KC, scratch);
   float* packedB = scratch;
   float* packedA = scratch + tile::KC * (tile::NC + W);
   const bool unpackedB = !g.transB && g.m <= tile::UNPACKED_ROWS;
