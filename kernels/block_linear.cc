@@ -1,4 +1,5 @@
 // Small dense blocks on the diagonal, forward and the gradient of the weights.
+#include "ahead.h"
 #include "generated/kernels.h"
 #include "gemm.h"
 
@@ -80,8 +81,11 @@ static void multiply(const Rows& g, int64_t row, int64_t column, int64_t columns
   const float* x = g.x + row * g.ldx + column;
   float* y = g.y + row * g.ldy + column;
   const float* residual = g.residual ? g.residual + row * g.ldResidual + column : nullptr;
+  Ahead ahead{x + R * g.ldx, g.ldx, columns}, aheadResidual{residual + R * g.ldResidual, g.ldResidual, columns};
   for (int64_t c = 0; c < columns; c += W) {
     const int count = static_cast<int>(smaller(W, columns - c));
+    ahead.fetch(R * W);
+    if (residual) aheadResidual.fetch(R * W);
     const vf w0 = load(weights + c * 4), w1 = load(weights + c * 4 + W);
     const vf w2 = load(weights + c * 4 + 2 * W), w3 = load(weights + c * 4 + 3 * W);
 #pragma GCC unroll 4
@@ -92,7 +96,10 @@ static void multiply(const Rows& g, int64_t row, int64_t column, int64_t columns
       out = fma(splatInQuads<1>(in), w1, out);
       out = fma(splatInQuads<2>(in), w2, out);
       out = fma(splatInQuads<3>(in), w3, out);
-      if (residual) out += loadFirst(residual + r * g.ldResidual + c, count);
+      if (residual) {
+        const float* more = residual + r * g.ldResidual + c;
+        out += count == W ? load(more) : loadFirst(more, count);
+      }
       if (count == W) store(y + r * g.ldy + c, out);
       else storeFirst(y + r * g.ldy + c, out, count);
     }
@@ -122,8 +129,11 @@ template <int R>
 static void accumulate(const Pair& g, int64_t row, int64_t column, int64_t columns, float* sums) {
   const float* x = g.x + row * g.ldx + column;
   const float* dy = g.dy + row * g.lddy + column;
+  Ahead aheadX{x + R * g.ldx, g.ldx, columns}, aheadDy{dy + R * g.lddy, g.lddy, columns};
   for (int64_t c = 0; c < columns; c += W) {
     const int count = static_cast<int>(smaller(W, columns - c));
+    aheadX.fetch(R * W);
+    aheadDy.fetch(R * W);
     float* to = sums + c * 4;
     vf s0 = load(to), s1 = load(to + W), s2 = load(to + 2 * W), s3 = load(to + 3 * W);
 #pragma GCC unroll 8

@@ -1,6 +1,7 @@
 // Causal depthwise convolution. Forward and backward are the same weighted sum of rows: forward a row of y sums x at
 // the lags behind it, backward a row of dx sums dy at the lags ahead of it, and the same pass over the rows of dy
 // gives the weights' gradient. A row is taken in blocks of columns, so that the weights stay in the first-level cache.
+#include "ahead.h"
 #include "generated/kernels.h"
 #include "simd.h"
 
@@ -165,7 +166,12 @@ template <int TAPS> static XL_INLINE void convBackwardVector(const ConvRows& g, 
 
 template <int TAPS> static void convBackwardRows(const ConvRows& g, int64_t n) {
   const int64_t whole = n / W * W;
-  for (int64_t u = 0; u < whole; u += W) convBackwardVector<TAPS>(g, u, W);
+  Ahead x{g.x + CONV_ROWS * g.ldx, g.ldx, n}, dy{g.dy + (CONV_ROWS + TAPS - 1) * g.lddy, g.lddy, n};
+  for (int64_t u = 0; u < whole; u += W) {
+    x.fetch(CONV_ROWS * W);
+    dy.fetch(CONV_ROWS * W);
+    convBackwardVector<TAPS>(g, u, W);
+  }
   if (whole < n) convBackwardVector<TAPS>(g, whole, static_cast<int>(n - whole));
 }
 

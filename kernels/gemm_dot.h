@@ -2,6 +2,7 @@
 // of a few heads): every element is a dot product, nothing is packed, each operand is read once or from cache.
 // An element is W interleaved sums along k, added in a fixed order: the same whichever tile computes it.
 #pragma once
+#include "ahead.h"
 #include "product.h"
 
 namespace xl {
@@ -27,8 +28,10 @@ static void dotTile(const Product& g, int64_t i, int64_t j, int rows, int column
   vf acc[dot::TILE];
 #pragma GCC unroll 16
   for (int e = 0; e < dot::TILE; e++) acc[e] = zero();
+  Ahead ahead{g.a + (i + R < g.m ? i + R : i) * g.lda, g.lda, g.k};
   const auto step = [&](auto read) XL_LAMBDA_INLINE {
     vf x[R], y[S];
+    ahead.fetch(R * W);
 #pragma GCC unroll 16
     for (int r = 0; r < R; r++) x[r] = read(a[r]);
 #pragma GCC unroll 16

@@ -3,6 +3,7 @@
 // would touch in short pieces of many rows; here they are read and written along the rows. The sums are those of
 // gemmTiles(), step for step.
 #pragma once
+#include "ahead.h"
 #include "product.h"
 
 namespace xl {
@@ -47,20 +48,14 @@ static void thinRow(const Product& g, int64_t i, int64_t j, int64_t columns, con
   if (whole < columns) vector(whole, static_cast<int>(columns - whole));
 }
 
-// Adds S steps to sums [M, COLUMNS]; b is their first row, (r, s) of A lies at a[r * rowA + s * stepA]. Meanwhile the
-// rows that come next are asked for, in the order in which they lie in memory.
+// Adds S steps to sums [M, COLUMNS]; b is their first row, (r, s) of A lies at a[r * rowA + s * stepA].
 template <int M, int S>
 static void thinSteps(const float* a, int64_t rowA, int64_t stepA, const float* b, int64_t ldb, int64_t columns,
                       float* sums) {
-  const float* next = b + S * ldb;
-  int64_t fetched = 0;
+  Ahead ahead{b + S * ldb, ldb, columns};
   const auto vectors = [&](auto count, int64_t u, int part) XL_LAMBDA_INLINE {
     constexpr int V = decltype(count)::value;
-    for (int line = 0; line < S * V * W; line += 16) {
-      __builtin_prefetch(next + fetched);
-      fetched += 16;
-      if (fetched >= columns) next += ldb, fetched = 0;
-    }
+    ahead.fetch(S * V * W);
     vf acc[M][V];
 #pragma GCC unroll 8
     for (int r = 0; r < M; r++)

@@ -1,4 +1,5 @@
 // LayerNorm and RMSNorm over column groups, with the gradients of input, weight and bias in one pass over the rows.
+#include "ahead.h"
 #include "generated/kernels.h"
 #include "simd.h"
 
@@ -66,7 +67,11 @@ void normForward(const NormForwardArgs& a, const Context& ctx) {
 // ROWS rows of one group: dx, and dweight and dbias added to `sums` [2, groups · size].
 // With x̂ = (x − μ) · s and g = dy · (weightOffset + weight): dx = s · (g − mean(g) − x̂ · mean(g · x̂)), where RMSNorm
 // has no mean(g).
-template <int ROWS> static void normBackwardRows(const NormBackwardArgs& a, int64_t row, int64_t group, float* sums) {
+struct NormAhead {
+  Ahead x, dy;
+};
+template <int ROWS>
+static void normBackwardRows(const NormBackwardArgs& a, int64_t row, int64_t group, float* sums, NormAhead& ahead) {
   const int64_t n = a.size, first = group * n, width = a.groups * n;
   const float* weight = a.weight ? a.weight + first : nullptr;
   const vf offset = splat(a.weightOffset);
@@ -92,6 +97,8 @@ template <int ROWS> static void normBackwardRows(const NormBackwardArgs& a, int6
   float* dx = a.dx + row * a.lddx + first;
   const float* residual = a.residual ? a.residual + row * a.ldResidual + first : nullptr;
   eachColumns(n, [&](int64_t c, int k) {
+    ahead.x.fetch(ROWS * W);
+    ahead.dy.fetch(ROWS * W);
     const vf w = factor(c, k);
     vf dweight = zero(), dbias = zero();
     for (int r = 0; r < ROWS; r++) {
@@ -116,10 +123,11 @@ void normBackward(const NormBackwardArgs& a, const Context& ctx) {
     for (int64_t c = 0; c < 2 * width; c++) sums[c] = 0.0f;
     const Range rows = partition((int)p, a.rows);
     int64_t row = rows.begin;
+    NormAhead ahead{{a.x + (row + 4) * a.ldx, a.ldx, width}, {a.dy + (row + 4) * a.lddy, a.lddy, width}};
     for (; row + 4 <= rows.end; row += 4)
-      for (int64_t g = 0; g < a.groups; g++) normBackwardRows<4>(a, row, g, sums);
+      for (int64_t g = 0; g < a.groups; g++) normBackwardRows<4>(a, row, g, sums, ahead);
     for (; row < rows.end; row++)
-      for (int64_t g = 0; g < a.groups; g++) normBackwardRows<1>(a, row, g, sums);
+      for (int64_t g = 0; g < a.groups; g++) normBackwardRows<1>(a, row, g, sums, ahead);
   }
   if (!a.dweight && !a.dbias) return;
   ctx.sync();

@@ -1,4 +1,5 @@
 // Sums of a matrix, or of its product with another element by element, over the rows or over the columns.
+#include "ahead.h"
 #include "generated/kernels.h"
 #include "simd.h"
 
@@ -50,7 +51,11 @@ template <bool PRODUCT> static float sumRun(const Summand& a, int64_t n) {
 template <bool PRODUCT> static void sumRows(const Summand& a, Range rows, Range columns, float* y) {
   const auto add = [&](int64_t row, int count, bool first) {
     int64_t c = columns.begin;
+    const Summand next = a.from(row + count, c);
+    Ahead ahead{next.x, a.ldx, columns.end - c}, aheadFactor{next.factor, a.ldFactor, columns.end - c};
     for (; c + W <= columns.end; c += W) {
+      ahead.fetch(8 * W);
+      if (PRODUCT) aheadFactor.fetch(8 * W);
       vf s = first ? zero() : load(y + c);
       for (int r = 0; r < count; r++) s = accumulate<PRODUCT>(s, a.from(row + r, 0), c);
       store(y + c, s);

@@ -1,0 +1,25 @@
+// Rows that are needed soon.
+#pragma once
+#include "simd.h"
+
+namespace xl {
+
+// A kernel that takes several rows abreast, a vector of each at a time, reads memory in an order that the processor
+// does not foresee: at less than half the speed of rows one after the other (measured). So while it is busy with some
+// rows, it asks for the ones that follow, a few lines at a time and in the order in which they lie in memory.
+struct Ahead {
+  const float* row;
+  int64_t ld, columns;
+  int64_t fetched = 0;
+
+  XL_INLINE void fetch(int floats) {
+#pragma GCC unroll 16
+    for (int line = 0; line < floats; line += 16) {
+      __builtin_prefetch(row + fetched);
+      fetched += 16;
+      if (fetched >= columns) row += ld, fetched = 0;
+    }
+  }
+};
+
+}  // namespace xl
