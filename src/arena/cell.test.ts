@@ -28,10 +28,10 @@ describe('a cell of the arena', () => {
     });
     expect(numbers(again)).toEqual(numbers(first));
     expect(numbers(other).losses).not.toEqual(numbers(first).losses);
-    expect(first).toMatchObject({ status: 'done', steps: 6, tokens: 6 * 64 * 40, chance: 1 / 2 });
+    expect(first).toMatchObject({ status: 'done', steps: 6, tokens: 6 * 32 * 40, chance: 1 / 2 });
     expect(first.parameters / 2000).toBeGreaterThan(0.97);
     expect(first.parameters / 2000).toBeLessThan(1.03);
-    expect(first.settings).toMatchObject({ steps: 6, batchSize: 64, vocabSize: 3, trainLengths: '3 40' });
+    expect(first.settings).toMatchObject({ steps: 6, batchSize: 32, vocabSize: 3, trainLengths: '3 40' });
     expect(first.curve.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6]);
     expect(first.curve[0].loss).toBeGreaterThan(0.4);
     expect(first.curve[0].loss).toBeLessThan(1.6);
