@@ -43,13 +43,14 @@ const formal: TrainingSettings = {
   finalFraction: 1e-3,
 };
 
+const seesItsState: readonly ContestantName[] = [
+  ...(['elman', 'gru', 'lstm', 'lstm-block'] as const),
+  ...(['xlstm[0:1]', 'xlstm[1:1]', 'xlstm[7:1]'] as const),
+];
+
 /** As in the paper, the best of several learning rates counts: the seeds take them in turn. */
-const rates = (model: ContestantName): readonly number[] => {
-  if (model === 'lstm') return [2e-2];
-  if (model === 'lstm-block') return [2e-2, 1e-2];
-  const seesItsState = ['elman', 'gru', 'xlstm[0:1]', 'xlstm[1:1]', 'xlstm[7:1]'].includes(model);
-  return seesItsState ? [1e-2, 6e-3] : [3e-3, 1e-3];
-};
+const rates = (model: ContestantName): readonly number[] =>
+  seesItsState.includes(model) ? [1e-2, 6e-3] : [3e-3, 1e-3];
 
 /**
  * The paper's settings of sLSTM for formal languages: one head, no convolution, recurrent matrices that do not start at

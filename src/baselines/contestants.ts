@@ -16,7 +16,7 @@ import { MinLstmMixer } from './minlstm_mixer.ts';
 import type { Mixer } from './mixer.ts';
 import { type Architecture, type FeedForward, MixerLanguageModel } from './model.ts';
 import { RmsNorm } from './norm.ts';
-import { RecurrentMixer } from './recurrent_mixer.ts';
+import { RecurrentLanguageModel } from './recurrent_model.ts';
 
 export interface ContestantConfig {
   readonly vocabSize: number;
@@ -49,17 +49,12 @@ const innerDim = ({ embeddingDim, expansion }: ContestantConfig, factor: number)
   Math.max(1, Math.round(factor * expansion * embeddingDim));
 
 /** SwiGLU of 8/3 (Shazeer 2020): as large as a plain one of 4. */
-const swiglu = (config: ContestantConfig) => gated(config, 'swish', 8 / 3);
-
-/** The feed-forward of the sLSTM block, which the recurrent cells stand in for. */
-const geglu = (config: ContestantConfig) => gated(config, 'gelu', 1.3);
-
-const gated =
-  (config: ContestantConfig, activation: 'swish' | 'gelu', factor: number) =>
+const swiglu =
+  (config: ContestantConfig) =>
   (scope: Scope): FeedForward =>
     new GatedFeedForward(scope, config.embeddingDim, {
-      innerDim: innerDim(config, factor),
-      activation,
+      innerDim: innerDim(config, 8 / 3),
+      activation: 'swish',
       bias: false,
       dropout: 0,
       numBlocks: config.numBlocks,
@@ -89,7 +84,7 @@ class PlainFeedForward implements FeedForward {
   }
 }
 
-/** RMS norms, a mixer and a feed-forward: the frame that all baselines share unless they say otherwise. */
+/** RMS norms, a mixer and a feed-forward: the frame of the baselines that are not recurrent cells, unless they say otherwise. */
 const model =
   (
     mixer: MixerBuilder,
@@ -104,12 +99,22 @@ const model =
       ...more(config),
     });
 
-const recurrent = (cell: 'rnn' | 'gru' | 'lstm', perHead = false) =>
-  model(
-    (scope, { embeddingDim, numHeads }) =>
-      new RecurrentMixer(scope, cell, embeddingDim, perHead ? numHeads : 1),
-    geglu,
-  );
+/** Wider or narrower than its embedding, so that widths that heads divide still meet a budget. */
+const recurrent =
+  (cell: 'rnn' | 'gru' | 'lstm', perHead = false) =>
+  (scope: Scope, config: ContestantConfig): LanguageModel => {
+    const { vocabSize, embeddingDim, numBlocks } = config;
+    const heads = perHead ? config.numHeads : 1;
+    const hiddenDim = heads * Math.max(1, Math.round(innerDim(config, 1) / heads));
+    return new RecurrentLanguageModel(scope, {
+      cell,
+      heads,
+      vocabSize,
+      embeddingDim,
+      hiddenDim,
+      layers: numBlocks,
+    });
+  };
 
 const attending =
   (rotary: boolean): MixerBuilder =>

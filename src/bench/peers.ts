@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import { RecurrentLanguageModel } from '../baselines/recurrent_model.ts';
 import type { Engine } from '../engine/engine.ts';
 import { XlstmError } from '../errors.ts';
 import { Model } from '../nn/model.ts';
 import { benchGemm } from './gemm.ts';
 import { benchDecode } from './generate.ts';
-import { LstmLanguageModel } from './lstm.ts';
 import { type Spread, spread } from './statistics.ts';
 import { type ModelReport, type ModelShape, type ReportHead, reportHead } from './subject.ts';
 import { benchTrain, TrainingSubject, trainingSeconds } from './train.ts';
@@ -159,7 +159,15 @@ async function lstmTraining(
   { batch, steps, repeats }: PeersOptions,
 ): Promise<Spread> {
   const { layers, length } = LSTM;
-  const model = Model.create(engine, (scope) => new LstmLanguageModel(scope, { layers, dim, vocab }), 1);
+  const options = {
+    cell: 'lstm',
+    heads: 1,
+    vocabSize: vocab,
+    embeddingDim: dim,
+    hiddenDim: dim,
+    layers,
+  } as const;
+  const model = Model.create(engine, (scope) => new RecurrentLanguageModel(scope, options), 1);
   const seconds = await trainingSeconds(new TrainingSubject(model, batch, length), steps, repeats);
   return spread(seconds.map((s) => (batch * length) / s));
 }
