@@ -1,4 +1,5 @@
-import type { KernelName, KernelTable, OperandKind } from '../../program/kernels.ts';
+import type { OperandKind } from '../../program/kernels/kernel.ts';
+import type { KernelName, KernelTable } from '../../program/kernels.ts';
 
 /** What a kernel sees of an operand: an address is the memory from there on. A workspace may have no elements. */
 type OperandValue<Kind extends OperandKind> = Kind extends 'in' | 'out'

@@ -1,0 +1,114 @@
+import { type Kernel, PARTITIONS } from './kernel.ts';
+
+/** Norms, embedding and convolution. */
+export const layersKernels = {
+  /**
+   * Norm over the last `size` of each of `groups` column groups; the weights span all groups · size columns.
+   * rms 0: y = (x − μ) / √(σ² + eps) · (weightOffset + weight) + bias, biased variance.
+   * rms 1: y = x / √(mean(x²) + eps) · (weightOffset + weight) + bias.
+   * No weight means a factor 1. stats [rows, groups, 2] = (μ or 0, 1/√…), for the backward pass.
+   */
+  normForward: {
+    operands: {
+      rows: 'int',
+      groups: 'int',
+      size: 'int',
+      rms: 'int',
+      eps: 'float',
+      weightOffset: 'float',
+      x: 'in',
+      ldx: 'int',
+      weight: 'in?',
+      bias: 'in?',
+      y: 'out',
+      ldy: 'int',
+      stats: 'out',
+    },
+    flops: (a) => 8 * a.rows * a.groups * a.size,
+  },
+  normBackward: {
+    operands: {
+      rows: 'int',
+      groups: 'int',
+      size: 'int',
+      rms: 'int',
+      weightOffset: 'float',
+      x: 'in',
+      ldx: 'int',
+      weight: 'in?',
+      stats: 'in',
+      dy: 'in',
+      lddy: 'int',
+      residual: 'in?',
+      ldResidual: 'int',
+      dx: 'out',
+      lddx: 'int',
+      dweight: 'out?',
+      dbias: 'out?',
+      scratch: 'scratch',
+    },
+    flops: (a) => 16 * a.rows * a.groups * a.size,
+    scratch: (a) => 2 * PARTITIONS * a.groups * a.size,
+  },
+
+  /** y[r] = table[tokens[r]], table [vocab, dim]; tokens are integers stored as floats. */
+  embeddingForward: {
+    operands: { rows: 'int', vocab: 'int', dim: 'int', tokens: 'in', table: 'in', y: 'out', ldy: 'int' },
+    flops: (a) => a.rows * a.dim,
+  },
+  /** dtable[v] = Σ over rows with tokens[r] = v of dy[r]; rows of tokens that do not occur become 0. */
+  embeddingBackward: {
+    operands: { rows: 'int', vocab: 'int', dim: 'int', tokens: 'in', dy: 'in', lddy: 'int', dtable: 'out' },
+    flops: (a) => a.rows * a.dim,
+  },
+
+  /**
+   * Causal depthwise convolution: y[b,t,d] = bias[d] + Σ_j w[d,j] · x[b, t − (taps−1) + j, d], w [dim, taps].
+   * Before the sequence x continues into state [B, taps−1, dim] (absent: zeros), oldest first. reset [B, T] is 1 where a token starts
+   * a document: taps that reach before the newest document start at or before t read 0.
+   * lastState [B, taps−1, dim]: what the next call needs, with rows of earlier documents zeroed.
+   */
+  convForward: {
+    operands: {
+      batch: 'int',
+      length: 'int',
+      dim: 'int',
+      taps: 'int',
+      x: 'in',
+      ldx: 'int',
+      weight: 'in',
+      bias: 'in?',
+      reset: 'in?',
+      state: 'in?',
+      y: 'out',
+      ldy: 'int',
+      lastState: 'out?',
+    },
+    flops: (a) => 2 * a.batch * a.length * a.dim * a.taps,
+  },
+  /** dlastState is the gradient of lastState; dstate that of state. */
+  convBackward: {
+    operands: {
+      batch: 'int',
+      length: 'int',
+      dim: 'int',
+      taps: 'int',
+      x: 'in',
+      ldx: 'int',
+      weight: 'in',
+      reset: 'in?',
+      state: 'in?',
+      dy: 'in',
+      lddy: 'int',
+      dlastState: 'in?',
+      dx: 'out',
+      lddx: 'int',
+      dweight: 'out',
+      dbias: 'out?',
+      dstate: 'out?',
+      scratch: 'scratch',
+    },
+    flops: (a) => 4 * a.batch * a.length * a.dim * a.taps,
+    scratch: (a) => PARTITIONS * a.dim * (a.taps + 1),
+  },
+} as const satisfies Record<string, Kernel>;
