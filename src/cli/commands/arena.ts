@@ -13,6 +13,7 @@ import { inProcesses } from '../../arena/processes.ts';
 import { chooseEngine } from '../../engine/choose.ts';
 import { availableCores } from '../../engine/host.ts';
 import { addEngineOptions, type EngineChoice } from '../engine_options.ts';
+import { interruptible } from '../interrupt.ts';
 import { count, integer, nameList, positive } from '../parse.ts';
 import { ArenaGrid, recordLine } from '../ui/arena_grid.ts';
 import { LiveBlock } from '../ui/live_block.ts';
@@ -74,13 +75,6 @@ async function runCommand(options: Options): Promise<void> {
   process.stderr.write(`engine  ${engine.description} (${reason}); ${jobs} cells at a time\n`);
 
   const arena = arenaOptions(options);
-  const stop = new AbortController();
-  const onSignal = (): void => {
-    if (stop.signal.aborted) process.exit(130);
-    stop.abort();
-  };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
   const style = createStyle(wantsColor(process.stderr, process.env));
   const grid = new ArenaGrid(cellsOf(arena));
   const block = new LiveBlock((width) => grid.render(width, style));
@@ -91,27 +85,16 @@ async function runCommand(options: Options): Promise<void> {
     }
     block.update();
   };
-  try {
-    const runner = inProcesses(options.engine, threads);
-    const { signal } = stop;
-    const { interrupted } = await runArena({
-      options: arena,
-      folder: options.out,
-      jobs,
-      runner,
-      signal,
-      onChange,
-    });
-    block.finish();
-    if (interrupted) process.stderr.write('stopped; the same command goes on where it was\n');
-    process.stdout.write(
-      `report: ${options.out}/report.html and report.md; results: ${options.out}/results.jsonl\n`,
-    );
-    if (interrupted) process.exitCode = 130;
-  } finally {
-    process.off('SIGINT', onSignal);
-    process.off('SIGTERM', onSignal);
-  }
+  const runner = inProcesses(options.engine, threads);
+  const { interrupted } = await interruptible((signal) =>
+    runArena({ options: arena, folder: options.out, jobs, runner, signal, onChange }),
+  );
+  block.finish();
+  if (interrupted) process.stderr.write('stopped; the same command goes on where it was\n');
+  process.stdout.write(
+    `report: ${options.out}/report.html and report.md; results: ${options.out}/results.jsonl\n`,
+  );
+  if (interrupted) process.exitCode = 130;
 }
 
 function arenaOptions(options: Options): ArenaOptions {

@@ -28,6 +28,7 @@ import {
 import { XlstmLanguageModel } from '../../xlstm/language_model.ts';
 import { collectGarbage } from '../collect_garbage.ts';
 import { addEngineOptions, type EngineChoice, withEngine } from '../engine_options.ts';
+import { interruptible } from '../interrupt.ts';
 import { blockList, integer, number, positive } from '../parse.ts';
 import { History } from '../ui/curve.ts';
 import { ProgressWriter } from '../ui/progress.ts';
@@ -286,15 +287,8 @@ function tokensPerByte({ tokenizer, validation }: Run): number {
   return validation.length / new TextEncoder().encode(text).length;
 }
 
-/** Ctrl-C stops after the step in progress, with a checkpoint; a second Ctrl-C ends at once. */
+/** Ctrl-C stops after the step in progress, with a checkpoint. */
 async function trainWithProgress(run: Run): Promise<RunResult> {
-  const stop = new AbortController();
-  const onSignal = (): void => {
-    if (stop.signal.aborted) process.exit(130);
-    stop.abort();
-  };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
   const { steps, batchSize, microBatches, length } = run.options;
   const bitsPerNat = tokensPerByte(run) / Math.LN2;
   const progress = new ProgressWriter();
@@ -322,11 +316,9 @@ async function trainWithProgress(run: Run): Promise<RunResult> {
     });
   };
   try {
-    return await runTraining({ ...run, signal: stop.signal, onStep });
+    return await interruptible((signal) => runTraining({ ...run, signal, onStep }));
   } finally {
     progress.finish();
-    process.off('SIGINT', onSignal);
-    process.off('SIGTERM', onSignal);
   }
 }
 

@@ -1,16 +1,22 @@
-import type { OutputStream } from './progress.ts';
 import { isInteractive } from './style.ts';
 import { visibleWidth } from './width.ts';
 
-const REDRAW_MS = 150;
+const REDRAW_MS = 100;
 
-/** Lines that are redrawn in place on a terminal; elsewhere only what is printed to stay is written. */
+export interface OutputStream {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  write(text: string): unknown;
+}
+
+/** Lines that are redrawn in place on a terminal; elsewhere only what is printed to stay is written. No lines: no block. */
 export class LiveBlock {
   readonly interactive: boolean;
   readonly #stream: OutputStream;
   readonly #render: (width: number) => readonly string[];
   readonly #now: () => number;
   #drawn: readonly string[] = [];
+  #changed = false;
   #last = Number.NEGATIVE_INFINITY;
 
   constructor(
@@ -27,6 +33,7 @@ export class LiveBlock {
 
   /** May be called for every change: it draws only so often. */
   update(): void {
+    this.#changed = true;
     if (!this.interactive || this.#now() - this.#last < REDRAW_MS) return;
     this.#last = this.#now();
     this.#draw();
@@ -39,15 +46,17 @@ export class LiveBlock {
     if (this.interactive) this.#draw();
   }
 
-  /** Draws the last state, which stays where it is. */
+  /** Shows the last state, which stays where it is. */
   finish(): void {
-    if (this.interactive) this.#draw();
+    if (this.interactive && this.#changed) this.#draw();
     this.#drawn = [];
   }
 
   #draw(): void {
     // The last column stays free: some terminals wrap when it is written.
     const lines = this.#render(Math.max(1, this.#columns() - 1));
+    this.#changed = false;
+    if (lines.length === 0) return;
     this.#stream.write(`${this.#erase()}${lines.join('\n')}\n`);
     this.#drawn = lines;
   }

@@ -2,13 +2,8 @@ import { stripVTControlCharacters } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { curveRange, drawCurve, History } from './curve.ts';
-import {
-  type OutputStream,
-  type ProgressState,
-  ProgressWriter,
-  renderProgress,
-  renderProgressLine,
-} from './progress.ts';
+import type { OutputStream } from './live_block.ts';
+import { type ProgressState, ProgressWriter, renderProgress, renderProgressLine } from './progress.ts';
 import { createStyle } from './style.ts';
 import { visibleWidth } from './width.ts';
 

@@ -7,7 +7,8 @@ import {
   formatRate,
 } from '../../format.ts';
 import { curveRange, drawCurve } from './curve.ts';
-import { createStyle, isInteractive, type Style, wantsColor } from './style.ts';
+import { LiveBlock, type OutputStream } from './live_block.ts';
+import { createStyle, type Style, wantsColor } from './style.ts';
 import { padEnd, truncate, visibleWidth } from './width.ts';
 
 /** Where a training run stands. */
@@ -121,24 +122,16 @@ export function renderProgressLine(state: ProgressState): string {
   ].join('  ');
 }
 
-export interface OutputStream {
-  readonly isTTY?: boolean;
-  readonly columns?: number;
-  write(text: string): unknown;
-}
-
-const REDRAW_MS = 100;
 const LINE_MS = 10_000;
 
 /** Draws progress: in a terminal a block that is redrawn in place, elsewhere a line every ten seconds. */
 export class ProgressWriter {
+  readonly #block: LiveBlock;
   readonly #stream: OutputStream;
   readonly #now: () => number;
-  readonly #interactive: boolean;
-  readonly #style: Style;
-  #drawn: string[] = [];
-  #latest: ProgressState | null = null;
-  #shown: ProgressState | null = null;
+  #latest: ProgressState | undefined;
+  /** Of the lines written where there is no block. */
+  #written: ProgressState | undefined;
   #last = Number.NEGATIVE_INFINITY;
 
   constructor(
@@ -146,60 +139,37 @@ export class ProgressWriter {
     env: Readonly<Record<string, string | undefined>> = process.env,
     now: () => number = () => performance.now(),
   ) {
+    const style = createStyle(wantsColor(stream, env));
+    const render = (width: number): string[] =>
+      this.#latest ? renderProgress(this.#latest, width, style) : [];
+    this.#block = new LiveBlock(render, stream, env, now);
     this.#stream = stream;
     this.#now = now;
-    this.#interactive = isInteractive(stream, env);
-    this.#style = createStyle(wantsColor(stream, env));
   }
 
   /** May be called after every step: it draws only so often. */
   update(state: ProgressState): void {
     this.#latest = state;
-    const now = this.#now();
-    if (now - this.#last < (this.#interactive ? REDRAW_MS : LINE_MS)) return;
-    this.#last = now;
-    this.#draw();
+    this.#block.update();
+    if (!this.#block.interactive && this.#now() - this.#last >= LINE_MS) this.#writeLine(state);
   }
 
   /** Writes a line that stays, above the block. */
   print(line: string): void {
-    this.#stream.write(`${this.#erase()}${line}\n`);
-    this.#drawn = [];
-    if (this.#interactive && this.#latest) this.#draw();
+    this.#block.print(line);
   }
 
   /** Shows the last state; the block stays where it is. */
   finish(): void {
-    if (this.#latest !== this.#shown) this.#draw();
-    this.#drawn = [];
-    this.#latest = null;
+    this.#block.finish();
+    const unwritten = this.#latest !== this.#written && this.#latest;
+    if (!this.#block.interactive && unwritten) this.#writeLine(unwritten);
+    this.#latest = undefined;
   }
 
-  #draw(): void {
-    const state = this.#latest;
-    if (!state) return;
-    this.#shown = state;
-    if (!this.#interactive) {
-      this.#stream.write(`${renderProgressLine(state)}\n`);
-      return;
-    }
-    // The last column stays free: some terminals wrap when it is written.
-    const lines = renderProgress(state, Math.max(1, this.#columns() - 1), this.#style);
-    this.#stream.write(`${this.#erase()}${lines.join('\n')}\n`);
-    this.#drawn = lines;
-  }
-
-  #columns(): number {
-    return this.#stream.columns || 80;
-  }
-
-  /** Moves to the start of the block and clears it; in a terminal that became narrower its lines have wrapped. */
-  #erase(): string {
-    const columns = this.#columns();
-    const rows = this.#drawn.reduce(
-      (sum, line) => sum + Math.max(1, Math.ceil(visibleWidth(line) / columns)),
-      0,
-    );
-    return rows > 0 ? `\x1b[${rows}A\r\x1b[J` : '';
+  #writeLine(state: ProgressState): void {
+    this.#last = this.#now();
+    this.#written = state;
+    this.#stream.write(`${renderProgressLine(state)}\n`);
   }
 }
