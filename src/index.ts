@@ -3,18 +3,40 @@
  * before a function needs it. What reads and writes files is in `xlstm/node` (node.ts).
  */
 
-// Tensors in the file format of checkpoints.
+// Language models.
+
+export { BlockStack, MlstmBlock, SlstmBlock } from './xlstm/blocks.ts';
 export {
-  type Dtype,
-  parseSafetensors,
-  type SafetensorsFile,
-  type StoredTensor,
-  type TensorToWrite,
-  writeSafetensors,
-} from './checkpoints/safetensors.ts';
+  blocksFromNotation,
+  type FeedForwardConfig,
+  formatConfig,
+  type LanguageModelConfig,
+  type LanguageModelOptions,
+  languageModelConfig,
+  type MlstmConfig,
+  parseConfig,
+  type SlstmConfig,
+} from './xlstm/config.ts';
+export { XlstmLanguageModel } from './xlstm/language_model.ts';
+export { MlstmLayer } from './xlstm/mlstm_layer.ts';
+export { SlstmLayer } from './xlstm/slstm_layer.ts';
+
+// Training and measuring.
+
+export { type Inspection, inspect, type Layer } from './inspection/inspect.ts';
+export { type EvaluationOptions, type EvaluationResult, Evaluator } from './training/evaluate.ts';
+export { type Schedule, type ScheduleOptions, warmupCosine } from './training/schedule.ts';
+export { type StepResult, Trainer, type TrainerOptions, type TrainingBatch } from './training/trainer.ts';
+
+// Generation.
+
+export { Sampler, type SamplingOptions } from './generation/sampling.ts';
+export { type GenerateOptions, Session } from './generation/session.ts';
+
+// Texts as tokens, and batches of them.
+
 export { type Batch, type BatchOptions, type BatchPosition, TokenBatches } from './data/batches.ts';
 export { Random, type RandomState } from './data/random.ts';
-// Texts as tokens.
 export {
   ByteTokenizer,
   createTokenizer,
@@ -24,14 +46,37 @@ export {
   type Tokenizer,
   type TokenizerDescription,
 } from './data/tokenizer.ts';
-// Engines: what computes.
-export { type ChosenEngine, chooseEngine, type EngineChoice, engineChoices } from './engine/choose.ts';
-export { type DoctorReport, doctor, type Finding, formatDoctor } from './engine/doctor.ts';
-export type { Engine, EngineName, EngineOptions, Executable, Memory } from './engine/engine.ts';
-export { type ErrorCode, XlstmError } from './errors.ts';
-export { Sampler, type SamplingOptions } from './generation/sampling.ts';
-// Generation.
-export { type GenerateOptions, Session } from './generation/session.ts';
+
+// Layers, and what one's own are made of.
+
+export { type ActivationName, activationNames, activations } from './nn/activation.ts';
+export { CausalConv1d } from './nn/conv.ts';
+export { GatedFeedForward, type GatedFeedForwardOptions } from './nn/feed_forward.ts';
+export {
+  constantInit,
+  linspaceInit,
+  normalInit,
+  smallInit,
+  uniformInit,
+  wangInit,
+  zerosInit,
+} from './nn/init.ts';
+export {
+  type LanguageModel,
+  type LayerState,
+  Pass,
+  type SequenceLayer,
+  type StateShapes,
+  stateBelow,
+  under,
+} from './nn/layer.ts';
+export { HeadwiseLinear, Linear } from './nn/linear.ts';
+export { Model, type NamedValues } from './nn/model.ts';
+export { LayerNorm } from './nn/norm.ts';
+export { type Init, type Parameter, type Parameters, Scope } from './nn/parameters.ts';
+
+// Tensors: symbolic values of a graph, and the operations on them.
+
 export { type ConvResult, causalConv } from './graph/conv.ts';
 export { differentiate } from './graph/differentiate.ts';
 export {
@@ -77,55 +122,25 @@ export {
   recurrent,
 } from './graph/recurrent.ts';
 export { sum, sumColumns, sumRows, sumSquares, sumTo } from './graph/reduce.ts';
-// Tensors: symbolic values of a graph.
 export type { Tensor } from './graph/tensor.ts';
 export { concat, constant, lastToken, reshape, split, stopGradient, zeros } from './graph/views.ts';
-export { type Inspection, inspect, type Layer } from './inspection/inspect.ts';
-export { type ActivationName, activationNames, activations } from './nn/activation.ts';
-export { CausalConv1d } from './nn/conv.ts';
-export { GatedFeedForward, type GatedFeedForwardOptions } from './nn/feed_forward.ts';
-export {
-  constantInit,
-  linspaceInit,
-  normalInit,
-  smallInit,
-  uniformInit,
-  wangInit,
-  zerosInit,
-} from './nn/init.ts';
-export {
-  type LanguageModel,
-  type LayerState,
-  Pass,
-  type SequenceLayer,
-  type StateShapes,
-  stateBelow,
-  under,
-} from './nn/layer.ts';
-export { HeadwiseLinear, Linear } from './nn/linear.ts';
-export { Model, type NamedValues } from './nn/model.ts';
-export { LayerNorm } from './nn/norm.ts';
-// Layers, and what one's own are made of.
-export { type Init, type Parameter, type Parameters, Scope } from './nn/parameters.ts';
+
+// Engines: what computes.
+
+export { type ChosenEngine, chooseEngine, type EngineChoice, engineChoices } from './engine/choose.ts';
+export { type DoctorReport, doctor, type Finding, formatDoctor } from './engine/doctor.ts';
+export type { Engine, EngineName, EngineOptions, Executable, Memory } from './engine/engine.ts';
 export type { Program } from './program/program.ts';
 export type { Shape } from './program/region.ts';
-export { type EvaluationOptions, type EvaluationResult, Evaluator } from './training/evaluate.ts';
-export { type Schedule, type ScheduleOptions, warmupCosine } from './training/schedule.ts';
-// Training and measuring.
-export { type StepResult, Trainer, type TrainerOptions, type TrainingBatch } from './training/trainer.ts';
-export { BlockStack, MlstmBlock, SlstmBlock } from './xlstm/blocks.ts';
-// Language models.
+
+// Tensors in the file format of checkpoints, and errors.
+
 export {
-  blocksFromNotation,
-  type FeedForwardConfig,
-  formatConfig,
-  type LanguageModelConfig,
-  type LanguageModelOptions,
-  languageModelConfig,
-  type MlstmConfig,
-  parseConfig,
-  type SlstmConfig,
-} from './xlstm/config.ts';
-export { XlstmLanguageModel } from './xlstm/language_model.ts';
-export { MlstmLayer } from './xlstm/mlstm_layer.ts';
-export { SlstmLayer } from './xlstm/slstm_layer.ts';
+  type Dtype,
+  parseSafetensors,
+  type SafetensorsFile,
+  type StoredTensor,
+  type TensorToWrite,
+  writeSafetensors,
+} from './checkpoints/safetensors.ts';
+export { type ErrorCode, XlstmError } from './errors.ts';
