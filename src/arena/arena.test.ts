@@ -18,6 +18,7 @@ const options: ArenaOptions = {
   minutes: 10,
   quick: true,
   steps: 2,
+  engine: 'wasm',
 };
 const never = new AbortController().signal;
 
@@ -72,6 +73,14 @@ describe('the arena', () => {
     ]);
     expect(records.find(({ status }) => status === 'failed')?.message).toBe('out of memory');
     expect(readRecords(join(folder, 'results.jsonl'))).toEqual(records);
+
+    const started: CellSpec[] = [];
+    const again = await arena({}, (spec, onProgress, signal) => {
+      started.push(spec);
+      return here(spec, onProgress, signal);
+    });
+    expect(started.map(({ model }) => model)).toEqual(['elman', 'elman']);
+    expect(again.records.map(({ status }) => status)).toEqual(['done', 'done', 'done', 'done']);
   });
 
   it('keeps what ended before it was stopped, and a second run does the rest', async () => {
@@ -97,6 +106,7 @@ describe('the arena', () => {
   it('does not mix results of different settings', async () => {
     await arena({ tasks: ['parity'], models: ['elman'] }, here);
     await expect(arena({ budget: 9000 }, here)).rejects.toThrow('holds results with budget 8000');
+    await expect(arena({ engine: 'native' }, here)).rejects.toThrow('holds results with engine "wasm"');
   });
 
   it('runs what measures time last and alone', async () => {

@@ -32,6 +32,8 @@ export interface ArenaOptions {
   readonly data?: readonly string[];
   readonly learningRate?: number;
   readonly steps?: number;
+  /** What computes, in words. */
+  readonly engine: string;
 }
 
 export type CellState =
@@ -102,13 +104,14 @@ export async function runArena(run: ArenaRun): Promise<ArenaResult> {
   const { options, folder, signal } = run;
   const path = join(folder, 'results.jsonl');
   await mkdir(folder, { recursive: true });
-  keepSettings(folder, options);
+  await keepSettings(folder, options);
   mendRecords(path);
   const ended = new Map(readRecords(path).map((record) => [cellKey(record), record]));
   const waiting: CellName[] = [];
   for (const cell of cellsOf(options)) {
     const record = ended.get(cellKey(cell));
-    if (record) run.onChange?.(cell, { kind: 'ended', record });
+    // What failed may have been the machine's fault, and is tried again.
+    if (record && record.status !== 'failed') run.onChange?.(cell, { kind: 'ended', record });
     else waiting.push(cell);
   }
 

@@ -61,9 +61,9 @@ export function appendRecord(path: string, record: CellRecord): void {
   }
 }
 
-/** All whole records of a file; none where there is no file. */
+/** The whole records of a file, of a cell that was run again its last one; none where there is no file. */
 export function readRecords(path: string): CellRecord[] {
-  return parse(path).records;
+  return [...new Map(parse(path).records.map((record) => [cellKey(record), record])).values()];
 }
 
 /** Removes what a crash left of a record: the next one starts on a line of its own. */

@@ -1,13 +1,21 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { writeFileAtomic } from '../checkpoints/files.ts';
 import { XlstmError } from '../errors.ts';
 import type { ArenaOptions } from './arena.ts';
 
 /** What all cells of a folder have in common: results of other settings would not stand side by side. */
-const COMMON = ['budget', 'quick', 'data', 'learningRate', 'steps'] as const satisfies (keyof ArenaOptions)[];
+const COMMON = [
+  'budget',
+  'quick',
+  'data',
+  'learningRate',
+  'steps',
+  'engine',
+] as const satisfies (keyof ArenaOptions)[];
 
 /** Writes the run's settings; throws where the folder holds results of a run with others. */
-export function keepSettings(folder: string, options: ArenaOptions): void {
+export async function keepSettings(folder: string, options: ArenaOptions): Promise<void> {
   const path = join(folder, 'settings.json');
   const before = readSettings(path);
   for (const key of before ? COMMON : []) {
@@ -20,7 +28,7 @@ export function keepSettings(folder: string, options: ArenaOptions): void {
       );
     }
   }
-  writeFileSync(path, `${JSON.stringify(options, null, 2)}\n`);
+  await writeFileAtomic(path, `${JSON.stringify(options, null, 2)}\n`);
 }
 
 function readSettings(path: string): Partial<ArenaOptions> | undefined {

@@ -27,6 +27,13 @@ describe('settings of a task', () => {
     }
   });
 
+  it('hold learned positions for what is trained, and no more', () => {
+    for (const task of tasks) {
+      const { positions } = taskSettings(task, { model: 'gpt', seed: 1, quick: false }).model;
+      expect(positions).toBe(task.trainLengths[1]);
+    }
+  });
+
   it('are shorter for a quick run', () => {
     for (const task of tasks) {
       const steps = (quick: boolean): number =>

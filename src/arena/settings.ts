@@ -67,17 +67,18 @@ export function taskSettings(
   task: Task,
   { model, seed, quick }: { readonly model: ContestantName; readonly seed: number; readonly quick: boolean },
 ): CellSettings {
-  const contextLength = Math.max(task.trainLengths[1], task.testLengths[1]);
+  const positions = task.trainLengths[1];
+  const contextLength = Math.max(positions, task.testLengths[1]);
   if (task.group === 'recall') {
     const heads = model === 'transformer' || model === 'gpt' ? recallAttention : {};
     const steps = quick ? QUICK_STEPS : base.steps;
-    return { training: { ...base, steps }, model: { contextLength, ...heads } };
+    return { training: { ...base, steps }, model: { contextLength, positions, ...heads } };
   }
   const choices = rates(model);
   const learningRate = choices[(seed - 1) % choices.length];
   const steps = quick ? QUICK_FORMAL_STEPS : formal.steps;
   const layers = model.startsWith('xlstm') ? formalXlstm : {};
-  return { training: { ...formal, steps, learningRate }, model: { contextLength, ...layers } };
+  return { training: { ...formal, steps, learningRate }, model: { contextLength, positions, ...layers } };
 }
 
 /** Training on text: every model reads the same tokens, so the time is not bounded. */
@@ -97,7 +98,7 @@ export function textSettings(quick: boolean): TextSettings {
   return {
     length,
     testTokens: longest * (quick ? 16 : 64),
-    model: { contextLength: longest },
+    model: { contextLength: longest, positions: length },
     training: {
       ...base,
       steps: quick ? 300 : 2000,

@@ -28,6 +28,7 @@ export async function runTask(context: CellContext, task: Task): Promise<CellRec
     trainLengths: task.trainLengths,
     testLengths: task.testLengths,
     testSequences,
+    secondsAllowed: Math.round(spec.seconds),
   });
 
   const batches = new PackedBatches(task, streamSeed(spec.seed, 'training'), batchSize, curriculum);

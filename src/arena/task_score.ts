@@ -1,6 +1,6 @@
 import { Random } from '../data/random.ts';
 import { type TaskBatch, taskBatch } from '../data/tasks/batch.ts';
-import { predictedTokens, TaskScore } from '../data/tasks/score.ts';
+import { type BucketAccuracy, predictedTokens, TaskScore } from '../data/tasks/score.ts';
 import type { LengthRange, Task } from '../data/tasks/task.ts';
 import type { Executable, Memory } from '../engine/engine.ts';
 import type { Model } from '../nn/model.ts';
@@ -38,7 +38,7 @@ export function reportedLengths({ running, trainLengths, testLengths }: Task): L
 
 export interface TaskResult {
   readonly accuracy: NonNullable<CellRecord['accuracy']>;
-  /** Over all test lengths, each as important as any other. */
+  /** Over all test lengths, each bucket as important as it is wide. */
   readonly scaledAccuracy: number;
 }
 
@@ -61,23 +61,25 @@ export class TaskEvaluator {
   async run(seed: number, sequences: number): Promise<TaskResult> {
     const { running, testLengths } = this.#task;
     const { trained, tested } = reportedLengths(this.#task);
-    const random = new Random(seed);
     const buckets = trained ? [trained, ...tested] : tested;
-    const score = new TaskScore(this.#task, buckets);
-    // Running answers: every sequence covers all positions.
-    const groups = running ? [testLengths] : buckets;
-    for (const [from, to] of groups) {
-      const batches = Math.ceil(sequences / groups.length / this.#batchSize);
-      for (let i = 0; i < batches; i++) {
-        const batch = taskBatch(this.#task, random, this.#batchSize, running ? to : from, to, to);
-        score.add(batch, await this.predict(batch, to));
+    const random = new Random(seed);
+    const results: BucketAccuracy[] = [];
+    if (running) {
+      // Every sequence covers all positions.
+      const longest: LengthRange = [testLengths[1], testLengths[1]];
+      results.push(...(await this.#score(random, sequences, longest, buckets)).buckets());
+    } else {
+      // The lengths of training and of the test may overlap: each bucket has sequences of its own.
+      for (const bucket of buckets) {
+        const score = await this.#score(random, sequences / buckets.length, bucket, [bucket]);
+        results.push({ lengths: bucket, ...score.total() });
       }
     }
-    const accuracy = score.buckets().map((bucket) => ({
-      length: bucket.lengths[1],
-      accuracy: bucket.accuracy,
-      scaled: bucket.scaled,
-      count: bucket.asked,
+    const accuracy = results.map(({ lengths, accuracy, scaled, asked }) => ({
+      length: lengths[1],
+      accuracy,
+      scaled,
+      count: asked,
     }));
     const measured = accuracy.slice(trained ? 1 : 0);
     const width = ([from, to]: LengthRange): number => to - from + 1;
@@ -87,6 +89,20 @@ export class TaskEvaluator {
       0,
     );
     return { accuracy, scaledAccuracy };
+  }
+
+  async #score(
+    random: Random,
+    sequences: number,
+    [from, to]: LengthRange,
+    buckets: readonly LengthRange[],
+  ): Promise<TaskScore> {
+    const score = new TaskScore(this.#task, buckets);
+    for (let i = 0; i < Math.ceil(sequences / this.#batchSize); i++) {
+      const batch = taskBatch(this.#task, random, this.#batchSize, from, to, to);
+      score.add(batch, await this.predict(batch, to));
+    }
+    return score;
   }
 
   async predict({ tokens, targets }: TaskBatch, length: number): Promise<Int32Array> {

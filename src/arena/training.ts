@@ -61,8 +61,9 @@ const POINTS = 80;
 
 /** Checks for the display while the loss is high; a check costs as much as several steps. */
 const SPARSE_CHECKS = 10;
-/** Steps between checks where the loss says that the task may be solved. */
+/** Steps between checks where the loss says that the task may be solved, and the most of the time that they may take. */
 const DENSE_CHECK = 40;
+const CHECKS_SHARE = 0.1;
 const PROMISING = 0.2;
 
 /** Trains a model with AdamW, warm-up and cosine; stops early when the task is solved or the loss not finite. */
@@ -93,6 +94,7 @@ export async function train(
   const curve = new LossCurve(batchSize * length, POINTS);
   const begin = performance.now();
   let trainSeconds = 0;
+  let checkSeconds = 0;
   let score: number | undefined;
   let nextSparseCheck = 1 / SPARSE_CHECKS;
   let smoothed = course.chanceLoss;
@@ -119,10 +121,15 @@ export async function train(
       solvedAt = 0;
     }
     if (check && solvedAt === 0) {
-      const promising = smoothed < PROMISING * course.chanceLoss && step % DENSE_CHECK === 0;
+      const promising =
+        smoothed < PROMISING * course.chanceLoss &&
+        step % DENSE_CHECK === 0 &&
+        checkSeconds <= CHECKS_SHARE * trainSeconds;
       if (promising || fraction >= nextSparseCheck) {
         nextSparseCheck = fraction + 1 / SPARSE_CHECKS;
+        const checking = performance.now();
         score = await check();
+        checkSeconds += (performance.now() - checking) / 1000;
         if (score >= SOLVED) solvedAt = step;
       }
     }

@@ -19,6 +19,7 @@ const configOf = (name: ContestantName): ContestantConfig => ({
   embeddingDim: 16,
   numHeads: 2,
   contextLength: 32,
+  positions: 32,
   expansion: 1,
 });
 

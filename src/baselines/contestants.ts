@@ -26,7 +26,9 @@ export interface ContestantConfig {
   readonly numHeads: number;
   /** The Transformers' window: how many tokens their state holds. The others have no limit. */
   readonly contextLength: number;
-  /** Inner widths relative to the usual ones of the model: 1 is as published. */
+  /** GPT style only: rows of learned positions. More than a sequence of training has would never learn anything. */
+  readonly positions: number;
+  /** Inner widths relative to the usual ones of the model. */
   readonly expansion: number;
   /** xLSTM only: settings of its layers. */
   readonly layers?: Pick<LanguageModelOptions, 'mlstm' | 'slstm'>;
@@ -191,7 +193,7 @@ const table = {
       (config) => (scope) => new PlainFeedForward(scope, config),
       (config) => ({
         norm: (scope) => new LayerNorm(scope.child('norm'), config.embeddingDim),
-        learnedPositions: config.contextLength,
+        learnedPositions: config.positions,
       }),
     ),
   },

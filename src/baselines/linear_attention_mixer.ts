@@ -15,7 +15,7 @@ export interface LinearAttentionOptions {
   readonly heads: number;
   readonly numBlocks: number;
   /**
-   * 'gated': the decay of a head is σ(w · x + b) (a scalar gate, as in Mamba-2 and gated linear attention). 'retention':
+   * 'gated': the decay of a head is σ(w · x + b) (a scalar, as in Mamba-2). 'retention':
    * it is the fixed 1 − 2^(−5−head), and q and k have rotary positions (RetNet, Sun et al. 2023).
    */
   readonly decay: 'gated' | 'retention';

@@ -32,7 +32,7 @@ export function countParameters(name: ContestantName, config: ContestantConfig):
  */
 export function sizedTo(name: ContestantName, budget: number, fixed: FixedSizes): SizedContestant {
   const { numBlocks, numHeads, headMultiple } = contestants[name];
-  const base = { numBlocks, numHeads, contextLength: 256, ...fixed };
+  const base = { numBlocks, numHeads, contextLength: 256, positions: 256, ...fixed };
   const step = leastCommonMultiple(base.numHeads * headMultiple, WIDTH_MULTIPLE);
   const sized = (steps: number, expansion: number): SizedContestant => {
     const config = { ...base, embeddingDim: steps * step, expansion };

@@ -205,7 +205,15 @@ function drawSeries({ points, style, faint, broken }: Series, x: Scale, y: Scale
           'stroke-dasharray': dashes[style.dash],
         })
       : '';
-  if (faint) return line;
+  const end = places.at(-1);
+  const cross =
+    broken && end
+      ? element('path', {
+          class: `cross ${style.hue}`,
+          d: `M${pixels(end.left - 5)} ${pixels(end.top - 5)}l10 10m0 -10l-10 10`,
+        })
+      : '';
+  if (faint) return line + cross;
   // A single point is seen only by its marker.
   const marked = places.map(({ left, top, tip }) => {
     const shown = markers || places.length === 1;
@@ -214,13 +222,6 @@ function drawSeries({ points, style, faint, broken }: Series, x: Scale, y: Scale
       ? drawMarker(style.marker, left, top, attributes)
       : element('circle', { cx: left, cy: top, r: 6, ...attributes });
   });
-  const { left, top } = places[places.length - 1];
-  const cross = broken
-    ? element('path', {
-        class: `cross ${style.hue}`,
-        d: `M${pixels(left - 5)} ${pixels(top - 5)}l10 10m0 -10l-10 10`,
-      })
-    : '';
   return line + marked.join('') + cross;
 }
 

@@ -22,7 +22,8 @@ export function publishedSection(arena: Arena): Section {
     blocks: [
       text(
         'Published models are larger, saw more examples and were tried with more settings; sizes, seeds and times of ' +
-          'the runs here are in the table of settings. Their task definitions are those of the xLSTM paper.',
+          'the runs here are in the table of settings. Tasks are defined as in the xLSTM paper, which other sources do not ' +
+          'always follow; lengths are those that each source says.',
       ),
       ...(found.length > 0 ? [text(tally(found)), table(scoresTable(found, shown)), sourceList(shown)] : []),
       table(claimsTable(arena)),

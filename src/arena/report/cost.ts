@@ -33,7 +33,9 @@ export function costSections(arena: Arena): Section[] {
       title: task.title,
       blocks: [
         text(
-          'Both axes are logarithmic: cost that does not depend on length is level, quadratic cost of a sequence rises per token.',
+          'Both axes are logarithmic: cost that does not depend on length is level, quadratic cost of a sequence rises per ' +
+            'token. A training step has about as many tokens at every length, so longer sequences are fewer abreast, which ' +
+            'slows models that go token by token (LSTM, GRU, sLSTM).',
         ),
         ...(charts.length > 0 ? [{ kind: 'charts', charts } as const] : []),
         ...(note ? [text(note)] : []),

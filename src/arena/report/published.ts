@@ -158,9 +158,10 @@ export const publishedScores: readonly PublishedScore[] = [
     },
     (percent, column) => (percent / 100 - REGULAR_CHANCE[column]) / (1 - REGULAR_CHANCE[column]),
   ),
-  ...scoresOf('subquadratic', ['parity', 's3', 'anbn', 'majority'], {
+  ...scoresOf('subquadratic', ['parity', 's3', 'anbn', 'majority-count'], {
     'xlstm[1:1]': [1, 1],
     'xlstm[1:0]': [0, 0, 0.892, 0.763],
+    'gated-deltanet[0:1]': [undefined, undefined, undefined, 0.268],
     'gated-deltanet[-1:1]': [0.472, 0.667],
   }),
   ...scoresOf('mamba3', ['parity', 'modular-arithmetic', 'modular-arithmetic-brackets'], {

@@ -22,7 +22,11 @@ export function scoreSection(arena: Arena): Section | undefined {
     id: 'scores',
     title: 'Scaled accuracy',
     blocks: [
-      text('Accuracy on the answers at the test lengths, scaled so that 0 is chance and 1 is perfect.'),
+      text(
+        'Accuracy on the answers at the test lengths, scaled so that 0 is chance and 1 is perfect. A seed differs from ' +
+          'the next in its learning rate, too: the best of them is the best of both. Training ends early at a perfect ' +
+          'score on sequences of the test lengths that are not those of the test.',
+      ),
       {
         kind: 'wide',
         chart: { title: 'Scaled accuracy, best of the seeds', svg, note },

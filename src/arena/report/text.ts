@@ -23,7 +23,8 @@ export function textSections(arena: Arena): Section[] {
       title: task.title,
       blocks: [
         text(
-          'Loss in nats per token. Lines are the best seed of each model, faint ones its other seeds; a cross is where a run diverged.',
+          'Loss in nats per token. Lines are the best seed of each model, faint ones its other seeds; a cross is where a run ' +
+            'diverged. Other cells ran beside these, so their times are rough; Cost measures time alone.',
         ),
         ...(charts.length > 0 ? [{ kind: 'charts', charts } as const] : []),
         table(lossTable(cells)),

@@ -74,7 +74,7 @@ async function runCommand(options: Options): Promise<void> {
   const jobs = Math.max(1, Math.floor((await availableCores()) / threads));
   process.stderr.write(`engine  ${engine.description} (${reason}); ${jobs} cells at a time\n`);
 
-  const arena = arenaOptions(options);
+  const arena = arenaOptions(options, engine.description);
   const style = createStyle(wantsColor(process.stderr, process.env));
   const grid = new ArenaGrid(cellsOf(arena));
   const block = new LiveBlock((width) => grid.render(width, style));
@@ -97,7 +97,7 @@ async function runCommand(options: Options): Promise<void> {
   if (interrupted) process.exitCode = 130;
 }
 
-function arenaOptions(options: Options): ArenaOptions {
+function arenaOptions(options: Options, engine: string): ArenaOptions {
   const defaults = options.quick ? QUICK : FULL;
   const { data, learningRate, steps } = options;
   return {
@@ -107,6 +107,7 @@ function arenaOptions(options: Options): ArenaOptions {
     budget: options.budget ?? defaults.budget,
     minutes: options.minutes ?? defaults.minutes,
     quick: options.quick === true,
+    engine,
     ...(data ? { data } : {}),
     ...(learningRate === undefined ? {} : { learningRate }),
     ...(steps === undefined ? {} : { steps }),

@@ -4,7 +4,7 @@ import { type TaskBatch, taskBatch } from './batch.ts';
 import { anbn } from './counter_languages.ts';
 import { s3 } from './permutations.ts';
 import { parity } from './regular.ts';
-import { lengthBuckets, predictedTokens, scaledAccuracy, TaskScore, taskBuckets } from './score.ts';
+import { predictedTokens, scaledAccuracy, TaskScore } from './score.ts';
 
 describe('scaledAccuracy', () => {
   it('is 0 at chance and 1 at best', () => {
@@ -12,33 +12,6 @@ describe('scaledAccuracy', () => {
     expect(scaledAccuracy(1, 0.2)).toBe(1);
     expect(scaledAccuracy(0.75, 0.5)).toBe(0.5);
     expect(scaledAccuracy(0.1, 0.2)).toBeCloseTo(-0.125, 12);
-  });
-});
-
-describe('buckets', () => {
-  it('end at powers of two', () => {
-    expect(lengthBuckets([40, 256])).toEqual([
-      [40, 64],
-      [65, 128],
-      [129, 256],
-    ]);
-    expect(lengthBuckets([1, 5])).toEqual([
-      [1, 1],
-      [2, 2],
-      [3, 4],
-      [5, 5],
-    ]);
-    expect(lengthBuckets([64, 64])).toEqual([[64, 64]]);
-  });
-
-  it('of a running task start with the trained positions', () => {
-    expect(taskBuckets(s3)).toEqual([
-      [1, 32],
-      [33, 64],
-      [65, 128],
-      [129, 256],
-    ]);
-    expect(taskBuckets(parity)).toEqual(lengthBuckets([40, 256]));
   });
 });
 
@@ -95,7 +68,7 @@ describe('TaskScore', () => {
 
   it('gives the targets themselves full marks', () => {
     for (const task of [parity, s3, anbn]) {
-      const score = new TaskScore(task, taskBuckets(task));
+      const score = new TaskScore(task, [[1, task.testLengths[1]]]);
       const batch = taskBatch(task, new Random(1), 50, ...task.testLengths, task.testLengths[1]);
       score.add(batch, batch.targets);
       expect(score.total().scaled).toBe(1);

@@ -19,24 +19,6 @@ export interface BucketAccuracy extends Accuracy {
   readonly lengths: LengthRange;
 }
 
-/** `shortest` to `longest` cut after powers of two: 40 to 64, 65 to 128, 129 to 256. */
-export function lengthBuckets([shortest, longest]: LengthRange): LengthRange[] {
-  const buckets: LengthRange[] = [];
-  for (let from = shortest; from <= longest; ) {
-    const to = Math.min(longest, 2 ** Math.ceil(Math.log2(from)));
-    buckets.push([from, to]);
-    from = to + 1;
-  }
-  return buckets;
-}
-
-/** The lengths to tell apart in a test; of a running task the positions, those of training in one. */
-export function taskBuckets({ running, trainLengths, testLengths }: Task): LengthRange[] {
-  if (!running) return lengthBuckets(testLengths);
-  const trained = trainLengths[1];
-  return [[1, trained], ...lengthBuckets([trained + 1, testLengths[1]])];
-}
-
 /** The most likely token where one is asked for, −1 elsewhere; logits are [B, T, V]. */
 export function predictedTokens(
   logits: ArrayLike<number>,

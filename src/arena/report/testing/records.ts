@@ -1,6 +1,6 @@
 import { taskByName } from '../../../data/tasks/registry.ts';
-import { taskBuckets } from '../../../data/tasks/score.ts';
 import type { CellRecord } from '../../records.ts';
+import { reportedLengths } from '../../task_score.ts';
 
 /** A run with nothing measured; what a test looks at is given. */
 export const aRun = (parts: Partial<CellRecord> & Pick<CellRecord, 'task' | 'model'>): CellRecord => ({
@@ -23,7 +23,8 @@ export const aRun = (parts: Partial<CellRecord> & Pick<CellRecord, 'task' | 'mod
 export function scoreRun(task: string, model: string, seed: number, score: number, fade = 0): CellRecord {
   const definition = taskByName(task);
   const chance = definition.chanceAccuracy;
-  const accuracy = taskBuckets(definition).map(([, length], k) => {
+  const { trained, tested } = reportedLengths(definition);
+  const accuracy = [...(trained ? [trained] : []), ...tested].map(([, length], k) => {
     const scaled = Math.max(-0.01, score - k * fade);
     return { length, accuracy: chance + scaled * (1 - chance), scaled, count: 4096 };
   });
