@@ -175,7 +175,8 @@ describe.runIf(hasChromium)('arena report in a browser', () => {
       open('single', [scoreRun('parity', 'lstm', 1, 1)], async (page) => {
         expect(await page.locator('svg.heat .cell').count()).toBe(1);
         expect(await page.locator('svg.chart path.line').count()).toBe(1);
-        expect(await page.locator('svg.chart path.marker').count()).toBe(3);
+        // A marker for each range of lengths: training, then 40 to 64, and so on to 256.
+        expect(await page.locator('svg.chart path.marker').count()).toBe(8);
         expect(await cutOff(page)).toEqual([]);
       }),
     TIMEOUT,

@@ -24,8 +24,9 @@ export function scoreRun(task: string, model: string, seed: number, score: numbe
   const definition = taskByName(task);
   const chance = definition.chanceAccuracy;
   const { trained, tested } = reportedLengths(definition);
-  const accuracy = [...(trained ? [trained] : []), ...tested].map(([, length], k) => {
-    const scaled = Math.max(-0.01, score - k * fade);
+  const known = trained?.[1] ?? tested[0][1];
+  const accuracy = [...(trained ? [trained] : []), ...tested].map(([, length]) => {
+    const scaled = Math.max(-0.01, score - Math.log2(length / known) * fade);
     return { length, accuracy: chance + scaled * (1 - chance), scaled, count: 4096 };
   });
   const scaledAccuracy = accuracy.reduce((sum, { scaled }) => sum + scaled, 0) / accuracy.length;
