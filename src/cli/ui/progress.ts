@@ -154,11 +154,6 @@ export class ProgressWriter {
     if (!this.#block.interactive && this.#now() - this.#last >= LINE_MS) this.#writeLine(state);
   }
 
-  /** Writes a line that stays, above the block. */
-  print(line: string): void {
-    this.#block.print(line);
-  }
-
   /** Shows the last state; the block stays where it is. */
   finish(): void {
     this.#block.finish();
