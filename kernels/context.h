@@ -9,7 +9,7 @@ namespace xl {
 // Floats of private workspace of each thread, 64-byte aligned: packed panels and the like.
 constexpr int64_t THREAD_SCRATCH = 1 << 20;
 
-// Partial sums of reductions over rows; must equal PARTITIONS in src/program/kernels.ts.
+// Partial sums of reductions over rows; must equal PARTITIONS in src/program/kernels/kernel.ts.
 constexpr int PARTITIONS = 16;
 
 struct Barrier;

@@ -5,7 +5,7 @@
 
 namespace xl {
 
-// As in src/program/kernels.ts.
+// As in src/program/kernels/scans.ts.
 constexpr int64_t SELECTIVE_SCAN_GROUP = 64;
 
 // to [S, W] = from [S, ld] where the first n columns are there, 0 else.

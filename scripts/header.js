@@ -20,7 +20,7 @@ async function kernelHeader() {
   const { scalarFunctionNames, STEP_WORDS } = await load('program/expression');
   const { kernelTableSignature } = await load('engine/signature');
   const lines = [
-    '// Written by scripts/header.js from src/program/kernels.ts and expression.ts. Do not edit.',
+    '// Written by scripts/header.js from the kernel table, src/program/kernels.ts, and expression.ts. Do not edit.',
     '#pragma once',
     '#include <stdint.h>',
     '#include "../context.h"',
