@@ -35,8 +35,6 @@ export interface ContestantConfig {
 }
 
 export interface Contestant {
-  /** For people. */
-  readonly title: string;
   readonly numBlocks: number;
   readonly numHeads: number;
   /** Widths have to be divisible by so many for each head. */
@@ -180,13 +178,12 @@ const rotating = { ...small, headMultiple: 2 } as const;
 
 /** Every model of the arena. Depths are those of the small tasks; widths follow from the budget. */
 const table = {
-  elman: { title: 'Elman RNN', ...headless, build: recurrent('rnn') },
-  gru: { title: 'GRU', ...headless, build: recurrent('gru') },
-  lstm: { title: 'LSTM', ...headless, build: recurrent('lstm') },
-  'lstm-block': { title: 'LSTM, block-diagonal', ...small, build: recurrent('lstm', true) },
-  transformer: { title: 'Transformer', ...rotating, build: model(attending(true), swiglu, withPositions) },
+  elman: { ...headless, build: recurrent('rnn') },
+  gru: { ...headless, build: recurrent('gru') },
+  lstm: { ...headless, build: recurrent('lstm') },
+  'lstm-block': { ...small, build: recurrent('lstm', true) },
+  transformer: { ...rotating, build: model(attending(true), swiglu, withPositions) },
   gpt: {
-    title: 'Transformer, GPT style',
     ...small,
     build: model(
       attending(false),
@@ -198,7 +195,6 @@ const table = {
     ),
   },
   mamba: {
-    title: 'Mamba',
     ...headless,
     build: model(
       (scope, config) =>
@@ -210,26 +206,24 @@ const table = {
       undefined,
     ),
   },
-  retnet: { title: 'RetNet', ...rotating, build: model(linear('retention'), swiglu, withPositions) },
+  retnet: { ...rotating, build: model(linear('retention'), swiglu, withPositions) },
   'linear-attention': {
-    title: 'Linear attention, gated',
     ...small,
     build: model(linear('gated'), swiglu),
   },
-  'gated-deltanet[0:1]': { title: 'Gated DeltaNet [0, 1]', ...small, build: delta('[0,1]') },
-  'gated-deltanet[-1:1]': { title: 'Gated DeltaNet [−1, 1]', ...small, build: delta('[-1,1]') },
+  'gated-deltanet[0:1]': { ...small, build: delta('[0,1]') },
+  'gated-deltanet[-1:1]': { ...small, build: delta('[-1,1]') },
   minlstm: {
-    title: 'minLSTM',
     ...headless,
     build: model(
       (scope, { embeddingDim, numBlocks }) => new MinLstmMixer(scope, embeddingDim, numBlocks),
       swiglu,
     ),
   },
-  'xlstm[1:0]': { title: 'xLSTM[1:0]', ...small, build: xlstm('[1:0]') },
-  'xlstm[0:1]': { title: 'xLSTM[0:1]', ...small, build: xlstm('[0:1]') },
-  'xlstm[1:1]': { title: 'xLSTM[1:1]', ...small, build: xlstm('[1:1]') },
-  'xlstm[7:1]': { title: 'xLSTM[7:1]', ...small, numBlocks: 8, build: xlstm('[7:1]') },
+  'xlstm[1:0]': { ...small, build: xlstm('[1:0]') },
+  'xlstm[0:1]': { ...small, build: xlstm('[0:1]') },
+  'xlstm[1:1]': { ...small, build: xlstm('[1:1]') },
+  'xlstm[7:1]': { ...small, numBlocks: 8, build: xlstm('[7:1]') },
 } as const satisfies Record<string, Contestant>;
 
 export type ContestantName = keyof typeof table;

@@ -27,7 +27,7 @@ export interface FeedForward {
 /** What distinguishes one model from another; each part is built for every block anew. */
 export interface Architecture {
   readonly norm: (scope: Scope) => Norm;
-  readonly mixer: (scope: Scope, block: number) => Mixer;
+  readonly mixer: (scope: Scope) => Mixer;
   /** Absent: a block is its mixer alone. */
   readonly feedForward?: (scope: Scope) => FeedForward;
   /** Whether mixers are told the number of each token in its document. */
@@ -77,7 +77,7 @@ export class MixerLanguageModel implements LanguageModel {
       const block = scope.child(`blocks.${i}`);
       return {
         mixerNorm: norm(block.child('mixer_norm')),
-        mixer: mixer(block.child('mixer'), i),
+        mixer: mixer(block.child('mixer')),
         feedForwardNorm: feedForward && norm(block.child('ffn_norm')),
         feedForward: feedForward?.(block.child('ffn')),
       };

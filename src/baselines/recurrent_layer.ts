@@ -15,7 +15,8 @@ export interface RecurrentLayerOptions {
 
 /**
  * A recurrent cell whose gates see its last output: Elman RNN (1990), LSTM (Hochreiter and Schmidhuber 1997, with the
- * forget gate of Gers et al. 2000), GRU (Cho et al. 2014). All that is learned starts uniform within 1/√D.
+ * forget gate of Gers et al. 2000), GRU (Cho et al. 2014). Weights start uniform within 1/√D, those of the recurrence
+ * within 1/√DH.
  */
 export class RecurrentLayer implements SequenceLayer {
   readonly #cell: CellName;
