@@ -14,7 +14,7 @@ const LANES = 16;
 /** Language modelling on bytes: as many tokens for every model, then the loss over longer and longer sequences. */
 export async function runText(context: CellContext): Promise<CellRecord> {
   const { spec, onProgress } = context;
-  const settings = overridden(textSettings(spec.quick), spec);
+  const settings = overridden(textSettings(spec.model, spec.quick), spec);
   const { length, testTokens } = settings;
   const corpus = await readCorpus(spec.data);
   const tokenizer = new ByteTokenizer();
