@@ -36,7 +36,7 @@ export async function runCost(context: CellContext): Promise<CellRecord> {
 
   for (const length of lengths) {
     const batchSize = Math.max(1, Math.floor(tokensPerStep / length));
-    const trainer = new Trainer(modelFor(length), { ...TRAINING, carryState: false, batchSize, length });
+    const trainer = new Trainer(modelFor(length), { ...TRAINING, batchSize, length });
     const batch = randomBatch(VOCABULARY, batchSize, length);
     const seconds = await measure(() => trainer.step([batch], LEARNING_RATE), repeats);
     cost.push({

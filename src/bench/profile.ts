@@ -1,7 +1,6 @@
 import type { Engine, Executable } from '../engine/engine.ts';
 import type { LanguageModel } from '../nn/layer.ts';
 import type { Model } from '../nn/model.ts';
-import { stateRegion } from '../nn/programs.ts';
 import { type Instruction, instructionFlops } from '../program/program.ts';
 import { companionsOf, gradientProgram } from '../training/programs.ts';
 import { measurePeaks, type Peaks } from './gemm.ts';
@@ -97,13 +96,9 @@ function bindProgram(model: Model<LanguageModel>, { program, batch, length }: Pr
   if (program !== 'train') return new DecodingSubject(model).executable(program === 'decode' ? 1 : length);
   const { engine, network, parameters, memories } = model;
   const companions = companionsOf(parameters);
-  const state = stateRegion(network, batch);
   const regions = companions.flatMap((c) => [c.gradients, c.firstMoment, c.secondMoment]);
-  const step = gradientProgram(network, companions, state, { batch, length }, 'step', TRAINING);
-  const executable = engine.bind(step, [
-    ...memories,
-    ...[...regions, state].map((region) => engine.allocate(region)),
-  ]);
+  const step = gradientProgram(network, companions, undefined, { batch, length }, 'step', TRAINING);
+  const executable = engine.bind(step, [...memories, ...regions.map((region) => engine.allocate(region))]);
   const { tokens, targets, reset } = randomBatch(network.vocabSize, batch, length);
   const inputs = { tokens, targets, reset, lossWeight: [1 / tokens.length], dropoutSeed: [TRAINING.seed] };
   const schedule = {

@@ -54,12 +54,13 @@ export type Stage =
 /**
  * Forward and backward pass over a batch. Inputs: tokens, targets, reset, each [B, T] (targets below 0 do not count);
  * lossWeight [1], one over the number of targets of the step; dropoutSeed [1]; for 'step' those of `updateProgram`.
- * Outputs: loss [1], this batch's part of the mean in nats. The state is carried on; no gradient flows into it.
+ * Outputs: loss [1], this batch's part of the mean in nats. The state, if any, is carried on; no gradient flows into it.
+ * Without one the sequences start without memory, and what they leave is not even computed.
  */
 export function gradientProgram(
   network: LanguageModel,
   companions: readonly Companions[],
-  state: Region,
+  state: Region | undefined,
   { batch, length }: TrainingShape,
   stage: Stage,
   update: UpdateOptions,
@@ -71,7 +72,7 @@ export function gradientProgram(
   const lossWeight = leaf(io, 'lossWeight', [1]);
   const dropoutSeed = leaf(io, 'dropoutSeed', [1]);
 
-  const before = stateLeaves(state);
+  const before = state ? stateLeaves(state) : {};
   const after = network.forward(tokens, new Pass({ reset, dropoutSeed }), before);
   const loss = multiply(sum(crossEntropy(network.logits(after.y), targets)), lossWeight);
 

@@ -77,6 +77,19 @@ describe('Trainer', () => {
     }
   });
 
+  it('without a carried state learns the same as from one that is all zeros', async () => {
+    const drawn = batch(new Random(5), 2);
+    const first = { ...drawn, reset: Array.from(drawn.reset, () => 0) };
+    const [one, two] = [newTrainer({ carryState: false }), newTrainer({ carryState: true })];
+    const a = await one.step([first], 0.01);
+    const b = await two.step([first], 0.01);
+    expect(a.loss).toBeCloseTo(b.loss, 12);
+    expect(a.gradientNorm).toBeCloseTo(b.gradientNorm, 10);
+    expect(one.programBytes).toBeLessThan(two.programBytes);
+    // The second batch: one knows nothing of the first, two goes on from it.
+    expect((await one.step([first], 0.01)).loss).not.toBeCloseTo((await two.step([first], 0.01)).loss, 9);
+  });
+
   it('continues exactly from what it saved', async () => {
     const random = new Random(11);
     const batches = Array.from({ length: 4 }, () => batch(random));

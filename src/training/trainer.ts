@@ -51,7 +51,8 @@ export class Trainer {
   readonly options: TrainerOptions;
   readonly #companions: readonly Companions[];
   readonly #memories: readonly Memory[];
-  readonly #state: Memory;
+  /** Where batches continue each other. */
+  readonly #state: Memory | undefined;
   readonly #executables = new Map<Stage | 'update', Executable>();
   #steps = 0;
 
@@ -60,11 +61,13 @@ export class Trainer {
     this.options = options;
     this.#companions = companionsOf(model.parameters);
     const regions = this.#companions.flatMap((c): Region[] => [c.gradients, c.firstMoment, c.secondMoment]);
-    this.#state = model.engine.allocate(stateRegion(model.network, options.batchSize));
+    this.#state = options.carryState
+      ? model.engine.allocate(stateRegion(model.network, options.batchSize))
+      : undefined;
     this.#memories = [
       ...model.memories,
       ...regions.map((region) => model.engine.allocate(region)),
-      this.#state,
+      ...(this.#state ? [this.#state] : []),
     ];
   }
 
@@ -95,7 +98,6 @@ export class Trainer {
     let loss = 0;
     let last: Executable | undefined;
     for (const [i, batch] of batches.entries()) {
-      if (!this.options.carryState) this.#state.clear();
       last = this.#executable(batches.length === 1 ? 'step' : i === 0 ? 'set' : 'add');
       last.io.write('tokens', batch.tokens);
       last.io.write('targets', batch.targets);
@@ -118,7 +120,7 @@ export class Trainer {
 
   /** Forgets what the sequences so far left in the recurrent state. */
   clearState(): void {
-    this.#state.clear();
+    this.#state?.clear();
   }
 
   /** Everything but the parameters that a later process needs to continue exactly. */
@@ -179,7 +181,7 @@ export class Trainer {
           : gradientProgram(
               this.model.network,
               this.#companions,
-              this.#state.region,
+              this.#state?.region,
               { batch, length },
               stage,
               update,
