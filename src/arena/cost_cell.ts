@@ -1,6 +1,6 @@
 import { contestants } from '../baselines/contestants.ts';
 import { DecodingSubject } from '../bench/generate.ts';
-import { measure, median, secondsOf } from '../bench/statistics.ts';
+import { measureInTurns, median } from '../bench/statistics.ts';
 import { randomBatch, randomTokens } from '../bench/subject.ts';
 import { TRAINING } from '../bench/train.ts';
 import { Model } from '../nn/model.ts';
@@ -15,12 +15,12 @@ const LEARNING_RATE = 1e-3;
 
 /**
  * Time and memory of training and of decoding against the length of the sequence, of a model that knows nothing. The
- * window of attention is that length, and decoding is measured where it is full.
+ * window of attention is that length; decoding is measured where it is full, and stays so.
  */
 export async function runCost(context: CellContext): Promise<CellRecord> {
   const { spec, engine, onProgress } = context;
   const settings = costSettings(spec.quick);
-  const { lengths, tokensPerStep, decodedTokens, repeats } = settings;
+  const { lengths, tokensPerStep, decodedTokens, trainRepeats, decodeRepeats } = settings;
   const sized = sizeModel(spec, VOCABULARY, {});
   const modelFor = (contextLength: number): Model =>
     Model.create(
@@ -28,52 +28,50 @@ export async function runCost(context: CellContext): Promise<CellRecord> {
       (scope) => contestants[spec.model].build(scope, { ...sized.config, contextLength }),
       spec.seed,
     );
-  const cost: NonNullable<CellRecord['cost']> = [];
   const begin = performance.now();
+  const parts = lengths.length * (trainRepeats + 2);
   let done = 0;
-  const progress = (): void =>
-    onProgress({ fraction: ++done / (2 * lengths.length), loss: Number.NaN, score: undefined });
+  const progress = (): void => onProgress({ fraction: ++done / parts, loss: Number.NaN, score: undefined });
 
-  for (const length of lengths) {
+  const training = lengths.map((length) => {
     const batchSize = Math.max(1, Math.floor(tokensPerStep / length));
     const trainer = new Trainer(modelFor(length), { ...TRAINING, batchSize, length });
-    const batch = randomBatch(VOCABULARY, batchSize, length);
-    const seconds = await measure(() => trainer.step([batch], LEARNING_RATE), repeats);
-    cost.push({
-      length,
-      trainMsPerToken: (1000 * median(seconds)) / (batchSize * length),
-      decodeMsPerToken: null,
-      stateBytes: 0,
-      programBytes: Math.round(trainer.programBytes / batchSize),
-    });
-    progress();
-  }
+    return { trainer, batchSize, batch: randomBatch(VOCABULARY, batchSize, length) };
+  });
+  const trainSeconds = await measureInTurns(
+    training,
+    async ({ trainer, batch }) => {
+      await trainer.step([batch], LEARNING_RATE);
+      progress();
+    },
+    trainRepeats,
+  );
 
-  const decoding: { subject: DecodingSubject; before: ArrayLike<number> }[] = [];
-  for (const [i, length] of lengths.entries()) {
+  const decoding: DecodingSubject[] = [];
+  for (const length of lengths) {
     const subject = new DecodingSubject(modelFor(length));
     await subject.read(randomTokens(VOCABULARY, length));
-    decoding.push({ subject, before: await subject.save() });
-    cost[i].stateBytes = subject.stateBytes;
+    decoding.push(subject);
     progress();
   }
-  // The lengths take turns, so that what else the machine does meets all of them. The first turn does not count.
-  const seconds: number[][] = lengths.map(() => []);
-  for (let turn = 0; turn <= repeats; turn++) {
-    for (const [i, { subject, before }] of decoding.entries()) {
-      subject.restore(before);
-      const took = await secondsOf(() => subject.decode(decodedTokens));
-      if (turn > 0) seconds[i].push(took);
-    }
-  }
-  seconds.forEach((all, i) => {
-    cost[i].decodeMsPerToken = (1000 * median(all)) / decodedTokens;
+  const decode = (subject: DecodingSubject): Promise<void> => subject.decode(decodedTokens);
+  const decodeSeconds = await measureInTurns(decoding, decode, decodeRepeats);
+
+  const cost = lengths.map((length, i) => {
+    const { trainer, batchSize } = training[i];
+    return {
+      length,
+      trainMsPerToken: (1000 * median(trainSeconds[i])) / (batchSize * length),
+      decodeMsPerToken: (1000 * median(decodeSeconds[i])) / decodedTokens,
+      stateBytes: decoding[i].stateBytes,
+      programBytes: Math.round(trainer.programBytes / batchSize),
+    };
   });
   return {
     ...headOf(context, sized, { ...settings, learningRate: LEARNING_RATE }),
     status: 'done',
-    steps: lengths.length * (repeats + 1),
-    tokens: lengths.reduce((sum, length) => sum + Math.max(length, tokensPerStep), 0) * (repeats + 1),
+    steps: lengths.length * (trainRepeats + 1),
+    tokens: lengths.reduce((sum, length) => sum + Math.max(length, tokensPerStep), 0) * (trainRepeats + 1),
     trainSeconds: (performance.now() - begin) / 1000,
     curve: [],
     cost,

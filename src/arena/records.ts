@@ -30,8 +30,8 @@ export interface CellRecord {
   text?: { factor: number; length: number; loss: number }[];
   cost?: {
     length: number;
-    trainMsPerToken: number | null;
-    decodeMsPerToken: number | null;
+    trainMsPerToken: number;
+    decodeMsPerToken: number;
     stateBytes: number;
     programBytes: number;
   }[];

@@ -1,6 +1,6 @@
 import type { Engine } from '../engine/engine.ts';
 import { DecodingSubject } from './generate.ts';
-import { median, type Spread, secondsOf, spread } from './statistics.ts';
+import { measureInTurns, median, type Spread, spread } from './statistics.ts';
 import {
   createModel,
   type ModelReport,
@@ -41,10 +41,7 @@ export interface LengthReport extends ReportHead, ModelReport, Omit<LengthOption
   readonly lengths: readonly LengthRow[];
 }
 
-/**
- * Cost against length: training at a constant number of tokens per step, and decoding after a context. The lengths
- * take turns in every repetition, so that what else the machine does meets all of them.
- */
+/** Cost against length: training at a constant number of tokens per step, and decoding after a context. */
 export async function benchLength(
   engine: Engine,
   shape: ModelShape,
@@ -55,8 +52,7 @@ export async function benchLength(
   const model = createModel(engine, shape);
   const batches = lengths.map((length) => Math.max(1, Math.floor(tokensPerStep / length)));
   const training = lengths.map((length, i) => new TrainingSubject(model, batches[i], length));
-  for (const subject of training) await subject.steps(1);
-  const stepSeconds = await takingTurns(repeats, training, (subject) => subject.steps(steps));
+  const stepSeconds = await measureInTurns(training, (subject) => subject.steps(steps), repeats);
 
   const decoding = new DecodingSubject(model);
   const contexts: ArrayLike<number>[] = [];
@@ -65,13 +61,16 @@ export async function benchLength(
     await decoding.read(randomTokens(shape.vocab, length));
     contexts.push(await decoding.save());
   }
-  await decoding.decode(tokens);
   const resident: number[] = [];
-  const decodeSeconds = await takingTurns(repeats, contexts, async (context, i) => {
-    decoding.restore(context);
-    await decoding.decode(tokens);
-    resident[i] = process.memoryUsage.rss();
-  });
+  const decodeSeconds = await measureInTurns(
+    contexts,
+    async (context, i) => {
+      decoding.restore(context);
+      await decoding.decode(tokens);
+      resident[i] = process.memoryUsage.rss();
+    },
+    repeats,
+  );
 
   const relative = (values: readonly number[][], i: number): number => median(values[i]) / median(values[0]);
   const rates = stepSeconds.map((seconds, i) => seconds.map((s) => (steps * batches[i] * lengths[i]) / s));
@@ -94,17 +93,4 @@ export async function benchLength(
       residentBytes: resident[i],
     })),
   };
-}
-
-/** Seconds of each repetition for each subject. */
-async function takingTurns<T>(
-  repeats: number,
-  subjects: readonly T[],
-  run: (subject: T, index: number) => Promise<void>,
-): Promise<number[][]> {
-  const seconds: number[][] = subjects.map(() => []);
-  for (let repeat = 0; repeat < repeats; repeat++) {
-    for (const [i, subject] of subjects.entries()) seconds[i].push(await secondsOf(() => run(subject, i)));
-  }
-  return seconds;
 }

@@ -25,9 +25,24 @@ export async function secondsOf(run: () => unknown): Promise<number> {
 }
 
 /** Seconds of each of `repeats` calls, after one that does not count. */
-export async function measure(run: () => unknown, repeats: number): Promise<number[]> {
-  await run();
-  const seconds: number[] = [];
-  for (let i = 0; i < repeats; i++) seconds.push(await secondsOf(run));
+export const measure = async (run: () => unknown, repeats: number): Promise<number[]> =>
+  (await measureInTurns([undefined], run, repeats))[0];
+
+/**
+ * Seconds of each of `repeats` calls for each subject, after one that does not count. The subjects take turns, so that
+ * what else the machine does meets all of them.
+ */
+export async function measureInTurns<T>(
+  subjects: readonly T[],
+  run: (subject: T, index: number) => unknown,
+  repeats: number,
+): Promise<number[][]> {
+  const seconds: number[][] = subjects.map(() => []);
+  for (let turn = 0; turn <= repeats; turn++) {
+    for (const [i, subject] of subjects.entries()) {
+      const took = await secondsOf(() => run(subject, i));
+      if (turn > 0) seconds[i].push(took);
+    }
+  }
   return seconds;
 }

@@ -51,8 +51,7 @@ export function costPoints(runs: readonly CellRecord[], measure: Measure): CostP
   const found = new Map<number, number[]>();
   for (const { cost } of runs) {
     for (const row of cost ?? []) {
-      const value = row[measure];
-      if (value !== null) found.set(row.length, [...(found.get(row.length) ?? []), value]);
+      found.set(row.length, [...(found.get(row.length) ?? []), row[measure]]);
     }
   }
   return [...found]
