@@ -91,10 +91,26 @@ function scoreTable({ contestants, cell }: Arena, tasks: readonly ArenaTask[]): 
 
 /** A difference that counts, in scaled accuracy. */
 const MARGIN = 0.02;
+/** Below this a model has learned little of a task, and who is ahead says nothing. */
+const LEARNED = 0.25;
+
+/** How the best xLSTM stands against the best of the others. */
+export type Outcome = 'xLSTM ahead' | 'level' | 'xLSTM behind' | 'learned by none';
+
+export function outcomeOf(ours: number, theirs: number): Outcome {
+  if (Math.max(ours, theirs) < LEARNED) return 'learned by none';
+  if (Math.abs(ours - theirs) <= MARGIN) return 'level';
+  return ours > theirs ? 'xLSTM ahead' : 'xLSTM behind';
+}
 
 /** Where the best xLSTM stands against the best of the others. */
 function comparison({ contestants, cell }: Arena, tasks: readonly ArenaTask[]): Block[] {
-  const counts = { wins: 0, losses: 0, ties: 0 };
+  const counts: Record<Outcome, number> = {
+    'xLSTM ahead': 0,
+    level: 0,
+    'xLSTM behind': 0,
+    'learned by none': 0,
+  };
   const rows = tasks.flatMap((task): TableRow[] => {
     const ranked = contestants
       .map((contestant) => cell(task, contestant))
@@ -105,9 +121,8 @@ function comparison({ contestants, cell }: Arena, tasks: readonly ArenaTask[]): 
     const theirs = ranked.find(({ contestant }) => contestant.family !== 'xlstm');
     if (!ours || !theirs) return [];
     const gap = ours.score - theirs.score;
-    const verdict = gap > MARGIN ? 'wins' : gap < -MARGIN ? 'losses' : 'ties';
-    counts[verdict]++;
-    const outcome = { wins: 'xLSTM ahead', losses: 'xLSTM behind', ties: 'level' }[verdict];
+    const outcome = outcomeOf(ours.score, theirs.score);
+    counts[outcome]++;
     const score = formatScore;
     return [
       {
@@ -126,8 +141,9 @@ function comparison({ contestants, cell }: Arena, tasks: readonly ArenaTask[]): 
   if (rows.length === 0) return [];
   return [
     text(
-      `The best xLSTM beside the best of the others: ahead at ${counts.wins}, level (within ${MARGIN}) at ` +
-        `${counts.ties}, behind at ${counts.losses} of ${rows.length} tasks.`,
+      `The best xLSTM beside the best of the others: ahead at ${counts['xLSTM ahead']}, level (within ${MARGIN}) at ` +
+        `${counts.level}, behind at ${counts['xLSTM behind']} of ${rows.length} tasks; ` +
+        `${counts['learned by none']} were learned by none (below ${LEARNED}).`,
     ),
     table({
       title: 'Where xLSTM leads and where it loses',
