@@ -16,6 +16,7 @@
 #include "map.cc"
 #include "mlstm_backward.cc"
 #include "mlstm_forward.cc"
+#include "mlstm_projections.cc"
 #include "mlstm_step.cc"
 #include "norm.cc"
 #include "optimizer.cc"

@@ -1,8 +1,10 @@
 // Causal depthwise convolution. Forward and backward are the same weighted sum of rows: forward a row of y sums x at
 // the lags behind it, backward a row of dx sums dy at the lags ahead of it, and the same pass over the rows of dy
 // gives the weights' gradient. A row is taken in blocks of columns, so that the weights stay in the first-level cache.
+// With SiLU behind it, the sums are made again in the backward pass: that costs less than storing them.
 #include "ahead.h"
 #include "generated/kernels.h"
+#include "math.h"
 #include "simd.h"
 
 namespace xl {
@@ -70,6 +72,33 @@ static void convSum(const float* start, const float* w, ConvLags lags, const Row
   }
 }
 
+// One row of sums, n columns from `first` on, of a forward or a backward pass.
+template <int TAPS, class Args>
+static void convRow(const Args& a, const float* w, int64_t b, int64_t t, int64_t first, int64_t n, float* out) {
+  const int64_t T = a.length, taps = a.taps, kept = taps - 1;
+  ConvLags lags = convLagsBehind(a.reset ? a.reset + b * T : nullptr, t, taps);
+  if (!a.state && lags.end > t + 1) lags.end = t + 1;
+  const auto rows = [&](int64_t lag) {
+    return lag <= t ? a.x + (b * T + t - lag) * a.ldx + first : a.state + (b * kept + kept + t - lag) * a.dim + first;
+  };
+  convSum<TAPS>(a.bias ? a.bias + first : nullptr, w, lags, rows, out, n);
+}
+
+// x = x · σ(x)
+static void convSilu(float* x, int64_t n) {
+  eachVector(n, [&](int64_t u, int part) XL_LAMBDA_INLINE {
+    const vf v = loadLanes(x + u, part);
+    storeLanes(x + u, v * sigmoid(v), part);
+  });
+}
+// sums = dy · the derivative of SiLU at sums
+static void convSiluGradient(const float* dy, float* sums, int64_t n) {
+  eachVector(n, [&](int64_t u, int part) XL_LAMBDA_INLINE {
+    const vf v = loadLanes(sums + u, part), s = sigmoid(v);
+    storeLanes(sums + u, loadLanes(dy + u, part) * s * fma(v, splat(1.0f) - s, splat(1.0f)), part);
+  });
+}
+
 template <int TAPS> static void convForwardOf(const ConvForwardArgs& a, const Context& ctx) {
   const int64_t T = a.length, taps = a.taps, kept = taps - 1;
   float* w = ctx.scratch;
@@ -78,13 +107,9 @@ template <int TAPS> static void convForwardOf(const ConvForwardArgs& a, const Co
     const int64_t n = a.dim - first < CONV_COLUMNS ? a.dim - first : CONV_COLUMNS;
     convWeights(a.weight, taps, first, n, w);
     for (int64_t r = all.begin; r < all.end; r++) {
-      const int64_t b = r / T, t = r % T;
-      ConvLags lags = convLagsBehind(a.reset ? a.reset + b * T : nullptr, t, taps);
-      if (!a.state && lags.end > t + 1) lags.end = t + 1;
-      const auto rows = [&](int64_t lag) {
-        return lag <= t ? a.x + (r - lag) * a.ldx + first : a.state + (b * kept + kept + t - lag) * a.dim + first;
-      };
-      convSum<TAPS>(a.bias ? a.bias + first : nullptr, w, lags, rows, a.y + r * a.ldy + first, n);
+      float* y = a.y + r * a.ldy + first;
+      convRow<TAPS>(a, w, r / T, r % T, first, n, y);
+      if (a.silu) convSilu(y, n);
     }
   }
 
@@ -136,6 +161,8 @@ struct ConvRows {
   int64_t ldx;
   const float* dy;
   int64_t lddy;
+  const float* residual;
+  int64_t ldResidual;
   float* dx;
   int64_t lddx;
   const float* w;
@@ -148,7 +175,10 @@ template <int TAPS> static XL_INLINE void convBackwardVector(const ConvRows& g, 
   const auto write = [&](float* p, vf v) XL_LAMBDA_INLINE { part == W ? store(p + u, v) : storeFirst(p + u, v, part); };
   vf dy[CONV_ROWS + TAPS - 1], x[CONV_ROWS], dx[CONV_ROWS];
   for (int i = 0; i < CONV_ROWS + TAPS - 1; i++) dy[i] = read(g.dy + i * g.lddy);
-  for (int r = 0; r < CONV_ROWS; r++) x[r] = read(g.x + r * g.ldx), dx[r] = zero();
+  for (int r = 0; r < CONV_ROWS; r++) {
+    x[r] = read(g.x + r * g.ldx);
+    dx[r] = g.residual ? read(g.residual + r * g.ldResidual) : zero();
+  }
   for (int lag = TAPS - 1; lag >= 0; lag--) {
     const vf w = load(g.w + lag * CONV_COLUMNS + u);
     vf sum = read(g.sums + lag * g.stride);
@@ -167,9 +197,11 @@ template <int TAPS> static XL_INLINE void convBackwardVector(const ConvRows& g, 
 template <int TAPS> static void convBackwardRows(const ConvRows& g, int64_t n) {
   const int64_t whole = n / W * W;
   Ahead x{g.x + CONV_ROWS * g.ldx, g.ldx, n}, dy{g.dy + (CONV_ROWS + TAPS - 1) * g.lddy, g.lddy, n};
+  Ahead residual{g.residual + CONV_ROWS * g.ldResidual, g.ldResidual, n};
   for (int64_t u = 0; u < whole; u += W) {
     x.fetch(CONV_ROWS * W);
     dy.fetch(CONV_ROWS * W);
+    if (g.residual) residual.fetch(CONV_ROWS * W);
     convBackwardVector<TAPS>(g, u, W);
   }
   if (whole < n) convBackwardVector<TAPS>(g, whole, static_cast<int>(n - whole));
@@ -182,11 +214,33 @@ static inline bool convUnbroken(const float* reset, int64_t s, int64_t end) {
   return true;
 }
 
+// Gradients of the sums by time: those of y, or, behind SiLU, made a strip of rows at a time.
+struct ConvGradient {
+  const float* rows;
+  int64_t ld, first;
+  const float* at(int64_t t) const { return rows + (t - first) * ld; }
+};
+constexpr int64_t CONV_STRIP = 32;
+
+template <int TAPS>
+static ConvGradient convGradient(const ConvBackwardArgs& a, const float* w, int64_t b, Range times, int64_t first,
+                                 int64_t n, float* strip) {
+  const float* dy = a.dy + b * a.length * a.lddy + first;
+  if (!a.silu) return {dy, a.lddy, 0};
+  for (int64_t t = times.begin; t < times.end; t++) {
+    float* out = strip + (t - times.begin) * CONV_COLUMNS;
+    convRow<TAPS>(a, w, b, t, first, n, out);
+    convSiluGradient(dy + t * a.lddy, out, n);
+  }
+  return {strip, CONV_COLUMNS, times.begin};
+}
+
 // Rows run over the given state and the sequence, T + taps − 1 for each batch member; partition p of them has the
 // partial sums [taps + 1, dim] at p, the gradient of the bias behind those of the lags.
 template <int TAPS> static void convBackwardOf(const ConvBackwardArgs& a, const Context& ctx) {
   const int64_t T = a.length, taps = a.taps, kept = taps - 1, span = T + kept, partial = a.dim * (taps + 1);
   float* w = ctx.scratch;
+  float* strip = w + taps * CONV_COLUMNS;
   const Range mine = share(ctx, PARTITIONS);
   for (int64_t i = mine.begin * partial; i < mine.end * partial; i++) a.scratch[i] = 0.0f;
   for (int64_t first = 0; first < a.dim; first += CONV_COLUMNS) {
@@ -196,31 +250,39 @@ template <int TAPS> static void convBackwardOf(const ConvBackwardArgs& a, const 
       float* sums = a.scratch + p * partial + first;
       const Range range = partition(static_cast<int>(p), a.batch * span);
       for (int64_t r = range.begin; r < range.end;) {
-        const int64_t b = r / span, s = r % span - kept, at = b * T + s, stateRow = b * kept + kept + s;
+        // Times [s, end) of batch member b, which see the gradients up to `seen`.
+        const int64_t b = r / span, strips = a.silu ? CONV_STRIP : T + kept;
+        int64_t s = r % span - kept, end = s + (range.end - r < strips ? range.end - r : strips);
+        if (end > T) end = T;
+        const int64_t seen = end + kept < T ? end + kept : T;
+        const ConvGradient dy = convGradient<TAPS>(a, w, b, {s > 0 ? s : 0, seen}, first, n, strip);
         const float* reset = a.reset ? a.reset + b * T : nullptr;
-        const int64_t reach = s + CONV_ROWS + kept;
-        if (TAPS > 0 && s >= 0 && r + CONV_ROWS <= range.end && reach <= T && convUnbroken(reset, s + 1, reach)) {
-          convBackwardRows<TAPS>({a.x + at * a.ldx + first, a.ldx, a.dy + at * a.lddy + first, a.lddy,
-                                  a.dx + at * a.lddx + first, a.lddx, w, sums, a.dim}, n);
-          r += CONV_ROWS;
-          continue;
-        }
-        r++;
-        const float* x = s >= 0 ? a.x + at * a.ldx : a.state ? a.state + stateRow * a.dim : nullptr;
-        float* dx = s >= 0 ? a.dx + at * a.lddx : a.dstate ? a.dstate + stateRow * a.dim : nullptr;
-        if (!x && !dx) continue;
-        const ConvLags lags = convLagsAhead(reset, s, T, taps);
-        const auto rows = [&](int64_t lag) { return a.dy + (at + lag) * a.lddy + first; };
-        // Row s is in the last state if it is among the last taps − 1 and no document starts behind it.
-        const bool last = a.dlastState && s >= T - kept && lags.end == T - s;
-        if (dx)
-          convSum<TAPS>(last ? a.dlastState + (b * kept + s - (T - kept)) * a.dim + first : nullptr, w, lags, rows,
-                        dx + first, n);
-        if (x) convWeightGradient<TAPS>(x + first, lags, rows, sums, a.dim, n);
-        if (a.dbias && s >= 0) {
-          const float* dy = rows(0);
-          float* to = sums + taps * a.dim;
-          for (int64_t u = 0; u < n; u++) to[u] += dy[u];
+        r += end - s;
+        while (s < end) {
+          const int64_t at = b * T + s, stateRow = b * kept + kept + s, reach = s + CONV_ROWS + kept;
+          const float* residual = a.residual && s >= 0 ? a.residual + at * a.ldResidual + first : nullptr;
+          if (TAPS > 0 && s >= 0 && s + CONV_ROWS <= end && reach <= T && convUnbroken(reset, s + 1, reach)) {
+            convBackwardRows<TAPS>({a.x + at * a.ldx + first, a.ldx, dy.at(s), dy.ld, residual, a.ldResidual,
+                                    a.dx + at * a.lddx + first, a.lddx, w, sums, a.dim}, n);
+            s += CONV_ROWS;
+            continue;
+          }
+          const float* x = s >= 0 ? a.x + at * a.ldx : a.state ? a.state + stateRow * a.dim : nullptr;
+          float* dx = s >= 0 ? a.dx + at * a.lddx : a.dstate ? a.dstate + stateRow * a.dim : nullptr;
+          const ConvLags lags = convLagsAhead(reset, s, T, taps);
+          const auto rows = [&](int64_t lag) { return dy.at(s + lag); };
+          if (dx) convSum<TAPS>(residual, w, lags, rows, dx + first, n);
+          // Row s is in the last state if it is among the last taps − 1 and no document starts behind it.
+          if (dx && a.dlastState && s >= T - kept && lags.end == T - s) {
+            const float* last = a.dlastState + (b * kept + s - (T - kept)) * a.dim + first;
+            for (int64_t u = 0; u < n; u++) dx[first + u] += last[u];
+          }
+          if (x) convWeightGradient<TAPS>(x + first, lags, rows, sums, a.dim, n);
+          if (a.dbias && s >= 0) {
+            float* to = sums + taps * a.dim;
+            for (int64_t u = 0; u < n; u++) to[u] += dy.at(s)[u];
+          }
+          s++;
         }
       }
     }

@@ -88,6 +88,16 @@ XL_INLINE void storeFirst(float* p, vf x, int n) {
 #endif
 }
 
+// For loops whose last vector is short: plain loads and stores for the others, which some processors do much faster.
+XL_INLINE vf loadLanes(const float* p, int n) { return n == W ? load(p) : loadFirst(p, n); }
+XL_INLINE void storeLanes(float* p, vf x, int n) { n == W ? store(p, x) : storeFirst(p, x, n); }
+// f(first, lanes) for the vectors of n elements.
+template <class F> XL_INLINE void eachVector(int64_t n, F f) {
+  int64_t c = 0;
+  for (; c + W <= n; c += W) f(c, W);
+  if (c < n) f(c, static_cast<int>(n - c));
+}
+
 // a * b + c in one rounding where the target has it (relaxed SIMD decides by the host).
 XL_INLINE vf fma(vf a, vf b, vf c) {
 #if defined(__AVX512F__)

@@ -114,6 +114,7 @@ export { type Evaluation, evaluation, type NamedArray } from './graph/evaluate.t
 export { crossEntropy } from './graph/loss.ts';
 export { headwiseLinear, linear, matmul } from './graph/matmul.ts';
 export { type MlstmInputs, type MlstmOptions, type MlstmState, mlstm } from './graph/mlstm.ts';
+export { mlstmProjections } from './graph/mlstm_projections.ts';
 export { type NormOptions, norm } from './graph/norm.ts';
 export {
   type CellName,

@@ -64,7 +64,7 @@ export class GatedDeltaMixer implements Mixer {
   forward(x: Tensor, { pass }: Place, state: LayerState, residual: Tensor): { y: Tensor; state: LayerState } {
     const { dim, heads, eigenvalues } = this.#options;
     const conv = this.#conv.forward(this.#input.forward(x), pass.reset, state.conv);
-    const [q, k, v] = split(silu(conv.y), [dim, dim, dim]);
+    const [q, k, v] = split(conv.y, [dim, dim, dim]);
     const strength = sigmoid(this.#writeGate.forward(x));
     const beta = eigenvalues === '[-1,1]' ? multiply(2, strength) : strength;
     const alpha = exp(negate(multiply(exp(this.#logRate), softplus(this.#decayGate.forward(x)))));

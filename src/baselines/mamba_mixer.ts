@@ -59,14 +59,13 @@ export class MambaMixer implements Mixer {
 
   forward(x: Tensor, { pass }: Place, state: LayerState, residual: Tensor): { y: Tensor; state: LayerState } {
     const [u, z] = split(this.#input.forward(x), [this.#inner, this.#inner]);
-    const conv = this.#conv.forward(u, pass.reset, state.conv);
-    const activated = silu(conv.y);
+    const { y: activated, lastState } = this.#conv.forward(u, pass.reset, state.conv);
     const [r, b, c] = split(this.#select.forward(activated), [this.#rank, STATES, STATES]);
     const delta = softplus(this.#step.forward(r));
     const a = negate(exp(this.#logRates));
     const scan = selectiveScan({ x: activated, delta, a, b, c }, pass.reset, state.h);
     const gated = multiply(multiplyAdd(this.#skip, activated, scan.y), silu(z));
-    return { y: this.#output.forward(gated, residual), state: { h: scan.lastState, conv: conv.lastState } };
+    return { y: this.#output.forward(gated, residual), state: { h: scan.lastState, conv: lastState } };
   }
 }
 

@@ -19,24 +19,20 @@ const recurrentElements = (a: Sizes): number => a.batch * a.length * a.heads * a
 const elements: { readonly [Name in KernelName]?: (a: Sizes, instruction: Instruction) => number } = {
   map: (a, instruction) => mapElements(instruction, a),
   gemm: (a) => a.batch * (a.m * a.k + a.k * a.n + a.m * a.n * (a.residual ? 2 : 1)),
-  blockLinear: (a) => {
-    const sets = a.repeat * a.groups;
-    const [read, written] = a.transW
-      ? [sets * a.inSize, a.groups * a.outSize]
-      : [a.groups * a.inSize, sets * a.outSize];
-    return a.rows * (read + written * (a.residual ? 2 : 1));
-  },
-  blockLinearGradient: (a) => a.rows * a.groups * (a.inSize + a.repeat * a.outSize),
+  blockLinear: (a) => a.rows * a.groups * (a.inSize + a.outSize * (a.residual ? 2 : 1)),
+  blockLinearGradient: (a) => a.rows * a.groups * (a.inSize + a.outSize),
   normForward: (a) => 2 * a.rows * a.groups * a.size,
   normBackward: (a) => (a.residual ? 4 : 3) * a.rows * a.groups * a.size,
   embeddingForward: (a) => 2 * a.rows * a.dim,
   embeddingBackward: (a) => (a.rows + a.vocab) * a.dim,
   convForward: (a) => 2 * a.batch * a.length * a.dim,
-  convBackward: (a) => 3 * a.batch * a.length * a.dim,
+  convBackward: (a) => (a.residual ? 4 : 3) * a.batch * a.length * a.dim,
   crossEntropyForward: (a) => a.rows * a.vocab,
   crossEntropyBackward: (a) => 2 * a.rows * a.vocab,
   reduce: (a) => a.rows * a.cols * (a.factor ? 2 : 1),
   adamw: (a) => 7 * a.count,
+  mlstmProjectionsForward: (a) => a.rows * (5 * a.groups * a.size + a.gates),
+  mlstmProjectionsBackward: (a) => a.rows * ((a.residual ? 8 : 7) * a.groups * a.size + a.gates),
   mlstmForward: (a) => 2 * mlstmElements(a),
   mlstmBackward: (a) => 4 * mlstmElements(a),
   mlstmStep: (a) => 2 * a.batch * a.heads * a.keyDim * a.valueDim,

@@ -8,16 +8,21 @@ export interface ConvResult {
   readonly lastState: Tensor;
 }
 
-const convOp: Op = {
+interface ConvAttributes {
+  readonly silu: boolean;
+}
+
+const convOp: Op<ConvAttributes> = {
   name: 'causalConv',
   stridedOutputs: [0],
-  backward(node, [dy, dlastState]) {
+  absorbs: [0],
+  backward(node, [dy, dlastState], [sofar]) {
     const [x, weight, bias, reset, state] = node.inputs as [Tensor, Tensor, Tensor?, Tensor?, Tensor?];
-    if (!dy && !dlastState) return [];
+    if (!dy && !dlastState) return [sofar];
     const [dx, dweight, dbias, dstate] = createNode(
       convBackwardOp,
-      [x, weight, reset, state, dy ?? multiply(node.outputs[0], 0), dlastState],
-      undefined,
+      [x, weight, bias, reset, state, dy ?? multiply(node.outputs[0], 0), dlastState, sofar],
+      node.attributes,
       [x.shape, weight.shape, [x.cols], node.outputs[1].shape],
     );
     return [dx, dweight, bias && dbias, undefined, state && dstate];
@@ -32,6 +37,7 @@ const convOp: Op = {
       length,
       dim,
       taps: weight.cols,
+      silu: Number(node.attributes.silu),
       x: from.at,
       ldx: from.ld,
       weight: to.contiguous(weight),
@@ -45,35 +51,42 @@ const convOp: Op = {
   },
 };
 
-const convBackwardOp: Op = {
+const convBackwardOp: Op<ConvAttributes> = {
   name: 'causalConvBackward',
   stridedOutputs: [0],
   emit(node, to) {
-    const [x, weight, reset, state, gradient, dlastState] = node.inputs as [
+    const [x, weight, bias, reset, state, gradient, dlastState, sofar] = node.inputs as [
       Tensor,
       Tensor,
       Tensor | undefined,
       Tensor | undefined,
+      Tensor | undefined,
       Tensor,
+      Tensor?,
       Tensor?,
     ];
     const [batch, length, dim] = x.shape;
     const [dxOut, dweight, dbias, dstate] = node.outputs;
     const from = to.matrix(x);
     const dy = to.matrix(gradient);
+    const residual = to.matrix(sofar);
     const dx = to.matrix(dxOut);
     to.call('convBackward', {
       batch,
       length,
       dim,
       taps: weight.cols,
+      silu: Number(node.attributes.silu),
       x: from.at,
       ldx: from.ld,
       weight: to.contiguous(weight),
+      bias: to.contiguous(bias),
       reset: to.contiguous(reset),
       state: to.contiguous(state),
       dy: dy.at,
       lddy: dy.ld,
+      residual: residual.at,
+      ldResidual: residual.ld,
       dlastState: to.contiguous(dlastState),
       dx: dx.at,
       lddx: dx.ld,
@@ -85,7 +98,7 @@ const convBackwardOp: Op = {
 };
 
 /**
- * Causal depthwise convolution: y[b,t,d] = bias[d] + Σ_j weight[d,0,j] · x[b, t − (taps−1) + j, d].
+ * Causal depthwise convolution: y[b,t,d] = f(bias[d] + Σ_j weight[d,0,j] · x[b, t − (taps−1) + j, d]), f = SiLU or none.
  * x [B, T, D], weight [D, 1, taps], bias [D], reset [B, T] (1 where a document starts), state [B, taps−1, D].
  */
 export function causalConv(
@@ -94,6 +107,7 @@ export function causalConv(
   bias?: Tensor,
   reset?: Tensor,
   state?: Tensor,
+  activation?: 'silu',
 ): ConvResult {
   const [batch, length, dim] = x.shape;
   const taps = weight.cols;
@@ -117,9 +131,11 @@ export function causalConv(
     `reset [${batch}, ${length}]`,
     reset,
   );
-  const [y, lastState] = createNode(convOp, [x, weight, bias, reset, state], undefined, [
-    x.shape,
-    [batch, taps - 1, dim],
-  ]);
+  const [y, lastState] = createNode(
+    convOp,
+    [x, weight, bias, reset, state],
+    { silu: activation === 'silu' },
+    [x.shape, [batch, taps - 1, dim]],
+  );
   return { y, lastState };
 }

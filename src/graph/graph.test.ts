@@ -9,6 +9,7 @@ import { evaluation } from './evaluate.ts';
 import { crossEntropy } from './loss.ts';
 import { headwiseLinear, linear, matmul } from './matmul.ts';
 import { mlstm } from './mlstm.ts';
+import { mlstmProjections } from './mlstm_projections.ts';
 import { norm } from './norm.ts';
 import { recurrent } from './recurrent.ts';
 import { sum, sumColumns, sumRows, sumSquares } from './reduce.ts';
@@ -167,7 +168,7 @@ describe('gradients agree with central differences', () => {
       return [z, e.square(y), e.tanh(x)];
     }));
   it('headwise linear, small and large blocks', () =>
-    checkGradient({ x: [3, 24], small: [6, 4, 4], large: [2, 10, 12] }, ({ x, small, large }) => [
+    checkGradient({ x: [3, 24], small: [6, 3, 4], large: [2, 10, 12] }, ({ x, small, large }) => [
       headwiseLinear(x, small),
       headwiseLinear(x, large),
     ]));
@@ -194,9 +195,20 @@ describe('gradients agree with central differences', () => {
       { x: [2, 5, 3], w: [3, 1, 4], b: [3], state: [2, 3, 3], reset: [2, 5] },
       ({ x, w, b, state, reset }) => {
         const { y, lastState } = causalConv(x, w, b, reset, state);
-        return [y, lastState];
+        const activated = causalConv(x, w, b, reset, state, 'silu');
+        return [y, lastState, activated.y, activated.lastState, e.square(x)];
       },
       { feeds: { reset: [0, 0, 1, 0, 0, 0, 0, 0, 0, 0] }, fixed: ['reset'] },
+    ));
+  it('mlstm projections, with what other uses have contributed', () =>
+    checkGradient(
+      { a: [2, 3, 8], x: [2, 3, 8], w: [6, 4, 4], v: [12, 2, 2], b: [24], gw: [3, 24], gb: [3] },
+      ({ a, x, w, v, b, gw, gb }) => {
+        const gate = { weight: gw, bias: gb };
+        const four = mlstmProjections({ a, x }, { weight: w }, gate);
+        const two = mlstmProjections({ a, x: e.tanh(x) }, { weight: v, bias: b }, gate);
+        return [four.qkv, four.gates, two.gates, e.square(a)];
+      },
     ));
   it('mlstm with state, last state and reset', () =>
     checkGradient(

@@ -131,24 +131,19 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, residual?: Tens
   return product(x, weight, layout, [...x.shape.slice(0, -1), out], bias, residual);
 }
 
-/**
- * Block-diagonal product: head h of y is head h of x times weight[h]ᵀ; x [..., H·in], weight [H, out, in]. A weight of
- * [p·H, out, in] holds p sets of blocks: their results on the same x lie side by side, [..., p·H·out].
- */
+/** Block-diagonal product: head h of y is head h of x times weight[h]ᵀ; x [..., H·in], weight [H, out, in]. */
 export function headwiseLinear(x: Tensor, weight: Tensor): Tensor {
-  const [blocks, out, size] = weight.shape;
-  const groups = x.cols / size;
+  const [groups, out, size] = weight.shape;
   requireShape(
-    weight.shape.length === 3 && Number.isInteger(groups) && blocks % groups === 0,
+    weight.shape.length === 3 && groups * size === x.cols,
     'headwiseLinear',
     `a weight [heads, out, ${x.cols} / heads]`,
     x,
     weight,
   );
-  const shape = [...x.shape.slice(0, -1), blocks * out];
-  const repeat = blocks / groups;
-  if (repeat > 1 || (out <= SMALL_BLOCK && size <= SMALL_BLOCK)) {
-    const sizes = { repeat, groups, inSize: size, outSize: out, transW: false };
+  const shape = [...x.shape.slice(0, -1), groups * out];
+  if (out <= SMALL_BLOCK && size <= SMALL_BLOCK) {
+    const sizes = { groups, inSize: size, outSize: out, transW: false };
     return createNode(blockLinearOp, [x, weight], sizes, [shape])[0];
   }
   const layout = {
@@ -182,11 +177,10 @@ export function headwiseOuter(dy: Tensor, x: Tensor, heads: number): Tensor {
 const SMALL_BLOCK = 8;
 
 interface BlockAttributes {
-  readonly repeat: number;
   readonly groups: number;
   readonly inSize: number;
   readonly outSize: number;
-  /** The weight is stored [repeat, groups, inSize, outSize], and the sets' results are summed. */
+  /** The weight is stored [groups, inSize, outSize]. */
   readonly transW: boolean;
 }
 
@@ -197,24 +191,21 @@ const blockLinearOp: Op<BlockAttributes> = {
   backward(node, [dy], [sofar]) {
     if (!dy) return [sofar];
     const [x, w] = node.inputs as [Tensor, Tensor];
-    const { repeat, groups, inSize, outSize, transW } = node.attributes;
-    const flipped = { repeat, groups, inSize: outSize, outSize: inSize, transW: !transW };
+    const { groups, inSize, outSize, transW } = node.attributes;
+    const flipped = { groups, inSize: outSize, outSize: inSize, transW: !transW };
     const [dx] = createNode(blockLinearOp, [dy, w, sofar], flipped, [x.shape]);
     const [dw] = transW
-      ? createNode(blockGradientOp, [dy, x], { repeat, groups, inSize: outSize, outSize: inSize, transW }, [
-          w.shape,
-        ])
+      ? createNode(blockGradientOp, [dy, x], { groups, inSize: outSize, outSize: inSize, transW }, [w.shape])
       : createNode(blockGradientOp, [x, dy], node.attributes, [w.shape]);
     return [dx, dw];
   },
   emit(node, to) {
-    const { repeat, groups, inSize, outSize, transW } = node.attributes;
+    const { groups, inSize, outSize, transW } = node.attributes;
     const x = to.matrix(node.inputs[0]);
     const y = to.matrix(node.outputs[0]);
     const residual = to.matrix(node.inputs[2]);
     to.call('blockLinear', {
       rows: node.outputs[0].rows,
-      repeat,
       groups,
       inSize,
       outSize,
@@ -233,12 +224,11 @@ const blockLinearOp: Op<BlockAttributes> = {
 const blockGradientOp: Op<BlockAttributes> = {
   name: 'blockLinearGradient',
   emit(node, to) {
-    const { repeat, groups, inSize, outSize } = node.attributes;
+    const { groups, inSize, outSize } = node.attributes;
     const x = to.matrix(node.inputs[0]);
     const dy = to.matrix(node.inputs[1]);
     to.call('blockLinearGradient', {
       rows: node.inputs[0]!.rows,
-      repeat,
       groups,
       inSize,
       outSize,

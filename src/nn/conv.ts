@@ -4,7 +4,7 @@ import type { Shape } from '../program/region.ts';
 import { uniformInit } from './init.ts';
 import type { Scope } from './parameters.ts';
 
-/** Causal depthwise convolution over time; its state is the last taps − 1 inputs. */
+/** SiLU of a causal depthwise convolution over time; its state is the last taps − 1 inputs. */
 export class CausalConv1d {
   readonly #weight: Tensor; // [D, 1, taps]
   readonly #bias: Tensor; // [D]
@@ -24,6 +24,6 @@ export class CausalConv1d {
   }
 
   forward(x: Tensor, reset: Tensor | undefined, state: Tensor | undefined): ConvResult {
-    return causalConv(x, this.#weight, this.#bias, reset, state);
+    return causalConv(x, this.#weight, this.#bias, reset, state, 'silu');
   }
 }

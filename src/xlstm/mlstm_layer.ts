@@ -1,13 +1,13 @@
 import { multiply, multiplyAdd, silu } from '../graph/elementwise.ts';
-import { linear } from '../graph/matmul.ts';
 import { mlstm } from '../graph/mlstm.ts';
+import { mlstmProjections } from '../graph/mlstm_projections.ts';
 import type { Tensor } from '../graph/tensor.ts';
-import { concat, split } from '../graph/views.ts';
+import { split } from '../graph/views.ts';
 import { CausalConv1d } from '../nn/conv.ts';
 import { projectAndAdd } from '../nn/feed_forward.ts';
 import { constantInit, linspaceInit, normalInit, smallInit, wangInit, zerosInit } from '../nn/init.ts';
 import type { LayerState, Pass, StateShapes } from '../nn/layer.ts';
-import { HeadwiseLinear, Linear } from '../nn/linear.ts';
+import { Linear } from '../nn/linear.ts';
 import { LayerNorm } from '../nn/norm.ts';
 import type { Init, Scope } from '../nn/parameters.ts';
 import type { Shape } from '../program/region.ts';
@@ -25,8 +25,8 @@ export class MlstmLayer {
   readonly #inner: number;
   readonly #projUp: Linear;
   readonly #conv: CausalConv1d;
-  readonly #qk: HeadwiseLinear;
-  readonly #v: HeadwiseLinear;
+  readonly #qkvWeight: Tensor; // [3·I/S, S, S]
+  readonly #qkvBias: Tensor | undefined; // [3·I]
   readonly #gateWeight: Tensor; // [2·H, 3·I]: input gates, forget gates
   readonly #gateBias: Tensor; // [2·H]
   readonly #norm: LayerNorm;
@@ -38,16 +38,17 @@ export class MlstmLayer {
     const { numHeads, conv1dKernelSize, qkvProjBlocksize } = config.mlstm;
     const inner = mlstmInnerDim(config);
     const biasInit = bias && zerosInit;
-    const qkv = { weight: smallInit(embeddingDim), bias };
-    const blocks = inner / qkvProjBlocksize;
     this.#config = config;
     this.#inner = inner;
     this.#projUp = new Linear(scope.child('proj_up'), embeddingDim, 2 * inner, {
       weight: smallInit(embeddingDim),
       bias: biasInit,
     });
-    this.#qk = new HeadwiseLinear(scope, ['q_proj', 'k_proj'], inner, blocks, qkv);
-    this.#v = new HeadwiseLinear(scope, ['v_proj'], inner, blocks, qkv);
+    const size = qkvProjBlocksize;
+    const qkv = (suffix: string, shape: Shape, init: Init) =>
+      ['q_proj', 'k_proj', 'v_proj'].map((name) => ({ name: `${name}.${suffix}`, shape, init }));
+    this.#qkvWeight = scope.joined(qkv('weight', [inner / size, size, size], smallInit(embeddingDim)));
+    this.#qkvBias = bias ? scope.joined(qkv('bias', [inner], zerosInit)) : undefined;
     this.#conv = new CausalConv1d(scope.child('conv1d'), inner, conv1dKernelSize);
     const cell = scope.child('mlstm_cell');
     const gate = (name: string, shape: Shape, init: Init) => ({ name, shape, init });
@@ -83,12 +84,12 @@ export class MlstmLayer {
     const heads = this.#config.mlstm.numHeads;
     const headDim = this.#inner / heads;
     const [values, z] = split(this.#projUp.forward(x), [this.#inner, this.#inner]);
-    // In the backward pass the order is reversed: each use below adds to the gradient that the ones after it have made.
-    const projectedV = this.#v.forward(values);
     const conv = this.#conv.forward(values, pass.reset, state.conv);
-    const activated = silu(conv.y);
-    const qkv = concat([this.#qk.forward(activated), projectedV]);
-    const gates = linear(qkv, this.#gateWeight, this.#gateBias);
+    const { qkv, gates } = mlstmProjections(
+      { a: conv.y, x: values },
+      { weight: this.#qkvWeight, bias: this.#qkvBias },
+      { weight: this.#gateWeight, bias: this.#gateBias },
+    );
     const [inputGate, forgetGate] = split(gates, [heads, heads]);
     const [q, k, v] = split(qkv, [this.#inner, this.#inner, this.#inner]);
     const cell = mlstm(
@@ -104,7 +105,7 @@ export class MlstmLayer {
       { heads, keyScale: 1 / Math.sqrt(headDim), queryScale: 1, eps: EPS },
     );
     const normed = this.#norm.forward(cell.h);
-    const gated = multiply(multiplyAdd(this.#skip, activated, normed), silu(z));
+    const gated = multiply(multiplyAdd(this.#skip, conv.y, normed), silu(z));
     const y = projectAndAdd(this.#projDown, gated, pass, this.#config.dropout, residual);
     return { y, state: { ...cell.state, conv: conv.lastState } };
   }

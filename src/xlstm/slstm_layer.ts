@@ -1,4 +1,3 @@
-import { silu } from '../graph/elementwise.ts';
 import { cells, recurrent } from '../graph/recurrent.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { concat } from '../graph/views.ts';
@@ -34,10 +33,7 @@ export class SlstmLayer {
         ? new CausalConv1d(scope.child('conv1d'), embeddingDim, conv1dKernelSize)
         : undefined;
     const gate = (name: string, convolved: boolean): { projection: HeadwiseLinear; convolved: boolean } => ({
-      projection: new HeadwiseLinear(scope, [name], embeddingDim, numHeads, {
-        weight: smallInit(embeddingDim),
-        bias: false,
-      }),
+      projection: new HeadwiseLinear(scope.child(name), embeddingDim, numHeads, smallInit(embeddingDim)),
       convolved,
     });
     this.#slots = [gate('fgate', true), gate('igate', true), gate('zgate', false), gate('ogate', false)];
@@ -65,7 +61,7 @@ export class SlstmLayer {
   forward(x: Tensor, pass: Pass, state: LayerState): { y: Tensor; state: LayerState } {
     const { slstm, dropout } = this.#config;
     const conv = this.#conv?.forward(x, pass.reset, state.conv);
-    const convolved = conv ? silu(conv.y) : x;
+    const convolved = conv ? conv.y : x;
     const wx = concat(this.#slots.map((slot) => slot.projection.forward(slot.convolved ? convolved : x)));
     const cell = recurrent(wx, this.#recurrentKernel, this.#bias, pass.reset, state, {
       cell: slstm.function,

@@ -13,11 +13,23 @@ interface Inputs {
   state?: Float64Array;
 }
 
-function forward(batch: number, length: number, dim: number, inputs: Inputs) {
+function forward(batch: number, length: number, dim: number, inputs: Inputs, silu = 0) {
   const y = new Float64Array(batch * length * dim);
   const lastState = new Float64Array(batch * (TAPS - 1) * dim);
   const absent = { bias: undefined, reset: undefined, state: undefined };
-  convForward({ batch, length, dim, taps: TAPS, ldx: dim, ldy: dim, ...absent, ...inputs, y, lastState });
+  convForward({
+    batch,
+    length,
+    dim,
+    taps: TAPS,
+    silu,
+    ldx: dim,
+    ldy: dim,
+    ...absent,
+    ...inputs,
+    y,
+    lastState,
+  });
   return { y, lastState };
 }
 
@@ -49,12 +61,13 @@ describe('causal convolution', () => {
   });
 
   const cases = [
-    { name: 'zero state', length: 5, state: false, resets: [] },
-    { name: 'state in and out', length: 5, state: true, resets: [] },
-    { name: 'shorter than its taps', length: 1, state: true, resets: [] },
-    { name: 'resets', length: 5, state: true, resets: [1, 9] },
+    { name: 'zero state', length: 5, state: false, resets: [], silu: 0 },
+    { name: 'state in and out', length: 5, state: true, resets: [], silu: 0 },
+    { name: 'shorter than its taps', length: 1, state: true, resets: [], silu: 0 },
+    { name: 'resets', length: 5, state: true, resets: [1, 9], silu: 0 },
+    { name: 'SiLU', length: 5, state: true, resets: [1, 9], silu: 1 },
   ];
-  it.each(cases)('agrees with differences: $name', ({ length, state, resets }) => {
+  it.each(cases)('agrees with differences: $name', ({ length, state, resets, silu }) => {
     const [batch, dim] = [2, 3];
     const inputs: Inputs = {
       x: randomValues(batch * length * dim, 1),
@@ -69,7 +82,7 @@ describe('causal convolution', () => {
     const dy = randomValues(batch * length * dim, 5);
     const dlastState = state ? randomValues(batch * (TAPS - 1) * dim, 6) : undefined;
     const loss = (): number => {
-      const out = forward(batch, length, dim, inputs);
+      const out = forward(batch, length, dim, inputs, silu);
       return dot(dy, out.y) + (dlastState ? dot(dlastState, out.lastState) : 0);
     };
     const dx = new Float64Array(inputs.x.length);
@@ -82,9 +95,13 @@ describe('causal convolution', () => {
         length,
         dim,
         taps: TAPS,
+        silu,
         ldx: dim,
         lddy: dim,
         lddx: dim,
+        residual: undefined,
+        ldResidual: 0,
+        bias: undefined,
         reset: undefined,
         state: undefined,
       },

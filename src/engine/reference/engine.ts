@@ -13,6 +13,7 @@ import { linearScanBackward, linearScanForward } from './linear_scan.ts';
 import { crossEntropyBackward, crossEntropyForward } from './loss.ts';
 import { map } from './map.ts';
 import { mlstmBackward, mlstmForward, mlstmStep } from './mlstm.ts';
+import { mlstmProjectionsBackward, mlstmProjectionsForward } from './mlstm_projections.ts';
 import { normBackward, normForward } from './norm.ts';
 import type { Operands } from './operands.ts';
 import { adamw } from './optimizer.ts';
@@ -37,6 +38,8 @@ export const referenceKernels: { readonly [Name in KernelName]: (a: Operands<Nam
   crossEntropyBackward,
   reduce,
   adamw,
+  mlstmProjectionsForward,
+  mlstmProjectionsBackward,
   mlstmForward,
   mlstmBackward,
   mlstmStep,

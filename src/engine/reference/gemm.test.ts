@@ -64,13 +64,12 @@ describe('gemm', () => {
 });
 
 describe('blockLinear', () => {
-  const sizes = { rows: 3, repeat: 2, groups: 2, inSize: 2, outSize: 3 };
+  const sizes = { rows: 3, groups: 2, inSize: 2, outSize: 3 };
 
   it('multiplies each group by its own block and adds the residual', () => {
     const y = new Float64Array(4);
     blockLinear({
       rows: 1,
-      repeat: 1,
       groups: 2,
       inSize: 2,
       outSize: 2,
@@ -87,17 +86,17 @@ describe('blockLinear', () => {
   });
 
   it('agrees with differences', () => {
-    const { rows, repeat, groups, inSize, outSize } = sizes;
+    const { rows, groups, inSize, outSize } = sizes;
     const ldx = groups * inSize + 1;
-    const ldy = repeat * groups * outSize + 2;
+    const ldy = groups * outSize + 2;
     const x = randomValues(rows * ldx, 1);
-    const w = randomValues(repeat * groups * outSize * inSize, 2);
+    const w = randomValues(groups * outSize * inSize, 2);
     const dy = randomValues(rows * ldy, 3);
     const dx = new Float64Array(x.length);
     const dw = new Float64Array(w.length);
     // Towards x the blocks have the sizes swapped, and w is read as [groups, I, O] of the swapped sizes.
     blockLinear({
-      ...{ rows, repeat, groups, inSize: outSize, outSize: inSize, transW: 1 },
+      ...{ rows, groups, inSize: outSize, outSize: inSize, transW: 1 },
       ...{ x: dy, ldx: ldy, w, y: dx, ldy: ldx, residual: undefined, ldResidual: 0 },
     });
     blockLinearGradient({ ...sizes, x, ldx, dy, lddy: ldy, dw, scratch: undefined });

@@ -7,6 +7,7 @@ import type { NamedArray } from '../evaluate.ts';
 import { crossEntropy } from '../loss.ts';
 import { headwiseLinear, linear, matmul } from '../matmul.ts';
 import { mlstm } from '../mlstm.ts';
+import { mlstmProjections } from '../mlstm_projections.ts';
 import { norm } from '../norm.ts';
 import { type CellName, cells, recurrent } from '../recurrent.ts';
 import { sum, sumColumns, sumRows, sumSquares } from '../reduce.ts';
@@ -168,8 +169,27 @@ const operations: Readonly<Record<string, (b: Builder, c: Choice) => Tensor[]>> 
     const bias = bit(0) ? declare('bias', [x.cols], uniform) : undefined;
     const reset = bit(1) ? resets(declare, batch, length) : undefined;
     const state = bit(2) ? declare('state', [batch, taps - 1, x.cols], uniform) : undefined;
-    const { y, lastState } = causalConv(x, weight, bias, reset, state);
+    const { y, lastState } = causalConv(x, weight, bias, reset, state, bit(4) ? 'silu' : undefined);
     return [bit(3) ? e.add(y, mean(lastState)) : y];
+  },
+  projections: (b, { x, other, size, bit }) => {
+    const { declare } = b;
+    const block = divisor(x.cols, size % 7);
+    const all = 3 * x.cols;
+    const inputs = { a: bit(0) ? x : e.tanh(x), x: widened(b, other, x.cols) };
+    const weight = declare('weight', [all / block, block, block], scaled(1.7 / Math.sqrt(block)));
+    const bias = bit(1) ? declare('bias', [all], uniform) : undefined;
+    const count = 1 + (size % 11);
+    const { qkv, gates } = mlstmProjections(
+      inputs,
+      { weight, bias },
+      {
+        weight: declare('weight', [count, all], scaled(1.7 / Math.sqrt(all))),
+        bias: declare('bias', [count], uniform),
+      },
+    );
+    const [q, kv] = split(qkv, [x.cols, 2 * x.cols]);
+    return [...(bit(2) ? narrowed(qkv, 16 + size) : [q, ...narrowed(e.tanh(kv), 16 + size)]), gates];
   },
   mlstm: (b, { x, size, bit }) => {
     const { declare, batch, length } = b;

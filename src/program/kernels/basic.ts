@@ -1,4 +1,4 @@
-import { type Kernel, PARTITIONS } from './kernel.ts';
+import { blockSums, type Kernel, PARTITIONS } from './kernel.ts';
 
 /** Elementwise programs and matrix products. */
 export const basicKernels = {
@@ -47,15 +47,12 @@ export const basicKernels = {
   },
 
   /**
-   * Many small dense blocks on the diagonal (LinearHeadwiseExpand with blocks of 4), `repeat` sets of them on the same
-   * input: y[r, (p·groups + g)·O + o] = Σ_i w[p, g, o, i] · x[r, g·I + i] + residual[r, …], w [repeat, groups, O, I].
-   * transW: w is stored [repeat, groups, I, O] and x holds the sets, y is their sum (the gradient with respect to x):
-   * y[r, g·O + o] = Σ_p Σ_i w[p, g, i, o] · x[r, (p·groups + g)·I + i] + residual[r, g·O + o].
+   * Many small dense blocks on the diagonal: y[r, g·O + o] = Σ_i w[g, o, i] · x[r, g·I + i] + residual[r, …],
+   * w [groups, O, I]. transW: w is stored [groups, I, O] (the gradient with respect to x).
    */
   blockLinear: {
     operands: {
       rows: 'int',
-      repeat: 'int',
       groups: 'int',
       inSize: 'int',
       outSize: 'int',
@@ -68,16 +65,12 @@ export const basicKernels = {
       residual: 'in?',
       ldResidual: 'int',
     },
-    flops: (a) => 2 * a.rows * a.repeat * a.groups * a.inSize * a.outSize,
+    flops: (a) => 2 * a.rows * a.groups * a.inSize * a.outSize,
   },
-  /**
-   * dw[p, g, o, i] = Σ_r dy[r, (p·groups + g)·O + o] · x[r, g·I + i]; partial sums over PARTITIONS row ranges in
-   * scratch.
-   */
+  /** dw[g, o, i] = Σ_r dy[r, g·O + o] · x[r, g·I + i]; partial sums over PARTITIONS row ranges in scratch. */
   blockLinearGradient: {
     operands: {
       rows: 'int',
-      repeat: 'int',
       groups: 'int',
       inSize: 'int',
       outSize: 'int',
@@ -88,7 +81,7 @@ export const basicKernels = {
       dw: 'out',
       scratch: 'scratch',
     },
-    flops: (a) => 2 * a.rows * a.repeat * a.groups * a.inSize * a.outSize,
-    scratch: (a) => PARTITIONS * a.repeat * a.groups * a.inSize * a.outSize,
+    flops: (a) => 2 * a.rows * a.groups * a.inSize * a.outSize,
+    scratch: (a) => PARTITIONS * blockSums(a.groups, a.inSize, a.outSize),
   },
 } as const satisfies Record<string, Kernel>;

@@ -30,3 +30,7 @@ export interface Kernel {
  * thread count, and every reduction has a fixed order, so results do not depend on it either.
  */
 export const PARTITIONS = 16;
+
+/** Elements of one partial sum of the gradient of `groups` blocks, whose columns an engine may round up to its vectors. */
+export const blockSums = (groups: number, inSize: number, outSize: number): number =>
+  (groups * inSize + 15) * outSize;

@@ -63,7 +63,8 @@ export const layersKernels = {
   },
 
   /**
-   * Causal depthwise convolution: y[b,t,d] = bias[d] + Σ_j w[d,j] · x[b, t − (taps−1) + j, d], w [dim, taps].
+   * Causal depthwise convolution: y[b,t,d] = f(bias[d] + Σ_j w[d,j] · x[b, t − (taps−1) + j, d]), w [dim, taps];
+   * f is SiLU (silu 1) or nothing.
    * Before the sequence x continues into state [B, taps−1, dim] (absent: zeros), oldest first. reset [B, T] is 1 where a token starts
    * a document: taps that reach before the newest document start at or before t read 0.
    * lastState [B, taps−1, dim]: what the next call needs, with rows of earlier documents zeroed.
@@ -74,6 +75,7 @@ export const layersKernels = {
       length: 'int',
       dim: 'int',
       taps: 'int',
+      silu: 'int',
       x: 'in',
       ldx: 'int',
       weight: 'in',
@@ -84,22 +86,26 @@ export const layersKernels = {
       ldy: 'int',
       lastState: 'out?',
     },
-    flops: (a) => 2 * a.batch * a.length * a.dim * a.taps,
+    flops: (a) => a.batch * a.length * a.dim * (2 * a.taps + 4 * a.silu),
   },
-  /** dlastState is the gradient of lastState; dstate that of state. */
+  /** dlastState is the gradient of lastState; dstate that of state. residual is added to dx. */
   convBackward: {
     operands: {
       batch: 'int',
       length: 'int',
       dim: 'int',
       taps: 'int',
+      silu: 'int',
       x: 'in',
       ldx: 'int',
       weight: 'in',
+      bias: 'in?',
       reset: 'in?',
       state: 'in?',
       dy: 'in',
       lddy: 'int',
+      residual: 'in?',
+      ldResidual: 'int',
       dlastState: 'in?',
       dx: 'out',
       lddx: 'int',
@@ -108,7 +114,7 @@ export const layersKernels = {
       dstate: 'out?',
       scratch: 'scratch',
     },
-    flops: (a) => 4 * a.batch * a.length * a.dim * a.taps,
+    flops: (a) => a.batch * a.length * a.dim * (4 * a.taps + (2 * a.taps + 6) * a.silu),
     scratch: (a) => PARTITIONS * a.dim * (a.taps + 1),
   },
 } as const satisfies Record<string, Kernel>;

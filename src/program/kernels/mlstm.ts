@@ -1,7 +1,73 @@
-import type { Kernel } from './kernel.ts';
+import { blockSums, type Kernel, PARTITIONS } from './kernel.ts';
 
-/** The mLSTM cell. */
+/** The mLSTM cell, and what it reads. */
 export const mlstmKernels = {
+  /**
+   * q, k, v and the gates' pre-activations of the original mLSTM layer. With D = groups · size, and p = 0, 1, 2 for
+   * q, k of a and v of x: qkv[r, p·D + g·S + o] = Σ_i weight[p, g, o, i] · (a, a, x)[r, g·S + i] + bias[p·D + g·S + o],
+   * gate[r, j] = Σ_c gateWeight[j, c] · qkv[r, c] + gateBias[j].
+   * weight [3, groups, S, S], bias [3·D], gateWeight [gates, 3·D], gateBias [gates].
+   * A thread keeps rows and weights in its workspace: D may be at most MLSTM_PROJECTIONS_WIDTH.
+   */
+  mlstmProjectionsForward: {
+    operands: {
+      rows: 'int',
+      groups: 'int',
+      size: 'int',
+      gates: 'int',
+      a: 'in',
+      lda: 'int',
+      x: 'in',
+      ldx: 'int',
+      weight: 'in',
+      bias: 'in?',
+      gateWeight: 'in',
+      gateBias: 'in',
+      qkv: 'out',
+      ldqkv: 'int',
+      gate: 'out',
+      ldGate: 'int',
+    },
+    flops: (a) => 6 * a.rows * a.groups * a.size * (a.size + a.gates),
+  },
+  /**
+   * Gradients of mlstmProjectionsForward; dqkv and dgate are those of its outputs. residual is added to da. Partial sums over
+   * PARTITIONS row ranges in scratch.
+   */
+  mlstmProjectionsBackward: {
+    operands: {
+      rows: 'int',
+      groups: 'int',
+      size: 'int',
+      gates: 'int',
+      a: 'in',
+      lda: 'int',
+      x: 'in',
+      ldx: 'int',
+      weight: 'in',
+      bias: 'in?',
+      gateWeight: 'in',
+      dqkv: 'in',
+      lddqkv: 'int',
+      dgate: 'in',
+      lddgate: 'int',
+      residual: 'in?',
+      ldResidual: 'int',
+      da: 'out',
+      ldda: 'int',
+      dx: 'out',
+      lddx: 'int',
+      dweight: 'out',
+      dbias: 'out?',
+      dgateWeight: 'out',
+      dgateBias: 'out',
+      scratch: 'scratch',
+    },
+    flops: (a) => 6 * a.rows * a.groups * a.size * (3 * a.size + 2 * a.gates),
+    scratch: (a) =>
+      PARTITIONS *
+      (3 * blockSums(a.groups, a.size, a.size) + 3 * a.groups * a.size * (a.gates + 1) + a.gates),
+  },
   /**
    * mLSTM, chunkwise (Beck et al. 2024; reference equations in docs/architecture.md). Per batch member and head,
    * with k̂ = keyScale · k, q̂ = queryScale · q, m₀ = 0, C₀ = 0, n₀ = 0 where no state is given:
@@ -152,3 +218,6 @@ export const mlstmKernels = {
     flops: (a) => 6 * a.batch * a.heads * a.keyDim * a.valueDim,
   },
 } as const satisfies Record<string, Kernel>;
+
+/** Widest q, k, v that mlstmProjectionsForward and mlstmProjectionsBackward take. */
+export const MLSTM_PROJECTIONS_WIDTH = 8192;
