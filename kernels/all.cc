@@ -9,6 +9,7 @@
 #include "conv.cc"
 #include "delta_scan.cc"
 #include "embedding.cc"
+#include "gated_norm.cc"
 #include "gemm.cc"
 #include "interpreter.cc"
 #include "linear_scan.cc"

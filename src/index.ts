@@ -111,6 +111,7 @@ export {
 } from './graph/elementwise.ts';
 export { embedding } from './graph/embedding.ts';
 export { type Evaluation, evaluation, type NamedArray } from './graph/evaluate.ts';
+export { type GatedNormInputs, gatedNorm } from './graph/gated_norm.ts';
 export { crossEntropy } from './graph/loss.ts';
 export { headwiseLinear, linear, matmul } from './graph/matmul.ts';
 export { type MlstmInputs, type MlstmOptions, type MlstmState, mlstm } from './graph/mlstm.ts';

@@ -70,7 +70,7 @@ export class GatedDeltaMixer implements Mixer {
     const alpha = exp(negate(multiply(exp(this.#logRate), softplus(this.#decayGate.forward(x)))));
     const operands = { q: unitHeads(q, heads), k: unitHeads(k, heads), v, alpha, beta };
     const scan = deltaScan(operands, heads, pass.reset, state.s);
-    const gated = multiply(this.#norm.forward(scan.h), silu(this.#outputGate.forward(x)));
+    const gated = this.#norm.forwardGated(scan.h, this.#outputGate.forward(x));
     return { y: this.#output.forward(gated, residual), state: { s: scan.lastState, conv: conv.lastState } };
   }
 }

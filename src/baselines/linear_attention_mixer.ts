@@ -1,4 +1,4 @@
-import { broadcastTo, multiply, silu } from '../graph/elementwise.ts';
+import { broadcastTo } from '../graph/elementwise.ts';
 import { mlstm } from '../graph/mlstm.ts';
 import { rotate } from '../graph/rotate.ts';
 import type { Tensor } from '../graph/tensor.ts';
@@ -73,7 +73,7 @@ export class LinearAttentionMixer implements Mixer {
       },
       { heads, keyScale: 1 / Math.sqrt(width), queryScale: 1, eps: 0 },
     );
-    const gated = multiply(this.#norm.forward(cell.h), silu(z));
+    const gated = this.#norm.forwardGated(cell.h, z);
     return { y: this.#output.forward(gated, residual), state: { ...cell.state } };
   }
 }

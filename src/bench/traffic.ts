@@ -27,6 +27,9 @@ const elements: { readonly [Name in KernelName]?: (a: Sizes, instruction: Instru
   embeddingBackward: (a) => (a.rows + a.vocab) * a.dim,
   convForward: (a) => 2 * a.batch * a.length * a.dim,
   convBackward: (a) => (a.residual ? 4 : 3) * a.batch * a.length * a.dim,
+  gatedNormForward: (a) => (a.addend ? 4 : 3) * a.rows * a.groups * a.size,
+  gatedNormBackward: (a) =>
+    (5 + (a.addend ? 1 : 0) + (a.daddend ? 1 : 0) + (a.residual ? 1 : 0)) * a.rows * a.groups * a.size,
   crossEntropyForward: (a) => a.rows * a.vocab,
   crossEntropyBackward: (a) => 2 * a.rows * a.vocab,
   reduce: (a) => a.rows * a.cols * (a.factor ? 2 : 1),

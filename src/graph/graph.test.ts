@@ -6,6 +6,7 @@ import { differentiate } from './differentiate.ts';
 import * as e from './elementwise.ts';
 import { embedding } from './embedding.ts';
 import { evaluation } from './evaluate.ts';
+import { gatedNorm } from './gated_norm.ts';
 import { crossEntropy } from './loss.ts';
 import { headwiseLinear, linear, matmul } from './matmul.ts';
 import { mlstm } from './mlstm.ts';
@@ -178,6 +179,18 @@ describe('gradients agree with central differences', () => {
         norm(x, w, b, { kind, groups: 2, eps: 1e-5, weightOffset: 1 }),
         norm(x, undefined, undefined, { kind, eps: 1e-5, weightOffset: 0 }),
       ]));
+  }
+  for (const kind of ['layer', 'rms'] as const) {
+    it(`gated ${kind} norm with groups, skip and views`, () =>
+      checkGradient({ xz: [4, 12], a: [4, 6], s: [6], w: [6], b: [6] }, ({ xz, a, s, w, b }) => {
+        const [x, z] = split(xz, [6, 6]);
+        const options = { kind, groups: 2, eps: 1e-5, weightOffset: 1 } as const;
+        return [
+          gatedNorm(x, w, b, options, { gate: z, skip: s, addend: a }),
+          gatedNorm(x, undefined, undefined, { ...options, groups: 1 }, { gate: a }),
+          gatedNorm(z, w, undefined, options, { gate: z, skip: s, addend: z }),
+        ];
+      }));
   }
   it('embedding', () =>
     checkGradient({ table: [5, 3], tokens: [2, 3] }, ({ tokens, table }) => [embedding(tokens, table)], {

@@ -10,7 +10,18 @@ export interface NormOptions {
   readonly weightOffset: 0 | 1;
 }
 
-const normOp: Op<Required<NormOptions>> = {
+export type NormAttributes = Required<NormOptions>;
+
+/** Operands that the kernels with a norm in them have in common. */
+export const normSizes = (x: Tensor, { groups, kind, weightOffset }: NormAttributes) => ({
+  rows: x.rows,
+  groups,
+  size: x.cols / groups,
+  rms: Number(kind === 'rms'),
+  weightOffset,
+});
+
+const normOp: Op<NormAttributes> = {
   name: 'norm',
   stridedOutputs: [0],
   // With n = x − μ (rms: x) times s = 1/σ: y = n s w + b;
@@ -28,17 +39,12 @@ const normOp: Op<Required<NormOptions>> = {
     return [dx, weight && dweight, bias && dbias];
   },
   emit(node, to) {
-    const { groups, kind, eps, weightOffset } = node.attributes;
     const [x, weight, bias] = node.inputs as [Tensor, Tensor?, Tensor?];
     const from = to.matrix(x);
     const y = to.matrix(node.outputs[0]);
     to.call('normForward', {
-      rows: x.rows,
-      groups,
-      size: x.cols / groups,
-      rms: Number(kind === 'rms'),
-      eps,
-      weightOffset,
+      ...normSizes(x, node.attributes),
+      eps: node.attributes.eps,
       x: from.at,
       ldx: from.ld,
       weight: to.contiguous(weight),
@@ -50,11 +56,10 @@ const normOp: Op<Required<NormOptions>> = {
   },
 };
 
-const normBackwardOp: Op<Required<NormOptions>> = {
+const normBackwardOp: Op<NormAttributes> = {
   name: 'normBackward',
   stridedOutputs: [0],
   emit(node, to) {
-    const { groups, kind, weightOffset } = node.attributes;
     const [x, weight, stats, gradient, sofar] = node.inputs as [
       Tensor,
       Tensor | undefined,
@@ -67,11 +72,7 @@ const normBackwardOp: Op<Required<NormOptions>> = {
     const dy = to.matrix(gradient);
     const dx = to.matrix(node.outputs[0]);
     to.call('normBackward', {
-      rows: x.rows,
-      groups,
-      size: x.cols / groups,
-      rms: Number(kind === 'rms'),
-      weightOffset,
+      ...normSizes(x, node.attributes),
       x: from.at,
       ldx: from.ld,
       weight: to.contiguous(weight),
@@ -88,6 +89,25 @@ const normBackwardOp: Op<Required<NormOptions>> = {
   },
 };
 
+/** The attributes of a norm of x; throws where shapes do not go together. */
+export function normAttributes(
+  op: string,
+  x: Tensor,
+  parameters: readonly (Tensor | undefined)[],
+  options: NormOptions,
+): NormAttributes {
+  const attributes = { groups: 1, ...options };
+  requireShape(
+    x.cols % attributes.groups === 0,
+    op,
+    `a last dimension divisible by ${attributes.groups} groups`,
+    x,
+  );
+  for (const p of parameters)
+    requireShape(!p || p.shape.join() === String(x.cols), op, `weight and bias [${x.cols}]`, p);
+  return attributes;
+}
+
 /** Layer norm or RMS norm over the last dimension or over each of its groups; weight and bias [cols]. */
 export function norm(
   x: Tensor,
@@ -95,14 +115,6 @@ export function norm(
   bias: Tensor | undefined,
   options: NormOptions,
 ): Tensor {
-  const attributes = { groups: 1, ...options };
-  requireShape(
-    x.cols % attributes.groups === 0,
-    'norm',
-    `a last dimension divisible by ${attributes.groups} groups`,
-    x,
-  );
-  for (const p of [weight, bias])
-    requireShape(!p || p.shape.join() === String(x.cols), 'norm', `weight and bias [${x.cols}]`, p);
+  const attributes = normAttributes('norm', x, [weight, bias], options);
   return createNode(normOp, [x, weight, bias], attributes, [x.shape, [x.rows, attributes.groups, 2]])[0];
 }

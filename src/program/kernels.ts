@@ -1,5 +1,6 @@
 import { attentionKernels } from './kernels/attention.ts';
 import { basicKernels } from './kernels/basic.ts';
+import { gatedNormKernels } from './kernels/gated_norm.ts';
 import type { Kernel } from './kernels/kernel.ts';
 import { layersKernels } from './kernels/layers.ts';
 import { mlstmKernels } from './kernels/mlstm.ts';
@@ -15,6 +16,7 @@ import { trainingKernels } from './kernels/training.ts';
 const table = {
   ...basicKernels,
   ...layersKernels,
+  ...gatedNormKernels,
   ...trainingKernels,
   ...mlstmKernels,
   ...recurrentKernels,

@@ -1,4 +1,3 @@
-import { multiply, multiplyAdd, silu } from '../graph/elementwise.ts';
 import { mlstm } from '../graph/mlstm.ts';
 import { mlstmProjections } from '../graph/mlstm_projections.ts';
 import type { Tensor } from '../graph/tensor.ts';
@@ -104,8 +103,7 @@ export class MlstmLayer {
       },
       { heads, keyScale: 1 / Math.sqrt(headDim), queryScale: 1, eps: EPS },
     );
-    const normed = this.#norm.forward(cell.h);
-    const gated = multiply(multiplyAdd(this.#skip, conv.y, normed), silu(z));
+    const gated = this.#norm.forwardGated(cell.h, { gate: z, skip: this.#skip, addend: conv.y });
     const y = projectAndAdd(this.#projDown, gated, pass, this.#config.dropout, residual);
     return { y, state: { ...cell.state, conv: conv.lastState } };
   }

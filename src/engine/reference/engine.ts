@@ -8,6 +8,7 @@ import { blockLinear, blockLinearGradient } from './block_linear.ts';
 import { convBackward, convForward } from './conv.ts';
 import { deltaScanBackward, deltaScanForward } from './delta_scan.ts';
 import { embeddingBackward, embeddingForward } from './embedding.ts';
+import { gatedNormBackward, gatedNormForward } from './gated_norm.ts';
 import { gemm } from './gemm.ts';
 import { linearScanBackward, linearScanForward } from './linear_scan.ts';
 import { crossEntropyBackward, crossEntropyForward } from './loss.ts';
@@ -34,6 +35,8 @@ export const referenceKernels: { readonly [Name in KernelName]: (a: Operands<Nam
   embeddingBackward,
   convForward,
   convBackward,
+  gatedNormForward,
+  gatedNormBackward,
   crossEntropyForward,
   crossEntropyBackward,
   reduce,

@@ -4,11 +4,12 @@ import { causalConv } from '../conv.ts';
 import * as e from '../elementwise.ts';
 import { embedding } from '../embedding.ts';
 import type { NamedArray } from '../evaluate.ts';
+import { gatedNorm } from '../gated_norm.ts';
 import { crossEntropy } from '../loss.ts';
 import { headwiseLinear, linear, matmul } from '../matmul.ts';
 import { mlstm } from '../mlstm.ts';
 import { mlstmProjections } from '../mlstm_projections.ts';
-import { norm } from '../norm.ts';
+import { type NormOptions, norm } from '../norm.ts';
 import { type CellName, cells, recurrent } from '../recurrent.ts';
 import { sum, sumColumns, sumRows, sumSquares } from '../reduce.ts';
 import { leaf, type Tensor } from '../tensor.ts';
@@ -150,18 +151,15 @@ const operations: Readonly<Record<string, (b: Builder, c: Choice) => Tensor[]>> 
     const folded = bit(0) ? e.tanh(flat) : e.multiply(0.5, flat);
     return [reshape(folded, x.shape)];
   },
-  norm: ({ declare }, { x, size, bit }) => {
-    const groups = divisor(x.cols, size % 5);
-    const weight = bit(0) ? declare('scale', [x.cols], scaled(0.5)) : undefined;
-    const bias = bit(1) ? declare('bias', [x.cols], uniform) : undefined;
-    // Not so small that the rounding of nearly constant groups would be blown up.
-    const options = {
-      groups,
-      eps: 0.05,
-      kind: bit(2) ? 'layer' : 'rms',
-      weightOffset: bit(3) ? 1 : 0,
-    } as const;
+  norm: (b, { x, size, bit }) => {
+    const { weight, bias, options } = affine(b, x, size, bit);
     return [norm(x, weight, bias, options)];
+  },
+  gatedNorm: (b, { x, other, size, bit }) => {
+    const { weight, bias, options } = affine(b, x, size, bit);
+    const gate = widened(b, other, x.cols);
+    const skip = bit(4) ? { skip: b.declare('skip', [x.cols], uniform), addend: e.tanh(gate) } : undefined;
+    return [gatedNorm(x, weight, bias, options, { gate, ...skip })];
   },
   convolution: ({ declare, batch, length }, { x, size, bit }) => {
     const taps = 2 + (size % 4);
@@ -356,6 +354,21 @@ function compose(
     outputs[`y${i}`] = y;
   });
   return { outputs, loss, used };
+}
+
+/** What a norm of x has besides it. */
+function affine({ declare }: Builder, x: Tensor, size: number, bit: Choice['bit']) {
+  const groups = divisor(x.cols, size % 5);
+  const weight = bit(0) ? declare('scale', [x.cols], scaled(0.5)) : undefined;
+  const bias = bit(1) ? declare('bias', [x.cols], uniform) : undefined;
+  // Not so small that the rounding of nearly constant groups would be blown up.
+  const options: NormOptions = {
+    groups,
+    eps: 0.05,
+    kind: bit(2) ? 'layer' : 'rms',
+    weightOffset: bit(3) ? 1 : 0,
+  };
+  return { weight, bias, options };
 }
 
 /** Another activation in the given width. */
