@@ -26,14 +26,15 @@ interface Case {
   readonly sofar: boolean;
 }
 
-// Widths below, at and past whole vectors; rows fewer than partitions, and not a multiple of the rows taken at once.
+// Widths below, at and past whole vectors; rows fewer than partitions, and not a multiple of the rows taken at once. The
+// last two are large enough for threads to take part.
 const sizes = [
   [1, 1, 1],
   [3, 2, 3],
   [5, 3, 16],
   [70, 4, 21],
-  [133, 1, 75],
-  [200, 2, 64],
+  [523, 1, 150],
+  [400, 4, 64],
 ] as const;
 const cases: Case[] = sizes.flatMap(([rows, groups, size], i) =>
   Array.from({ length: 8 }, (_, bits) => ({
