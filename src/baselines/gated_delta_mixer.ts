@@ -1,5 +1,5 @@
 import { deltaScan } from '../graph/delta_scan.ts';
-import { exp, multiply, negate, sigmoid, silu } from '../graph/elementwise.ts';
+import { exp, multiply, negate, sigmoid } from '../graph/elementwise.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { split } from '../graph/views.ts';
 import { CausalConv1d } from '../nn/conv.ts';
