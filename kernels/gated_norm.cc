@@ -68,8 +68,8 @@ struct GatedNormAhead {
 
 // ROWS rows of one group: dx, dgate and daddend, and dweight, dbias and dskip added to `sums` [3, groups · size].
 // With u = n + skip ∘ addend and s = σ(gate): du = dy · gate · s, dgate = dy · u · s · (1 + gate · (1 − s)),
-// daddend = du · skip. du is the norm's upstream gradient; its dx needs means over the group (norm.cc), so it takes a
-// second sweep, between which dx holds g = du · (weightOffset + weight).
+// daddend = du · skip. du is the norm's upstream gradient, and the norm's dx needs means over the group (norm.cc): until
+// a second sweep has them, dx holds g = du · (weightOffset + weight).
 template <int ROWS, bool SKIP>
 static void gatedNormBackwardRows(const GatedNormBackwardArgs& a, int64_t row, int64_t group, float* sums,
                                   GatedNormAhead& ahead) {
@@ -81,6 +81,7 @@ static void gatedNormBackwardRows(const GatedNormBackwardArgs& a, int64_t row, i
       daddend(a.daddend, a.lddaddend, row, first);
   sums += first;
   vf mu[ROWS], scale[ROWS], mean[ROWS], projection[ROWS];
+#pragma GCC unroll 4
   for (int r = 0; r < ROWS; r++) {
     const float* stats = a.stats + 2 * ((row + r) * a.groups + group);
     mu[r] = splat(stats[0]);
