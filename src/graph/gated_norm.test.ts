@@ -1,18 +1,10 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Random } from '../data/random.ts';
-import type { Engine } from '../engine/engine.ts';
-import { createReferenceEngine } from '../engine/reference/engine.ts';
-import { fastEngines } from '../engine/testing/engines.ts';
-import { type Shape, sizeOf } from '../program/region.ts';
-import { relativeError } from '../verification/compare.ts';
-import { differentiate } from './differentiate.ts';
+import { expect, it } from 'vitest';
 import * as e from './elementwise.ts';
-import { evaluation, type NamedArray } from './evaluate.ts';
 import { gatedNorm } from './gated_norm.ts';
 import { type NormOptions, norm } from './norm.ts';
-import { sum } from './reduce.ts';
-import { currentId, type Tensor } from './tensor.ts';
-import { concat, split } from './views.ts';
+import type { Tensor } from './tensor.ts';
+import { describeFused, type Leaves } from './testing/fused.ts';
+import { split } from './views.ts';
 
 interface Case {
   readonly rows: number;
@@ -49,63 +41,37 @@ const cases: Case[] = sizes.flatMap(([rows, groups, size], i) =>
   })),
 );
 
-type Build = (leaves: Readonly<Record<string, Tensor>>, options: NormOptions) => Tensor;
+type Build = (leaves: Leaves, options: NormOptions) => Tensor;
 
-/** y and the gradients of a weighted sum of it; x, gate and addend are slices of one matrix, and so are their gradients. */
-function compute(engine: Engine, it_: Case, build: Build): Promise<Record<string, ArrayLike<number>>> {
-  const { rows, groups, size, kind } = it_;
-  const cols = groups * size;
-  const random = new Random(rows * cols);
-  const some = (shape: Shape): NamedArray => ({
-    shape,
-    values: Float32Array.from({ length: sizeOf(shape) }, () => random.uniform(-2, 2)),
-  });
-  const inputs: Record<string, NamedArray> = { xga: some([rows, 3 * cols]), upstream: some([rows, cols]) };
-  if (it_.weight) inputs.weight = some([cols]);
-  if (it_.bias) inputs.bias = some([cols]);
-  if (it_.skip) inputs.skip = some([cols]);
-  return evaluation(engine, inputs, (leaves: Record<string, Tensor>) => {
+/** x, gate and addend are slices of one matrix, and so are their gradients. */
+const through =
+  (build: Build) =>
+  (leaves: Leaves, { groups, size, kind, sofar }: Case): Tensor[] => {
+    const cols = groups * size;
     const [x, gate, addend] = split(leaves.xga, [cols, cols, cols]);
     const y = build({ ...leaves, x, gate, addend }, { groups, kind, eps: 0.01, weightOffset: 1 });
-    const whole = it_.sofar ? concat([y, e.tanh(x)]) : y;
-    const upstream = it_.sofar ? concat([leaves.upstream, leaves.upstream]) : leaves.upstream;
-    const loss = sum(e.multiply(whole, upstream));
-    const backwardFrom = currentId();
-    const names = Object.keys(inputs).filter((name) => name !== 'upstream');
-    const gradients = differentiate(
-      [loss],
-      names.map((name) => leaves[name]),
-    );
-    const outputs: Record<string, Tensor> = { y };
-    names.forEach((name, i) => {
-      outputs[`d${name}`] = gradients[i] as Tensor;
-    });
-    return { outputs, backwardFrom };
-  }).run();
-}
+    return sofar ? [y, e.tanh(x)] : [y];
+  };
 
-const fused: Build = ({ x, gate, weight, bias, skip, addend }, options) =>
-  gatedNorm(x, weight, bias, options, { gate, ...(skip && { skip, addend }) });
-
-const parts: Build = ({ x, gate, weight, bias, skip, addend }, options) => {
-  const normed = norm(x, weight, bias, options);
-  return e.multiply(skip ? e.multiplyAdd(skip, addend, normed) : normed, e.silu(gate));
-};
-
-const sameBits = (a: ArrayLike<number>, b: ArrayLike<number>): boolean =>
-  a.length === b.length && Array.from(a).every((value, i) => Object.is(value, b[i]));
-
-const reference = createReferenceEngine();
-const expected = cases.map((each) => compute(reference, each, fused));
-
-it('is the norm, the sum and the gate one after the other', async () => {
-  for (const [i, each] of cases.entries()) {
-    const right = await compute(reference, each, parts);
-    const computed = await expected[i];
-    expect(Object.keys(computed)).toEqual(Object.keys(right));
-    for (const [name, values] of Object.entries(right))
-      expect(relativeError(computed[name], values), `${name} of ${JSON.stringify(each)}`).toBeLessThan(1e-12);
-  }
+await describeFused<Case>({
+  name: 'gated norm',
+  cases,
+  inputs({ rows, groups, size, weight, bias, skip }) {
+    const cols = groups * size;
+    return {
+      xga: [rows, 3 * cols],
+      ...(weight && { weight: [cols] }),
+      ...(bias && { bias: [cols] }),
+      ...(skip && { skip: [cols] }),
+    };
+  },
+  fused: through(({ x, gate, weight, bias, skip, addend }, options) =>
+    gatedNorm(x, weight, bias, options, { gate, ...(skip && { skip, addend }) }),
+  ),
+  parts: through(({ x, gate, weight, bias, skip, addend }, options) => {
+    const normed = norm(x, weight, bias, options);
+    return e.multiply(skip ? e.multiplyAdd(skip, addend, normed) : normed, e.silu(gate));
+  }),
 });
 
 it('refuses shapes that do not go together', () => {
@@ -122,30 +88,3 @@ it('refuses shapes that do not go together', () => {
   expect(build({ gate: x }, shaped(3))).toThrow(/weight and bias \[4\]/);
   expect(() => gatedNorm(shaped(3, 5), undefined, undefined, options, { gate: x })).toThrow(/2 groups/);
 });
-
-const { cases: engines, missing } = await fastEngines();
-
-describe.each(engines)('gated norm on $name', { timeout: 120_000 }, ({ open }) => {
-  let several: Engine[];
-  beforeAll(async () => {
-    several = await Promise.all([1, 2, 3].map(open));
-  });
-  afterAll(() => Promise.all(several.map((engine) => engine.close())));
-
-  it('agrees with the reference engine, to the same bits for every number of threads', async () => {
-    const [one, ...others] = several;
-    for (const [i, each] of cases.entries()) {
-      const right = await expected[i];
-      const computed = await compute(one, each, fused);
-      for (const [name, values] of Object.entries(right))
-        expect(relativeError(computed[name], values), `${name} of ${JSON.stringify(each)}`).toBeLessThan(
-          5e-6,
-        );
-      for (const engine of others) {
-        const again = await compute(engine, each, fused);
-        expect(Object.keys(computed).filter((name) => !sameBits(again[name], computed[name]))).toEqual([]);
-      }
-    }
-  });
-});
-if (missing) it.skip(`gated norm on native: not run, ${missing}`, () => {});
