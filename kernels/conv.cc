@@ -72,6 +72,11 @@ static void convSum(const float* start, const float* w, ConvLags lags, const Row
   }
 }
 
+// Part of the row after the next, while a row is worked on.
+static inline void convFetch(const float* row, int64_t ld, int64_t n) {
+  for (int64_t u = 0; u < n; u += 16) __builtin_prefetch(row + 2 * ld + u);
+}
+
 // One row of sums, n columns from `first` on, of a forward or a backward pass.
 template <int TAPS, class Args>
 static void convRow(const Args& a, const float* w, int64_t b, int64_t t, int64_t first, int64_t n, float* out) {
@@ -81,6 +86,7 @@ static void convRow(const Args& a, const float* w, int64_t b, int64_t t, int64_t
   const auto rows = [&](int64_t lag) {
     return lag <= t ? a.x + (b * T + t - lag) * a.ldx + first : a.state + (b * kept + kept + t - lag) * a.dim + first;
   };
+  convFetch(a.x + (b * T + t) * a.ldx + first, a.ldx, n);
   convSum<TAPS>(a.bias ? a.bias + first : nullptr, w, lags, rows, out, n);
 }
 
@@ -214,25 +220,38 @@ static inline bool convUnbroken(const float* reset, int64_t s, int64_t end) {
   return true;
 }
 
-// Gradients of the sums by time: those of y, or, behind SiLU, made a strip of rows at a time.
+// Gradients of the sums of one batch member by time: those of y, or, behind SiLU, made a strip of rows at a time.
 struct ConvGradient {
-  const float* rows;
-  int64_t ld, first;
-  const float* at(int64_t t) const { return rows + (t - first) * ld; }
-};
-constexpr int64_t CONV_STRIP = 32;
+  float* strip;  // [CONV_STRIP + taps − 1, CONV_STRIP_LD]
+  const float* rows = nullptr;
+  int64_t ld = 0, begin = 0, end = 0;
 
+  const float* at(int64_t t) const { return rows + (t - begin) * ld; }
+};
+constexpr int64_t CONV_STRIP = 16;
+// Rows that are not a power of two apart lie in different sets of the first-level cache.
+constexpr int64_t CONV_STRIP_LD = CONV_COLUMNS + 16;
+
+// Makes `times` available; of a strip that follows the last one only what is new is made.
 template <int TAPS>
-static ConvGradient convGradient(const ConvBackwardArgs& a, const float* w, int64_t b, Range times, int64_t first,
-                                 int64_t n, float* strip) {
+static void convGradient(const ConvBackwardArgs& a, const float* w, int64_t b, Range times, int64_t first, int64_t n,
+                         ConvGradient& g) {
   const float* dy = a.dy + b * a.length * a.lddy + first;
-  if (!a.silu) return {dy, a.lddy, 0};
-  for (int64_t t = times.begin; t < times.end; t++) {
-    float* out = strip + (t - times.begin) * CONV_COLUMNS;
+  if (!a.silu) {
+    g.rows = dy, g.ld = a.lddy, g.begin = 0, g.end = a.length;
+    return;
+  }
+  int64_t t = times.begin;
+  if (g.begin < t && t < g.end)
+    for (int64_t from = t; t < g.end; t++)
+      __builtin_memcpy(g.strip + (t - from) * CONV_STRIP_LD, g.at(t), n * sizeof(float));
+  for (; t < times.end; t++) {
+    float* out = g.strip + (t - times.begin) * CONV_STRIP_LD;
+    convFetch(dy + t * a.lddy, a.lddy, n);
     convRow<TAPS>(a, w, b, t, first, n, out);
     convSiluGradient(dy + t * a.lddy, out, n);
   }
-  return {strip, CONV_COLUMNS, times.begin};
+  g.rows = g.strip, g.ld = CONV_STRIP_LD, g.begin = times.begin, g.end = times.end;
 }
 
 // Rows run over the given state and the sequence, T + taps − 1 for each batch member; partition p of them has the
@@ -249,13 +268,15 @@ template <int TAPS> static void convBackwardOf(const ConvBackwardArgs& a, const 
     for (int64_t p = mine.begin; p < mine.end; p++) {
       float* sums = a.scratch + p * partial + first;
       const Range range = partition(static_cast<int>(p), a.batch * span);
+      ConvGradient dy{strip};
       for (int64_t r = range.begin; r < range.end;) {
         // Times [s, end) of batch member b, which see the gradients up to `seen`.
         const int64_t b = r / span, strips = a.silu ? CONV_STRIP : T + kept;
         int64_t s = r % span - kept, end = s + (range.end - r < strips ? range.end - r : strips);
         if (end > T) end = T;
         const int64_t seen = end + kept < T ? end + kept : T;
-        const ConvGradient dy = convGradient<TAPS>(a, w, b, {s > 0 ? s : 0, seen}, first, n, strip);
+        if (s == -kept) dy.end = 0;  // Another batch member's rows are no use.
+        convGradient<TAPS>(a, w, b, {s > 0 ? s : 0, seen}, first, n, dy);
         const float* reset = a.reset ? a.reset + b * T : nullptr;
         r += end - s;
         while (s < end) {

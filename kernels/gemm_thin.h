@@ -36,6 +36,7 @@ static void thinRow(const Product& g, int64_t i, int64_t j, int64_t columns, con
       return part == W ? load(from + u) : loadFirst(from + u, part);
     };
     vf sum = zero();
+    if (residual && u % 16 == 0) __builtin_prefetch(residual + 2 * g.ldResidual + u);
 #pragma GCC unroll 8
     for (int p = 0; p < K; p++) sum = fma(x[p], read(b + p * g.ldb), sum);
     if (bias) sum += read(bias);

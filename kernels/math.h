@@ -72,10 +72,8 @@ XL_INLINE vf log(vf x) {
   return select((x > 0.0f) & (x < __builtin_inff()), y, limit);
 }
 
-XL_INLINE vf sigmoid(vf x) {
-  const vf e = exp(-abs(x));
-  return select(x < 0.0f, e, splat(1.0f)) / (e + 1.0f);
-}
+// Far below 0 the exponential is infinite and the result 0.
+XL_INLINE vf sigmoid(vf x) { return splat(1.0f) / (exp(-x) + 1.0f); }
 
 // log(1 + e) for e in [0, 1].
 XL_INLINE vf log1pUnit(vf e) {
