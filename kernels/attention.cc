@@ -128,7 +128,7 @@ static void attentionForwardBlock(const AttentionForwardArgs& a, int64_t item, i
         sums[r] *= kept;
         for (int64_t d = 0; d < dim; d += W) {
           const int n = static_cast<int>(smaller(W, dim - d));
-          storePart(h + r * a.ldh + d, loadPart(h + r * a.ldh + d, n) * kept, n);
+          storeLanes(h + r * a.ldh + d, loadLanes(h + r * a.ldh + d, n) * kept, n);
         }
         maxima[r] = maximumNow;
       }
@@ -197,7 +197,7 @@ static void attentionBackwardHead(const AttentionBackwardArgs& a, int64_t item, 
       vf total = zero();
       for (int64_t d = 0; d < dim; d += W) {
         const int n = static_cast<int>(smaller(W, dim - d));
-        total = fma(loadPart(h + (t + r) * a.ldh + d, n), loadPart(upstream + r * a.lddh + d, n), total);
+        total = fma(loadLanes(h + (t + r) * a.ldh + d, n), loadLanes(upstream + r * a.lddh + d, n), total);
       }
       means[r] = sum(total);
     }

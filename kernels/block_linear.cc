@@ -20,18 +20,12 @@ void blockLinear(const BlockLinearArgs& g, const Context& ctx) {
   }
 }
 
-// Each thread sums whole partitions of the rows, then the partial sums are added in order.
 void blockLinearGradient(const BlockLinearGradientArgs& g, const Context& ctx) {
   const Blocks blocks{g.groups, g.inSize, g.outSize};
-  const Range mine = share(ctx, PARTITIONS);
-  for (int64_t p = mine.begin; p < mine.end; p++) {
-    const Range rows = partition(static_cast<int>(p), g.rows);
-    float* sums = g.scratch + p * blocks.size();
-    for (int64_t e = 0; e < blocks.size(); e++) sums[e] = 0.0f;
+  sumPartitions(ctx, g.rows, g.scratch, blocks.size(), [&](Range rows, float* sums) {
     addBlockGradient(blocks, {g.x + rows.begin * g.ldx, g.ldx, g.dy + rows.begin * g.lddy, g.lddy},
                      rows.end - rows.begin, sums, ctx.scratch);
-  }
-  ctx.sync();
+  });
   addBlockPartitions(ctx, blocks, g.scratch, blocks.size(), g.dw);
 }
 

@@ -3,6 +3,7 @@
 #include "ahead.h"
 #include "context.h"
 #include "gemm.h"
+#include "partitions.h"
 
 namespace xl {
 
@@ -193,20 +194,6 @@ static void addBlockGradient(const Blocks& b, const BlockGradientRows& g, int64_
   for (int64_t group = 0; group < b.groups; group++)
     matmul(b.outSize, b.inSize, rows, g.dy + group * b.outSize, g.lddy, true, g.x + group * b.inSize, g.ldx, false,
            sums + group * b.outSize * b.inSize, b.inSize, true, scratch);
-}
-
-// The threads share the sum of PARTITIONS partial sums, `stride` apart, in their order; `count` elements, in units of
-// `grain`. The total of [begin, end) goes to finish(begin, end, total); it takes the place of the first partial sum.
-template <class F>
-static void addPartitions(const Context& ctx, float* partials, int64_t stride, int64_t count, int64_t grain, F finish) {
-  const Range mine = share(ctx, count, grain);
-  for (int64_t e = mine.begin; e < mine.end; e += W) {
-    const int part = static_cast<int>(smaller(W, mine.end - e));
-    vf sum = loadFirst(partials + e, part);
-    for (int p = 1; p < PARTITIONS; p++) sum += loadFirst(partials + p * stride + e, part);
-    storeFirst(partials + e, sum, part);
-  }
-  if (mine.begin < mine.end) finish(mine.begin, mine.end, partials + mine.begin);
 }
 
 // dw from the partial sums of addBlockGradient().

@@ -5,7 +5,7 @@
 #include "ahead.h"
 #include "generated/kernels.h"
 #include "math.h"
-#include "simd.h"
+#include "partitions.h"
 
 namespace xl {
 
@@ -177,8 +177,8 @@ struct ConvRows {
 };
 
 template <int TAPS> static XL_INLINE void convBackwardVector(const ConvRows& g, int64_t u, int part) {
-  const auto read = [&](const float* p) XL_LAMBDA_INLINE { return part == W ? load(p + u) : loadFirst(p + u, part); };
-  const auto write = [&](float* p, vf v) XL_LAMBDA_INLINE { part == W ? store(p + u, v) : storeFirst(p + u, v, part); };
+  const auto read = [&](const float* p) XL_LAMBDA_INLINE { return loadLanes(p + u, part); };
+  const auto write = [&](float* p, vf v) XL_LAMBDA_INLINE { storeLanes(p + u, v, part); };
   vf dy[CONV_ROWS + TAPS - 1], x[CONV_ROWS], dx[CONV_ROWS];
   for (int i = 0; i < CONV_ROWS + TAPS - 1; i++) dy[i] = read(g.dy + i * g.lddy);
   for (int r = 0; r < CONV_ROWS; r++) {
@@ -310,22 +310,13 @@ template <int TAPS> static void convBackwardOf(const ConvBackwardArgs& a, const 
   }
 
   ctx.sync();
-  const Range columns = share(ctx, a.dim, W);
-  for (int64_t lag = 0; lag <= taps; lag++) {
-    if (lag == taps && !a.dbias) break;
-    for (int64_t d = columns.begin; d < columns.end; d += W) {
-      const int part = columns.end - d < W ? static_cast<int>(columns.end - d) : W;
-      vf sum = zero();
-      for (int p = 0; p < PARTITIONS; p++) sum += loadFirst(a.scratch + p * partial + lag * a.dim + d, part);
-      if (lag == taps) {
-        storeFirst(a.dbias + d, sum, part);
-        continue;
-      }
-      float lanes[W];
-      store(lanes, sum);
-      for (int i = 0; i < part; i++) a.dweight[(d + i) * taps + taps - 1 - lag] = lanes[i];
+  addPartitions(ctx, a.scratch, partial, taps * a.dim, W, [&](int64_t begin, int64_t end, const float* total) {
+    for (int64_t e = begin; e < end; e++) {
+      const int64_t lag = e / a.dim, d = e % a.dim;
+      a.dweight[d * taps + taps - 1 - lag] = total[e - begin];
     }
-  }
+  });
+  addPartitions(ctx, a.scratch + taps * a.dim, partial, a.dim, a.dbias);
 }
 
 void convBackward(const ConvBackwardArgs& a, const Context& ctx) {

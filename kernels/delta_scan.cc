@@ -8,7 +8,7 @@ static void deltaCopy(float* to, int64_t ldTo, const float* from, int64_t ldFrom
   for (int64_t i = 0; i < rows; i++)
     for (int64_t j = 0; j < columns; j += W) {
       const int n = static_cast<int>(smaller(W, columns - j));
-      storePart(to + i * ldTo + j, from ? loadPart(from + i * ldFrom + j, n) : zero(), n);
+      storeLanes(to + i * ldTo + j, from ? loadLanes(from + i * ldFrom + j, n) : zero(), n);
     }
 }
 
@@ -22,7 +22,7 @@ static void deltaToken(const float* before, float* after, int64_t ld, int64_t ke
     if (before)
       for (int64_t i = 0; i < keyDim; i++)
         remembered[i & 1] = fma(splat(k[i]), load(before + i * ld + j), remembered[i & 1]);
-    const vf error = loadPart(v + j, n) - (remembered[0] + remembered[1]) * alpha, written = error * beta;
+    const vf error = loadLanes(v + j, n) - (remembered[0] + remembered[1]) * alpha, written = error * beta;
     store(errors + j, error);
     vf out[2] = {zero(), zero()};
     for (int64_t i = 0; i < keyDim; i++) {
@@ -30,7 +30,7 @@ static void deltaToken(const float* before, float* after, int64_t ld, int64_t ke
       store(after + i * ld + j, x);
       if (h) out[i & 1] = fma(splat(q[i]), x, out[i & 1]);
     }
-    if (h) storePart(h + j, out[0] + out[1], n);
+    if (h) storeLanes(h + j, out[0] + out[1], n);
   }
 }
 
@@ -81,7 +81,7 @@ static void deltaTokenBack(const DeltaScanBackwardArgs& a, const DeltaBackward& 
   const float alpha = a.alpha[row * a.ldalpha + head], beta = a.beta[row * a.ldbeta + head];
   for (int64_t j = 0; j < ld; j += W) {
     const int n = static_cast<int>(smaller(W, valueDim - j));
-    store(w.upstream + j, loadPart(a.dh + row * a.lddh + head * valueDim + j, n));
+    store(w.upstream + j, loadLanes(a.dh + row * a.lddh + head * valueDim + j, n));
     store(w.throughKey + j, zero());
   }
   for (int64_t i0 = 0; i0 < keyDim; i0 += W) {
@@ -98,7 +98,7 @@ static void deltaTokenBack(const DeltaScanBackwardArgs& a, const DeltaBackward& 
         store(w.throughKey + j, fma(ki, g, load(w.throughKey + j)));
       }
     }
-    storePart(a.dq + row * a.lddq + head * keyDim + i0, sumEach(dq), some);
+    storeLanes(a.dq + row * a.lddq + head * keyDim + i0, sumEach(dq), some);
   }
   vf dbeta = zero(), dalpha = zero();
   for (int64_t j = 0; j < ld; j += W) {
@@ -106,7 +106,7 @@ static void deltaTokenBack(const DeltaScanBackwardArgs& a, const DeltaBackward& 
     const vf through = load(w.throughKey + j), derror = through * beta;
     dbeta = fma(through, load(errors + j), dbeta);
     store(w.derrors + j, derror);
-    storePart(a.dv + row * a.lddv + head * valueDim + j, derror, n);
+    storeLanes(a.dv + row * a.lddv + head * valueDim + j, derror, n);
   }
   a.dbeta[row * a.lddbeta + head] = sum(dbeta);
   for (int64_t i0 = 0; i0 < keyDim; i0 += W) {
@@ -125,7 +125,7 @@ static void deltaTokenBack(const DeltaScanBackwardArgs& a, const DeltaBackward& 
         store(w.g + i * ld + j, dp * alpha);
       }
     }
-    storePart(a.dk + row * a.lddk + head * keyDim + i0, sumEach(dk), some);
+    storeLanes(a.dk + row * a.lddk + head * keyDim + i0, sumEach(dk), some);
   }
   a.dalpha[row * a.lddalpha + head] = sum(dalpha);
   if (starts) fillOrZero(w.g, nullptr, plane);

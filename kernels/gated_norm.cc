@@ -5,6 +5,7 @@
 #include "generated/kernels.h"
 #include "math.h"
 #include "norm.h"
+#include "partitions.h"
 
 namespace xl {
 
@@ -137,7 +138,7 @@ static void gatedNormBackwardRows(const GatedNormBackwardArgs& a, int64_t row, i
 template <bool SKIP> static void gatedNormBackwardOf(const GatedNormBackwardArgs& a, const Context& ctx) {
   const int64_t width = a.groups * a.size;
   const auto from = [&](const float* p, int64_t ld, int64_t row) { return Ahead{p + row * ld, ld, width}; };
-  sumOverRows(ctx, a.rows, width, a.scratch, {a.dweight, a.dbias, a.dskip}, [&](Range rows, float* sums) {
+  sumPartitions(ctx, a.rows, a.scratch, 3 * width, [&](Range rows, float* sums) {
     int64_t row = rows.begin;
     GatedNormAhead ahead{from(a.x, a.ldx, row + 4), from(a.addend, a.ldAddend, row + 4),
                          from(a.gate, a.ldGate, row + 4), from(a.dy, a.lddy, row + 4)};
@@ -146,6 +147,9 @@ template <bool SKIP> static void gatedNormBackwardOf(const GatedNormBackwardArgs
     for (; row < rows.end; row++)
       for (int64_t g = 0; g < a.groups; g++) gatedNormBackwardRows<1, SKIP>(a, row, g, sums, ahead);
   });
+  addPartitions(ctx, a.scratch, 3 * width, width, a.dweight);
+  addPartitions(ctx, a.scratch + width, 3 * width, width, a.dbias);
+  addPartitions(ctx, a.scratch + 2 * width, 3 * width, width, a.dskip);
 }
 
 void gatedNormBackward(const GatedNormBackwardArgs& a, const Context& ctx) {

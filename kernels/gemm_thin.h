@@ -33,7 +33,7 @@ static void thinRow(const Product& g, int64_t i, int64_t j, int64_t columns, con
   const float* residual = g.residual ? g.residual + i * g.ldResidual + j : nullptr;
   const auto vector = [&](int64_t u, int part) XL_LAMBDA_INLINE {
     const auto read = [&](const float* from) XL_LAMBDA_INLINE {
-      return part == W ? load(from + u) : loadFirst(from + u, part);
+      return loadLanes(from + u, part);
     };
     vf sum = zero();
     if (residual && u % 16 == 0) __builtin_prefetch(residual + 2 * g.ldResidual + u);
@@ -68,7 +68,7 @@ static void thinSteps(const float* a, int64_t rowA, int64_t stepA, const float* 
 #pragma GCC unroll 2
       for (int v = 0; v < V; v++) {
         const float* from = b + s * ldb + u + v * W;
-        row[v] = part == W ? load(from) : loadFirst(from, part);
+        row[v] = loadLanes(from, part);
       }
 #pragma GCC unroll 8
       for (int r = 0; r < M; r++) {

@@ -10,14 +10,14 @@ void linearScanForward(const LinearScanForwardArgs& a, const Context& ctx) {
   for (int64_t item = items.begin; item < items.end; item++) {
     const int64_t member = item / blocks, d = item % blocks * W;
     const int n = static_cast<int>(smaller(W, a.dim - d));
-    vf y = a.state ? loadPart(a.state + member * a.dim + d, n) : zero();
+    vf y = a.state ? loadLanes(a.state + member * a.dim + d, n) : zero();
     for (int64_t t = 0; t < a.length; t++) {
       const int64_t row = member * a.length + t;
       if (a.reset && a.reset[row] != 0.0f) y = zero();
-      y = fma(loadPart(a.a + row * a.lda + d, n), y, loadPart(a.b + row * a.ldb + d, n));
-      storePart(a.y + row * a.ldy + d, y, n);
+      y = fma(loadLanes(a.a + row * a.lda + d, n), y, loadLanes(a.b + row * a.ldb + d, n));
+      storeLanes(a.y + row * a.ldy + d, y, n);
     }
-    if (a.lastState) storePart(a.lastState + member * a.dim + d, y, n);
+    if (a.lastState) storeLanes(a.lastState + member * a.dim + d, y, n);
   }
 }
 
@@ -28,19 +28,19 @@ void linearScanBackward(const LinearScanBackwardArgs& a, const Context& ctx) {
   for (int64_t item = items.begin; item < items.end; item++) {
     const int64_t member = item / blocks, d = item % blocks * W, at = member * a.dim + d;
     const int n = static_cast<int>(smaller(W, a.dim - d));
-    vf carried = a.dlastState ? loadPart(a.dlastState + at, n) : zero();
+    vf carried = a.dlastState ? loadLanes(a.dlastState + at, n) : zero();
     for (int64_t t = a.length - 1; t >= 0; t--) {
       const int64_t row = member * a.length + t;
       const bool starts = a.reset && a.reset[row] != 0.0f;
-      const vf g = carried + loadPart(a.dy + row * a.lddy + d, n);
+      const vf g = carried + loadLanes(a.dy + row * a.lddy + d, n);
       vf before = zero();
-      if (!starts && t > 0) before = loadPart(a.y + (row - 1) * a.ldy + d, n);
-      else if (!starts && a.state) before = loadPart(a.state + at, n);
-      storePart(a.db + row * a.lddb + d, g, n);
-      storePart(a.da + row * a.ldda + d, g * before, n);
-      carried = starts ? zero() : g * loadPart(a.a + row * a.lda + d, n);
+      if (!starts && t > 0) before = loadLanes(a.y + (row - 1) * a.ldy + d, n);
+      else if (!starts && a.state) before = loadLanes(a.state + at, n);
+      storeLanes(a.db + row * a.lddb + d, g, n);
+      storeLanes(a.da + row * a.ldda + d, g * before, n);
+      carried = starts ? zero() : g * loadLanes(a.a + row * a.lda + d, n);
     }
-    if (a.dstate) storePart(a.dstate + at, carried, n);
+    if (a.dstate) storeLanes(a.dstate + at, carried, n);
   }
 }
 

@@ -85,11 +85,7 @@ void mlstmProjectionsBackward(const MlstmProjectionsBackwardArgs& g, const Conte
   float* scratch = forward.prepare(g.weight, false, qkv + step * all);
   scratch = back.prepare(g.weight, true, scratch);
 
-  const Range mine = share(ctx, PARTITIONS);
-  for (int64_t p = mine.begin; p < mine.end; p++) {
-    const Range range = partition(static_cast<int>(p), g.rows);
-    float* sums = g.scratch + p * at.total;
-    for (int64_t e = 0; e < at.total; e++) sums[e] = 0.0f;
+  sumPartitions(ctx, g.rows, g.scratch, at.total, [&](Range range, float* sums) {
     for (int64_t r = range.begin; r < range.end; r += step) {
       const int64_t rows = smaller(step, range.end - r);
       const float* a = g.a + r * g.lda;
@@ -126,21 +122,14 @@ void mlstmProjectionsBackward(const MlstmProjectionsBackwardArgs& g, const Conte
         for (int64_t c = 0; c < g.gates; c++) sums[at.gateBias + c] += dgate[i * g.lddgate + c];
       }
     }
-  }
+  });
 
-  ctx.sync();
   for (int set = 0; set < 3; set++)
     addBlockPartitions(ctx, blocks, g.scratch + set * blocks.size(), at.total,
                        g.dweight + set * D * g.size);
-  const auto finish = [&](int64_t first, int64_t count, float* out) {
-    if (!out) return;
-    addPartitions(ctx, g.scratch + first, at.total, count, W, [&](int64_t begin, int64_t end, const float* total) {
-      __builtin_memcpy(out + begin, total, (end - begin) * sizeof(float));
-    });
-  };
-  finish(at.gateWeight, g.gates * all, g.dgateWeight);
-  finish(at.bias, all, g.dbias);
-  finish(at.gateBias, g.gates, g.dgateBias);
+  addPartitions(ctx, g.scratch + at.gateWeight, at.total, g.gates * all, g.dgateWeight);
+  addPartitions(ctx, g.scratch + at.bias, at.total, all, g.dbias);
+  addPartitions(ctx, g.scratch + at.gateBias, at.total, g.gates, g.dgateBias);
 }
 
 }  // namespace xl

@@ -2,6 +2,7 @@
 #include "ahead.h"
 #include "generated/kernels.h"
 #include "norm.h"
+#include "partitions.h"
 
 namespace xl {
 
@@ -85,7 +86,7 @@ static void normBackwardRows(const NormBackwardArgs& a, int64_t row, int64_t gro
 
 void normBackward(const NormBackwardArgs& a, const Context& ctx) {
   const int64_t width = a.groups * a.size;
-  sumOverRows(ctx, a.rows, width, a.scratch, {a.dweight, a.dbias}, [&](Range rows, float* sums) {
+  sumPartitions(ctx, a.rows, a.scratch, 2 * width, [&](Range rows, float* sums) {
     int64_t row = rows.begin;
     NormAhead ahead{{a.x + (row + 4) * a.ldx, a.ldx, width}, {a.dy + (row + 4) * a.lddy, a.lddy, width}};
     for (; row + 4 <= rows.end; row += 4)
@@ -93,6 +94,8 @@ void normBackward(const NormBackwardArgs& a, const Context& ctx) {
     for (; row < rows.end; row++)
       for (int64_t g = 0; g < a.groups; g++) normBackwardRows<1>(a, row, g, sums, ahead);
   });
+  addPartitions(ctx, a.scratch, 2 * width, width, a.dweight);
+  addPartitions(ctx, a.scratch + width, 2 * width, width, a.dbias);
 }
 
 }  // namespace xl

@@ -1,5 +1,4 @@
-// What kernels with a norm in them share: sums over the columns of a group, its statistics, its weight, and sums over
-// the rows.
+// What kernels with a norm in them share: sums over the columns of a group, its statistics and its weight.
 #pragma once
 #include "context.h"
 #include "simd.h"
@@ -46,32 +45,5 @@ struct NormFactor {
     return weight ? offset + loadLanes(weight + c, k) : splat(1.0f);
   }
 };
-
-// COUNT sums over the rows, each [width]: accumulate(rows, sums) adds those of a range of rows to sums [COUNT, width].
-// scratch is [PARTITIONS, COUNT, width]. An output that is null is left out.
-template <int COUNT, class F>
-XL_INLINE void sumOverRows(const Context& ctx, int64_t rows, int64_t width, float* scratch,
-                           float* const (&outputs)[COUNT], F accumulate) {
-  const Range parts = share(ctx, PARTITIONS);
-  for (int64_t p = parts.begin; p < parts.end; p++) {
-    float* sums = scratch + p * COUNT * width;
-    for (int64_t c = 0; c < COUNT * width; c++) sums[c] = 0.0f;
-    accumulate(partition((int)p, rows), sums);
-  }
-  bool wanted = false;
-  for (float* output : outputs) wanted = wanted || output;
-  if (!wanted) return;
-  ctx.sync();
-  const Range columns = share(ctx, width, W);
-  for (int o = 0; o < COUNT; o++) {
-    if (!outputs[o]) continue;
-    for (int64_t c = columns.begin; c < columns.end; c += W) {
-      const int k = columns.end - c < W ? (int)(columns.end - c) : W;
-      vf total = zero();
-      for (int p = 0; p < PARTITIONS; p++) total += loadLanes(scratch + (p * COUNT + o) * width + c, k);
-      storeLanes(outputs[o] + c, total, k);
-    }
-  }
-}
 
 }  // namespace xl

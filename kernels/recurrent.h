@@ -20,11 +20,9 @@ constexpr int64_t RECURRENT_STREAM_BYTES = 4 << 20;
 XL_INLINE bool aligned(const float* p) { return reinterpret_cast<uintptr_t>(p) % sizeof(vf) == 0; }
 
 XL_INLINE int64_t wholeVectors(int64_t n) { return (n + W - 1) / W * W; }
-XL_INLINE vf loadPart(const float* p, int n) { return n == W ? load(p) : loadFirst(p, n); }
-XL_INLINE void storePart(float* p, vf x, int n) { n == W ? store(p, x) : storeFirst(p, x, n); }
 template <bool STREAMS> XL_INLINE void storeAway(float* p, vf x, int n) {
   if (STREAMS && n == W) stream(p, x);
-  else storePart(p, x, n);
+  else storeLanes(p, x, n);
 }
 
 static inline void fillOrZero(float* to, const float* from, int64_t n) {

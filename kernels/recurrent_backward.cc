@@ -31,25 +31,25 @@ static XL_INLINE void recurrentBackwardUnits(const RecurrentBackwardRow& row, in
   __builtin_prefetch(row.dyAhead + u);
   for (int s = 0; s < Cell::SAVED; s++) {
     __builtin_prefetch(row.gatesAhead + s * D + u);
-    saved[s] = loadPart(row.gates + s * D + u, n);
+    saved[s] = loadLanes(row.gates + s * D + u, n);
   }
   for (int s = 0; s < Cell::CELLS; s++) {
     __builtin_prefetch(row.cellsAhead + s * D + u);
-    cell[s] = loadPart(row.cells + s * D + u, n);
-    before[s] = loadPart(row.before[s] + u, n);
-    dcell[s] = loadPart(row.dcell + s * row.dcellStride + u, n);
+    cell[s] = loadLanes(row.cells + s * D + u, n);
+    before[s] = loadLanes(row.before[s] + u, n);
+    dcell[s] = loadLanes(row.dcell + s * row.dcellStride + u, n);
   }
-  const vf y = Cell::READS_Y ? loadPart(row.y + u, n) : zero();
-  const vf dy = loadPart(row.dy + u, n) + loadPart(row.dyNext + u, n);
+  const vf y = Cell::READS_Y ? loadLanes(row.y + u, n) : zero();
+  const vf dy = loadLanes(row.dy + u, n) + loadLanes(row.dyNext + u, n);
   const vf direct = Cell::backward(dy, y, saved, cell, before, dcell, dwx, drec);
-  for (int s = 0; s < Cell::CELLS; s++) storePart(row.dcell + s * row.dcellStride + u, dcell[s], n);
+  for (int s = 0; s < Cell::CELLS; s++) storeLanes(row.dcell + s * row.dcellStride + u, dcell[s], n);
   for (int g = 0; g < Cell::GATES; g++) {
     const vf d = Cell::HAS_DREC ? drec[g] : dwx[g];
     storeAway<STREAMS>(row.dwx + g * D + u, dwx[g], n);
-    storePart(row.drec + g * DH + u, d, n);
+    storeLanes(row.drec + g * DH + u, d, n);
     if (row.drecOut) storeAway<STREAMS>(row.drecOut + g * D + u, d, n);
   }
-  if (Cell::HAS_DIRECT) storePart(row.direct + u, direct, n);
+  if (Cell::HAS_DIRECT) storeLanes(row.direct + u, direct, n);
 }
 
 template <class Cell, bool STREAMS> static void recurrentBackwardOf(const RecurrentBackwardArgs& a, const Context& ctx) {

@@ -25,11 +25,11 @@ static XL_INLINE void recurrentGates(const RecurrentForwardRow& row, int64_t u, 
   vf wx[Cell::GATES], rec[Cell::GATES], saved[Cell::SAVED + 1];
   for (int g = 0; g < Cell::GATES; g++) {
     __builtin_prefetch(row.wxNext + g * D + u);
-    wx[g] = loadPart(row.wx + g * D + u, n);
-    rec[g] = loadPart(row.rec + g * DH + u, n);
+    wx[g] = loadLanes(row.wx + g * D + u, n);
+    rec[g] = loadLanes(row.rec + g * DH + u, n);
   }
   Cell::gates(wx, rec, saved);
-  for (int g = 0; g < Cell::GATES; g++) storePart(row.rec + g * DH + u, rec[g], n);
+  for (int g = 0; g < Cell::GATES; g++) storeLanes(row.rec + g * DH + u, rec[g], n);
   if (row.gates)
     for (int s = 0; s < Cell::SAVED; s++)
       if (Cell::EARLY >> s & 1) storeAway<STREAMS>(row.gates + s * D + u, saved[s], n);
@@ -38,13 +38,13 @@ static XL_INLINE void recurrentGates(const RecurrentForwardRow& row, int64_t u, 
 template <class Cell, bool STREAMS>
 static XL_INLINE void recurrentUpdate(const RecurrentForwardRow& row, int64_t u, int n, int64_t D, int64_t DH) {
   vf rec[Cell::GATES], state[Cell::STATES + 1], saved[Cell::SAVED + 1];
-  for (int g = 0; g < Cell::GATES; g++) rec[g] = loadPart(row.rec + g * DH + u, n);
-  for (int s = 0; s < Cell::STATES; s++) state[s] = loadPart(row.state + s * row.stateStride + u, n);
-  const vf previous = loadPart(row.y + u, n);
+  for (int g = 0; g < Cell::GATES; g++) rec[g] = loadLanes(row.rec + g * DH + u, n);
+  for (int s = 0; s < Cell::STATES; s++) state[s] = loadLanes(row.state + s * row.stateStride + u, n);
+  const vf previous = loadLanes(row.y + u, n);
   const vf y = Cell::update(rec, previous, state, saved);
-  storePart(row.y + u, y, n);
-  storePart(row.out + u, y, n);
-  for (int s = 0; s < Cell::STATES; s++) storePart(row.state + s * row.stateStride + u, state[s], n);
+  storeLanes(row.y + u, y, n);
+  storeLanes(row.out + u, y, n);
+  for (int s = 0; s < Cell::STATES; s++) storeLanes(row.state + s * row.stateStride + u, state[s], n);
   if (row.gates)
     for (int s = 0; s < Cell::SAVED; s++)
       if (!(Cell::EARLY >> s & 1)) storeAway<STREAMS>(row.gates + s * D + u, saved[s], n);

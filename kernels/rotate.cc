@@ -71,10 +71,10 @@ void rotate(const RotateArgs& a, const Context& ctx) {
       float* y = a.y + row * a.ldy + head * a.headDim;
       for (int64_t j = 0; j < half; j += W) {
         const int n = static_cast<int>(smaller(W, half - j));
-        const vf first = loadPart(x + j, n), second = loadPart(x + half + j, n);
-        const vf c = loadPart(cosine + j, n), s = loadPart(sine + j, n);
-        storePart(y + j, first * c - second * s, n);
-        storePart(y + half + j, fma(first, s, second * c), n);
+        const vf first = loadLanes(x + j, n), second = loadLanes(x + half + j, n);
+        const vf c = loadLanes(cosine + j, n), s = loadLanes(sine + j, n);
+        storeLanes(y + j, first * c - second * s, n);
+        storeLanes(y + half + j, fma(first, s, second * c), n);
       }
     }
   }

@@ -10,10 +10,10 @@ constexpr int64_t SELECTIVE_SCAN_GROUP = 64;
 
 // to [S, W] = from [S, ld] where the first n columns are there, 0 else.
 static void selectiveLoad(float* to, const float* from, int64_t ld, int64_t states, int n) {
-  for (int64_t s = 0; s < states; s++) store(to + s * W, from ? loadPart(from + s * ld, n) : zero());
+  for (int64_t s = 0; s < states; s++) store(to + s * W, from ? loadLanes(from + s * ld, n) : zero());
 }
 static void selectiveStore(float* to, int64_t ld, const float* from, int64_t states, int n) {
-  for (int64_t s = 0; s < states; s++) storePart(to + s * ld, load(from + s * W), n);
+  for (int64_t s = 0; s < states; s++) storeLanes(to + s * ld, load(from + s * W), n);
 }
 
 void selectiveScanForward(const SelectiveScanForwardArgs& a, const Context& ctx) {
@@ -31,8 +31,8 @@ void selectiveScanForward(const SelectiveScanForwardArgs& a, const Context& ctx)
       if (a.chunkStates && t % a.chunk == 0)
         selectiveStore(a.chunkStates + (member * chunks + t / a.chunk) * S * D + d, D, h, S, n);
       if (a.reset && a.reset[row] != 0.0f) selectiveLoad(h, nullptr, 0, S, n);
-      const vf step = loadPart(a.delta + row * a.lddelta + d, n);
-      const vf input = step * loadPart(a.x + row * a.ldx + d, n);
+      const vf step = loadLanes(a.delta + row * a.lddelta + d, n);
+      const vf input = step * loadLanes(a.x + row * a.ldx + d, n);
       const float* b = a.b + row * a.ldb;
       const float* c = a.c + row * a.ldc;
       vf y = zero();
@@ -41,7 +41,7 @@ void selectiveScanForward(const SelectiveScanForwardArgs& a, const Context& ctx)
         store(h + s * W, next);
         y = fma(next, splat(c[s]), y);
       }
-      storePart(a.y + row * a.ldy + d, y, n);
+      storeLanes(a.y + row * a.ldy + d, y, n);
     }
     if (a.lastState) selectiveStore(a.lastState + member * S * D + d, D, h, S, n);
   }
@@ -66,8 +66,8 @@ static void selectiveBackwardChunk(const SelectiveScanBackwardArgs& a, const Sel
     const int64_t row = first + t;
     float* before = w.states + t * plane;
     if (a.reset && a.reset[row] != 0.0f) selectiveLoad(before, nullptr, 0, S, n);
-    const vf step = loadPart(a.delta + row * a.lddelta + d, n);
-    const vf input = step * loadPart(a.x + row * a.ldx + d, n);
+    const vf step = loadLanes(a.delta + row * a.lddelta + d, n);
+    const vf input = step * loadLanes(a.x + row * a.ldx + d, n);
     for (int64_t s = 0; s < S; s++) {
       const vf decay = exp(step * load(w.rates + s * W));
       store(w.decays + t * plane + s * W, decay);
@@ -79,8 +79,8 @@ static void selectiveBackwardChunk(const SelectiveScanBackwardArgs& a, const Sel
     const bool starts = a.reset && a.reset[row] != 0.0f;
     const float* before = w.states + t * plane;
     const float* decays = w.decays + t * plane;
-    const vf step = loadPart(a.delta + row * a.lddelta + d, n), x = loadPart(a.x + row * a.ldx + d, n);
-    const vf dy = loadPart(a.dy + row * a.lddy + d, n), input = step * x;
+    const vf step = loadLanes(a.delta + row * a.lddelta + d, n), x = loadLanes(a.x + row * a.ldx + d, n);
+    const vf dy = loadLanes(a.dy + row * a.lddy + d, n), input = step * x;
     vf dinput = zero(), dstep = zero();
     for (int64_t s0 = 0; s0 < S; s0 += W) {
       const int some = static_cast<int>(smaller(W, S - s0));
@@ -102,11 +102,11 @@ static void selectiveBackwardChunk(const SelectiveScanBackwardArgs& a, const Sel
       for (int i = some; i < W; i++) toB[i] = toC[i] = zero();
       float* db = w.db + row * S + s0;
       float* dc = w.dc + row * S + s0;
-      storePart(db, loadPart(db, some) + sumEach(toB), some);
-      storePart(dc, loadPart(dc, some) + sumEach(toC), some);
+      storeLanes(db, loadLanes(db, some) + sumEach(toB), some);
+      storeLanes(dc, loadLanes(dc, some) + sumEach(toC), some);
     }
-    storePart(a.dx + row * a.lddx + d, dinput * step, n);
-    storePart(a.ddelta + row * a.ldddelta + d, fma(dinput, x, dstep), n);
+    storeLanes(a.dx + row * a.lddx + d, dinput * step, n);
+    storeLanes(a.ddelta + row * a.ldddelta + d, fma(dinput, x, dstep), n);
   }
 }
 
