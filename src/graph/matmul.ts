@@ -173,8 +173,8 @@ export function headwiseOuter(dy: Tensor, x: Tensor, heads: number): Tensor {
   return product(dy, x, layout, [heads, (dy.cols / heads) * (x.cols / heads)]);
 }
 
-/** Blocks up to this size have a kernel of their own: a matrix product of 4 × 4 would be all overhead. */
-const SMALL_BLOCK = 8;
+/** Blocks up to this size have kernels of their own: a matrix product of 4 × 4 would be all overhead. */
+export const SMALL_BLOCK = 8;
 
 interface BlockAttributes {
   readonly groups: number;

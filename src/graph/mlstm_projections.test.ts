@@ -14,7 +14,7 @@ interface Case {
   readonly sofar: boolean;
 }
 
-// Blocks of 4, which have loops of their own, and others; widths below, at and past whole vectors; gates that are taken
+// Blocks of 4, which have loops of their own, other small ones, and one that is worth a product; widths below, at and past whole vectors; gates that are taken
 // along rows (up to 8), as dot products (up to 12) and as tiles; rows of a part of a pass, and of several passes.
 const cases: Case[] = [
   { rows: 1, blocks: 1, size: 4, gates: 2, bias: false, sofar: false },
@@ -23,8 +23,9 @@ const cases: Case[] = [
   { rows: 1061, blocks: 16, size: 4, gates: 16, bias: true, sofar: false },
   { rows: 40, blocks: 7, size: 3, gates: 10, bias: true, sofar: true },
   { rows: 530, blocks: 2, size: 32, gates: 4, bias: false, sofar: true },
-  // The widest that there is.
+  // The widest that the kernel takes, and one that is wider.
   { rows: 19, blocks: 2048, size: 4, gates: 2, bias: false, sofar: false },
+  { rows: 3, blocks: 2049, size: 4, gates: 1, bias: true, sofar: false },
 ];
 
 /** a and x are slices of one matrix, and so are their gradients. */

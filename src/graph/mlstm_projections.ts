@@ -1,6 +1,8 @@
 import { MLSTM_PROJECTIONS_WIDTH } from '../program/kernels/mlstm.ts';
-import { multiply } from './elementwise.ts';
+import { add, multiply } from './elementwise.ts';
+import { headwiseLinear, linear, SMALL_BLOCK } from './matmul.ts';
 import { createNode, type Op, requireShape, type Tensor } from './tensor.ts';
+import { concat, reshape, split } from './views.ts';
 
 type Inputs = [
   a: Tensor,
@@ -110,12 +112,24 @@ const mlstmProjectionsBackwardOp: Op = {
   },
 };
 
+/** One operation after the other: for blocks that are worth a matrix product, and for any width. */
+function separately([a, x, weight, bias, gateWeight, gateBias]: Inputs): [qkv: Tensor, gates: Tensor] {
+  const { groups, size } = sizes(weight);
+  const elements = groups * size * size;
+  const sets = split(reshape(weight, [3 * elements]), [elements, elements, elements]);
+  const projected = concat(
+    [a, a, x].map((input, i) => headwiseLinear(input, reshape(sets[i], [groups, size, size]))),
+  );
+  const qkv = bias ? add(projected, bias) : projected;
+  return [qkv, linear(qkv, gateWeight, gateBias)];
+}
+
 /**
- * What an mLSTM cell reads, in one pass: q and k from a, v from x, each by blocks on the diagonal; the gates'
- * pre-activations from all three:
+ * What an mLSTM cell reads: q and k from a, v from x, each by blocks on the diagonal; the gates' pre-activations from
+ * all three:
  *   qkv = [blocks₀ a | blocks₁ a | blocks₂ x] + bias;  gates = gateWeight · qkv + gateBias
  * a, x [..., D]; weight [3 · D/S, S, S]; bias [3·D] or none; gateWeight [G, 3·D]; gateBias [G].
- * Returns qkv [..., 3·D] and gates [..., G]. D is at most 8192.
+ * Returns qkv [..., 3·D] and gates [..., G]. Blocks up to 8 × 8 take one pass over a and x each way.
  */
 export function mlstmProjections(
   { a, x }: { readonly a: Tensor; readonly x: Tensor },
@@ -132,12 +146,6 @@ export function mlstmProjections(
     weight,
   );
   requireShape(
-    width <= MLSTM_PROJECTIONS_WIDTH,
-    'mlstmProjections',
-    `a width of at most ${MLSTM_PROJECTIONS_WIDTH}`,
-    a,
-  );
-  requireShape(
     !bias || bias.shape.join() === String(3 * width),
     'mlstmProjections',
     `a bias [${3 * width}]`,
@@ -152,15 +160,14 @@ export function mlstmProjections(
     gate.weight,
     gate.bias,
   );
+  const inputs: Inputs = [a, x, weight, bias, gate.weight, gate.bias];
   const leading = a.shape.slice(0, -1);
-  const [qkv, gates] = createNode(
-    mlstmProjectionsOp,
-    [a, x, weight, bias, gate.weight, gate.bias],
-    undefined,
-    [
-      [...leading, 3 * width],
-      [...leading, gate.weight.rows],
-    ],
-  );
+  const [qkv, gates] =
+    size <= SMALL_BLOCK && width <= MLSTM_PROJECTIONS_WIDTH
+      ? createNode(mlstmProjectionsOp, inputs, undefined, [
+          [...leading, 3 * width],
+          [...leading, gate.weight.rows],
+        ])
+      : separately(inputs);
   return { qkv, gates };
 }
