@@ -10,8 +10,8 @@ constexpr int64_t BLOCK_LINEAR_ROWS = 64;
 void blockLinear(const BlockLinearArgs& g, const Context& ctx) {
   const bool transposed = g.transW != 0;
   const Blocks blocks{g.groups, transposed ? g.outSize : g.inSize, transposed ? g.inSize : g.outSize};
-  const float* w = prepareBlocks(blocks, g.w, transposed, ctx.scratch);
-  float* scratch = ctx.scratch + (blocks.inLanes() ? blocks.size() : 0);
+  float* scratch = ctx.scratch;
+  const float* w = prepareBlocks(blocks, g.w, transposed, scratch);
   const Range mine = share(ctx, g.rows);
   for (int64_t r = mine.begin; r < mine.end; r += BLOCK_LINEAR_ROWS) {
     const float* residual = g.residual ? g.residual + r * g.ldResidual : nullptr;

@@ -57,7 +57,7 @@ static void layOut(const float* w, int64_t columns, bool transW, float* out) {
 #pragma GCC unroll 4
     for (int j = 0; j < 4; j++) {
       const int count = inside(columns * 4, v * 4 + j);
-      stored[j] = count == W ? load(w + (v * 4 + j) * W) : loadFirst(w + (v * 4 + j) * W, count);
+      stored[j] = loadLanes(w + (v * 4 + j) * W, count);
     }
     swapQuads(stored);
 #pragma GCC unroll 4
@@ -97,18 +97,13 @@ static void multiply(const BlockRows& g, int64_t row, int64_t columns, const flo
     const vf w2 = load(weights + c * 4 + 2 * W), w3 = load(weights + c * 4 + 3 * W);
 #pragma GCC unroll 4
     for (int r = 0; r < R; r++) {
-      const float* from = x + r * g.ldx + c;
-      const vf in = count == W ? load(from) : loadFirst(from, count);
+      const vf in = loadLanes(x + r * g.ldx + c, count);
       vf out = splatInQuads<0>(in) * w0;
       out = fma(splatInQuads<1>(in), w1, out);
       out = fma(splatInQuads<2>(in), w2, out);
       out = fma(splatInQuads<3>(in), w3, out);
-      if (residual) {
-        const float* more = residual + r * g.ldResidual + c;
-        out += count == W ? load(more) : loadFirst(more, count);
-      }
-      if (count == W) store(y + r * g.ldy + c, out);
-      else storeFirst(y + r * g.ldy + c, out, count);
+      if (residual) out += loadLanes(residual + r * g.ldResidual + c, count);
+      storeLanes(y + r * g.ldy + c, out, count);
     }
   }
 }
@@ -133,8 +128,7 @@ static void accumulate(const BlockGradientRows& g, int64_t row, int64_t columns,
     vf s0 = load(to), s1 = load(to + W), s2 = load(to + 2 * W), s3 = load(to + 3 * W);
 #pragma GCC unroll 8
     for (int r = 0; r < R; r++) {
-      const vf in = count == W ? load(x + r * g.ldx + c) : loadFirst(x + r * g.ldx + c, count);
-      const vf d = count == W ? load(dy + r * g.lddy + c) : loadFirst(dy + r * g.lddy + c, count);
+      const vf in = loadLanes(x + r * g.ldx + c, count), d = loadLanes(dy + r * g.lddy + c, count);
       s0 = fma(splatInQuads<0>(in), d, s0);
       s1 = fma(splatInQuads<1>(in), d, s1);
       s2 = fma(splatInQuads<2>(in), d, s2);
@@ -159,17 +153,18 @@ struct Blocks {
 
   bool inLanes() const { return inSize == 4 && outSize == 4; }
   int64_t inputs() const { return groups * inSize; }
-  int64_t outputs() const { return groups * outSize; }
   // Floats of the weights as multiplyBlocks() reads them, or of the sums that addBlockGradient() makes; at most
   // what the kernel table counts for them.
   int64_t size() const { return inLanes() ? (inputs() + W - 1) / W * W * 4 : groups * outSize * inSize; }
 };
 
-// The weights as multiplyBlocks() wants them: in `room`, or as they are stored.
-static const float* prepareBlocks(const Blocks& b, const float* w, bool transposed, float* room) {
+// The weights as multiplyBlocks() wants them: as they are stored, or in `room`, which then begins behind them.
+static const float* prepareBlocks(const Blocks& b, const float* w, bool transposed, float*& room) {
   if (!b.inLanes()) return w;
+  const float* prepared = room;
   blocks4::layOut(w, b.inputs(), transposed, room);
-  return room;
+  room += b.size();
+  return prepared;
 }
 
 // y = blocks · x + residual; transposed: x holds outputs, y inputs. `w` is as prepareBlocks() left it.

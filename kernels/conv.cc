@@ -44,37 +44,22 @@ static void convSum(const float* start, const float* w, ConvLags lags, const Row
   if (TAPS > 0 && lags.begin == 0 && lags.end == TAPS) {
     const float* row[TAPS + 1];
     for (int lag = 0; lag < TAPS; lag++) row[lag] = rows(lag);
-    for (int64_t u = 0; u < n; u += W) {
-      const int part = n - u < W ? static_cast<int>(n - u) : W;
-      if (part == W) {
-        vf sum = start ? load(start + u) : zero();
-        for (int lag = TAPS - 1; lag >= 0; lag--) sum = fma(load(w + lag * CONV_COLUMNS + u), load(row[lag] + u), sum);
-        store(out + u, sum);
-      } else {
-        vf sum = start ? loadFirst(start + u, part) : zero();
-        for (int lag = TAPS - 1; lag >= 0; lag--)
-          sum = fma(load(w + lag * CONV_COLUMNS + u), loadFirst(row[lag] + u, part), sum);
-        storeFirst(out + u, sum, part);
-      }
-    }
+    eachVector(n, [&](int64_t u, int part) XL_LAMBDA_INLINE {
+      vf sum = start ? loadLanes(start + u, part) : zero();
+      for (int lag = TAPS - 1; lag >= 0; lag--)
+        sum = fma(load(w + lag * CONV_COLUMNS + u), loadLanes(row[lag] + u, part), sum);
+      storeLanes(out + u, sum, part);
+    });
     return;
   }
   for (int64_t u = 0; u < n; u++) out[u] = start ? start[u] : 0.0f;
   for (int64_t lag = lags.end - 1; lag >= lags.begin; lag--) {
     const float* row = rows(lag);
     const float* wLag = w + lag * CONV_COLUMNS;
-    int64_t u = 0;
-    for (; u + W <= n; u += W) store(out + u, fma(load(wLag + u), load(row + u), load(out + u)));
-    if (u < n) {
-      const int part = static_cast<int>(n - u);
-      storeFirst(out + u, fma(load(wLag + u), loadFirst(row + u, part), loadFirst(out + u, part)), part);
-    }
+    eachVector(n, [&](int64_t u, int part) XL_LAMBDA_INLINE {
+      storeLanes(out + u, fma(load(wLag + u), loadLanes(row + u, part), loadLanes(out + u, part)), part);
+    });
   }
-}
-
-// Part of the row after the next, while a row is worked on.
-static inline void convFetch(const float* row, int64_t ld, int64_t n) {
-  for (int64_t u = 0; u < n; u += 16) __builtin_prefetch(row + 2 * ld + u);
 }
 
 // One row of sums, n columns from `first` on, of a forward or a backward pass.
@@ -86,7 +71,7 @@ static void convRow(const Args& a, const float* w, int64_t b, int64_t t, int64_t
   const auto rows = [&](int64_t lag) {
     return lag <= t ? a.x + (b * T + t - lag) * a.ldx + first : a.state + (b * kept + kept + t - lag) * a.dim + first;
   };
-  convFetch(a.x + (b * T + t) * a.ldx + first, a.ldx, n);
+  fetchRow(a.x + (b * T + t + 2) * a.ldx + first, n);
   convSum<TAPS>(a.bias ? a.bias + first : nullptr, w, lags, rows, out, n);
 }
 
@@ -247,11 +232,45 @@ static void convGradient(const ConvBackwardArgs& a, const float* w, int64_t b, R
       __builtin_memcpy(g.strip + (t - from) * CONV_STRIP_LD, g.at(t), n * sizeof(float));
   for (; t < times.end; t++) {
     float* out = g.strip + (t - times.begin) * CONV_STRIP_LD;
-    convFetch(dy + t * a.lddy, a.lddy, n);
+    fetchRow(dy + (t + 2) * a.lddy, n);
     convRow<TAPS>(a, w, b, t, first, n, out);
     convSiluGradient(dy + t * a.lddy, out, n);
   }
   g.rows = g.strip, g.ld = CONV_STRIP_LD, g.begin = times.begin, g.end = times.end;
+}
+
+// dx of the times [begin, end) of batch member b, negative in the given state, and what they add to the sums.
+template <int TAPS>
+static void convBackwardStrip(const ConvBackwardArgs& a, const float* w, int64_t b, Range times, int64_t first,
+                              int64_t n, const ConvGradient& dy, float* sums) {
+  const int64_t T = a.length, taps = a.taps, kept = taps - 1;
+  const float* reset = a.reset ? a.reset + b * T : nullptr;
+  for (int64_t s = times.begin; s < times.end;) {
+    const int64_t at = b * T + s, stateRow = b * kept + kept + s, reach = s + CONV_ROWS + kept;
+    const float* residual = a.residual && s >= 0 ? a.residual + at * a.ldResidual + first : nullptr;
+    if (TAPS > 0 && s >= 0 && s + CONV_ROWS <= times.end && reach <= T && convUnbroken(reset, s + 1, reach)) {
+      convBackwardRows<TAPS>({a.x + at * a.ldx + first, a.ldx, dy.at(s), dy.ld, residual, a.ldResidual,
+                              a.dx + at * a.lddx + first, a.lddx, w, sums, a.dim}, n);
+      s += CONV_ROWS;
+      continue;
+    }
+    const float* x = s >= 0 ? a.x + at * a.ldx : a.state ? a.state + stateRow * a.dim : nullptr;
+    float* dx = s >= 0 ? a.dx + at * a.lddx : a.dstate ? a.dstate + stateRow * a.dim : nullptr;
+    const ConvLags lags = convLagsAhead(reset, s, T, taps);
+    const auto rows = [&](int64_t lag) { return dy.at(s + lag); };
+    if (dx) convSum<TAPS>(residual, w, lags, rows, dx + first, n);
+    // Row s is in the last state if it is among the last taps − 1 and no document starts behind it.
+    if (dx && a.dlastState && s >= T - kept && lags.end == T - s) {
+      const float* last = a.dlastState + (b * kept + s - (T - kept)) * a.dim + first;
+      for (int64_t u = 0; u < n; u++) dx[first + u] += last[u];
+    }
+    if (x) convWeightGradient<TAPS>(x + first, lags, rows, sums, a.dim, n);
+    if (a.dbias && s >= 0) {
+      float* to = sums + taps * a.dim;
+      for (int64_t u = 0; u < n; u++) to[u] += dy.at(s)[u];
+    }
+    s++;
+  }
 }
 
 // Rows run over the given state and the sequence, T + taps − 1 for each batch member; partition p of them has the
@@ -272,39 +291,14 @@ template <int TAPS> static void convBackwardOf(const ConvBackwardArgs& a, const 
       for (int64_t r = range.begin; r < range.end;) {
         // Times [s, end) of batch member b, which see the gradients up to `seen`.
         const int64_t b = r / span, strips = a.silu ? CONV_STRIP : T + kept;
-        int64_t s = r % span - kept, end = s + (range.end - r < strips ? range.end - r : strips);
+        const int64_t s = r % span - kept;
+        int64_t end = s + (range.end - r < strips ? range.end - r : strips);
         if (end > T) end = T;
         const int64_t seen = end + kept < T ? end + kept : T;
         if (s == -kept) dy.end = 0;  // Another batch member's rows are no use.
         convGradient<TAPS>(a, w, b, {s > 0 ? s : 0, seen}, first, n, dy);
-        const float* reset = a.reset ? a.reset + b * T : nullptr;
+        convBackwardStrip<TAPS>(a, w, b, {s, end}, first, n, dy, sums);
         r += end - s;
-        while (s < end) {
-          const int64_t at = b * T + s, stateRow = b * kept + kept + s, reach = s + CONV_ROWS + kept;
-          const float* residual = a.residual && s >= 0 ? a.residual + at * a.ldResidual + first : nullptr;
-          if (TAPS > 0 && s >= 0 && s + CONV_ROWS <= end && reach <= T && convUnbroken(reset, s + 1, reach)) {
-            convBackwardRows<TAPS>({a.x + at * a.ldx + first, a.ldx, dy.at(s), dy.ld, residual, a.ldResidual,
-                                    a.dx + at * a.lddx + first, a.lddx, w, sums, a.dim}, n);
-            s += CONV_ROWS;
-            continue;
-          }
-          const float* x = s >= 0 ? a.x + at * a.ldx : a.state ? a.state + stateRow * a.dim : nullptr;
-          float* dx = s >= 0 ? a.dx + at * a.lddx : a.dstate ? a.dstate + stateRow * a.dim : nullptr;
-          const ConvLags lags = convLagsAhead(reset, s, T, taps);
-          const auto rows = [&](int64_t lag) { return dy.at(s + lag); };
-          if (dx) convSum<TAPS>(residual, w, lags, rows, dx + first, n);
-          // Row s is in the last state if it is among the last taps − 1 and no document starts behind it.
-          if (dx && a.dlastState && s >= T - kept && lags.end == T - s) {
-            const float* last = a.dlastState + (b * kept + s - (T - kept)) * a.dim + first;
-            for (int64_t u = 0; u < n; u++) dx[first + u] += last[u];
-          }
-          if (x) convWeightGradient<TAPS>(x + first, lags, rows, sums, a.dim, n);
-          if (a.dbias && s >= 0) {
-            float* to = sums + taps * a.dim;
-            for (int64_t u = 0; u < n; u++) to[u] += dy.at(s)[u];
-          }
-          s++;
-        }
       }
     }
   }

@@ -34,11 +34,9 @@ template <bool SKIP> static void gatedNormRows(const GatedNormForwardArgs& a, Ra
     const float* gate = a.gate + row * a.ldGate + first;
     float* y = a.y + row * a.ldy + first;
     const GatedNormWeights<SKIP> weights(a, first);
-    for (int64_t c = 0; c < n; c += 16) {
-      __builtin_prefetch(x + 2 * a.ldx + c);
-      if (SKIP) __builtin_prefetch(addend + 2 * a.ldAddend + c);
-      __builtin_prefetch(gate + 2 * a.ldGate + c);
-    }
+    fetchRow(x + 2 * a.ldx, n);
+    if (SKIP) fetchRow(addend + 2 * a.ldAddend, n);
+    fetchRow(gate + 2 * a.ldGate, n);
     const NormStats stats = normStats(x, n, a.rms, a.eps);
     const vf mu = splat(stats.mean), scale = splat(stats.inverse);
     eachVector(n, [&](int64_t c, int k) {

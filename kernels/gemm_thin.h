@@ -41,8 +41,7 @@ static void thinRow(const Product& g, int64_t i, int64_t j, int64_t columns, con
     for (int p = 0; p < K; p++) sum = fma(x[p], read(b + p * g.ldb), sum);
     if (bias) sum += read(bias);
     if (residual) sum += read(residual);
-    if (part == W) store(c + u, sum);
-    else storeFirst(c + u, sum, part);
+    storeLanes(c + u, sum, part);
   };
   const int64_t whole = columns / W * W;
   for (int64_t u = 0; u < whole; u += W) vector(u, W);

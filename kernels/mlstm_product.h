@@ -2,6 +2,7 @@
 // packed: the left operand is broadcast from where it lies, the right one is read in rows. Unlike matmul() a product
 // may have two terms, start from a multiple of another matrix, and leave out the half of a causal matrix that is 0.
 #pragma once
+#include "ahead.h"
 #include "product.h"
 
 namespace xl {
@@ -25,8 +26,7 @@ struct MlstmAhead {
   const float* rows;
   int64_t ld, count, columns;
   void fetch(int64_t some) {
-    for (; some > 0 && count > 0; some--, count--, rows += ld)
-      for (int64_t d = 0; d < columns; d += 16) __builtin_prefetch(rows + d);
+    for (; some > 0 && count > 0; some--, count--, rows += ld) fetchRow(rows, columns);
   }
 };
 

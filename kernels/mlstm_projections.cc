@@ -22,13 +22,10 @@ struct MlstmBlocks {
   Blocks blocks;
   const float* w[3];
 
-  // Returns the workspace behind what the weights took.
-  float* prepare(const float* stored, bool transposed, float* room) {
-    for (int set = 0; set < 3; set++) {
-      w[set] = prepareBlocks(blocks, stored + set * blocks.groups * blocks.inSize * blocks.outSize, transposed, room);
-      if (blocks.inLanes()) room += blocks.size();
-    }
-    return room;
+  // stored [3, groups, size, size]; room as in prepareBlocks().
+  void prepare(const float* stored, bool transposed, float*& room) {
+    for (int set = 0; set < 3; set++)
+      w[set] = prepareBlocks(blocks, stored + set * blocks.inputs() * blocks.outSize, transposed, room);
   }
 };
 
@@ -48,7 +45,8 @@ static void mlstmProject(const MlstmBlocks& m, const float* a, int64_t lda, cons
 void mlstmProjectionsForward(const MlstmProjectionsForwardArgs& g, const Context& ctx) {
   const int64_t D = g.groups * g.size, step = mlstmProjectionRows(D);
   MlstmBlocks m{{g.groups, g.size, g.size}, {}};
-  float* scratch = m.prepare(g.weight, false, ctx.scratch);
+  float* scratch = ctx.scratch;
+  m.prepare(g.weight, false, scratch);
   Product gates{};
   gates.m = g.rows, gates.n = g.gates, gates.k = 3 * D;
   gates.a = g.qkv, gates.lda = g.ldqkv, gates.b = g.gateWeight, gates.ldb = 3 * D, gates.transB = true;
@@ -82,8 +80,9 @@ void mlstmProjectionsBackward(const MlstmProjectionsBackwardArgs& g, const Conte
   MlstmBlocks forward{blocks, {}}, back{blocks, {}};
   float* d = ctx.scratch;       // ∂ [step, 3 · D]
   float* qkv = d + step * all;  // [step, 3 · D]
-  float* scratch = forward.prepare(g.weight, false, qkv + step * all);
-  scratch = back.prepare(g.weight, true, scratch);
+  float* scratch = qkv + step * all;
+  forward.prepare(g.weight, false, scratch);
+  back.prepare(g.weight, true, scratch);
 
   sumPartitions(ctx, g.rows, g.scratch, at.total, [&](Range range, float* sums) {
     for (int64_t r = range.begin; r < range.end; r += step) {

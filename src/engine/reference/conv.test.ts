@@ -13,10 +13,12 @@ interface Inputs {
   state?: Float64Array;
 }
 
+/** Operands that a case may leave out. */
+const absent = { bias: undefined, reset: undefined, state: undefined };
+
 function forward(batch: number, length: number, dim: number, inputs: Inputs, silu = 0) {
   const y = new Float64Array(batch * length * dim);
   const lastState = new Float64Array(batch * (TAPS - 1) * dim);
-  const absent = { bias: undefined, reset: undefined, state: undefined };
   convForward({
     batch,
     length,
@@ -101,9 +103,7 @@ describe('causal convolution', () => {
         lddx: dim,
         residual: undefined,
         ldResidual: 0,
-        bias: undefined,
-        reset: undefined,
-        state: undefined,
+        ...absent,
       },
       ...inputs,
       ...{ dy, dlastState, dx, dweight, dbias, dstate, scratch: undefined },

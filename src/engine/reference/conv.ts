@@ -1,3 +1,4 @@
+import { sigmoid } from './math.ts';
 import type { Operands } from './operands.ts';
 
 /**
@@ -42,8 +43,6 @@ function sumAt(
   }
   return sum;
 }
-
-const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 
 export function convForward(args: Operands<'convForward'>): void {
   const { length, dim, taps, silu, reset, y, lastState } = args;
