@@ -6,26 +6,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import {
-  ByteTokenizer,
-  chooseEngine,
-  languageModelConfig,
-  Model,
-  XlstmLanguageModel,
-} from '../dist/index.js';
+import { ByteTokenizer, chooseEngine, createModel } from '../dist/index.js';
 import { mobyDick, runTraining } from '../dist/node.js';
 
 const steps = Number(process.argv[2] ?? 2000);
 const { engine } = await chooseEngine(process.argv[3] ?? 'auto');
 const tokenizer = new ByteTokenizer();
-const config = languageModelConfig({
+const config = {
   vocabSize: 256,
   embeddingDim: 64,
   numBlocks: 2,
   slstmAt: [1],
   contextLength: 64,
-});
-const model = Model.create(engine, (scope) => new XlstmLanguageModel(scope, config), 1);
+};
+const model = createModel(engine, config);
 const corpus = await mobyDick();
 const encode = (documents) => tokenizer.encode(documents.map(({ text }) => text).join(''));
 const options = {
@@ -36,10 +30,7 @@ const options = {
   learningRate: 2e-3,
   warmupSteps: 20,
   finalFraction: 0.1,
-  beta1: 0.9,
-  beta2: 0.95,
-  epsilon: 1e-8,
-  weightDecay: 0.1,
+  optimizer: { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1 },
   clipNorm: 1,
   order: 'contiguous',
   seed: 1,

@@ -1,17 +1,15 @@
 #!/usr/bin/env node
 import { existsSync } from 'node:fs';
 
-const main = new URL('../dist/cli/main.js', import.meta.url);
-if (!existsSync(main)) {
+const program = new URL('../dist/cli/main.js', import.meta.url);
+if (!existsSync(program)) {
+  const checkout = existsSync(new URL('../src/', import.meta.url));
   process.stderr.write(
-    'error: xlstm is not built yet (there is no dist/cli/main.js)\n  build it with "npm run build"\n',
+    checkout
+      ? 'error: xlstm is not built yet (there is no dist/cli/main.js)\n  build it with "npm run build"\n'
+      : 'error: the package xlstm lacks dist/cli/main.js\n  install it again\n',
   );
   process.exit(1);
 }
-// A reader such as "head" that has seen enough is no error.
-process.stdout.on('error', (error) => {
-  if (error.code !== 'EPIPE') throw error;
-  process.exit(0);
-});
-const { runCli } = await import(main.href);
-process.exitCode = await runCli(process.argv.slice(2));
+const { main } = await import(program.href);
+await main(process.argv.slice(2));

@@ -6,8 +6,6 @@
 
 namespace xl {
 
-constexpr int64_t ATTENTION_QUERIES = 64, ATTENTION_KEYS = 128;
-
 // Consecutive keys and values of one head that some queries see.
 struct AttentionBlock {
   const float *k, *v;

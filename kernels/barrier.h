@@ -79,6 +79,8 @@ inline void advance(Signal* signal) {
 struct Meeting {
   Signal generation;
   uint32_t arrived;
+  // A thread has ended in the middle of a Program: nobody can wait for it.
+  uint32_t abandoned;
 };
 
 // One thread's view of a meeting.
@@ -87,15 +89,29 @@ struct Barrier {
   bool mayWait;
 };
 
+inline bool isAbandoned(const Meeting& m) { return __atomic_load_n(&m.abandoned, __ATOMIC_SEQ_CST) != 0; }
+
+// Ends the Program on this thread too. A trap of native code would end the process, so nothing goes on after one there.
+inline void leaveIfAbandoned(const Meeting& m) {
+#if defined(__wasm__)
+  if (isAbandoned(m)) __builtin_trap();
+#else
+  (void)m;
+#endif
+}
+
 inline void waitAt(Barrier* barrier, int threads) {
   Meeting& m = *barrier->meeting;
-  const uint32_t generation = __atomic_load_n(&m.generation.value, __ATOMIC_RELAXED);
+  const uint32_t generation = __atomic_load_n(&m.generation.value, __ATOMIC_SEQ_CST);
   if (__atomic_add_fetch(&m.arrived, 1, __ATOMIC_ACQ_REL) == static_cast<uint32_t>(threads)) {
     // The last to arrive opens the gate; the count is back at 0 before anybody can arrive again.
     __atomic_store_n(&m.arrived, 0, __ATOMIC_RELAXED);
     advance(&m.generation);
   } else {
+    // Abandoning sets the flag before it moves the generation on: whoever misses the one sees the other.
+    leaveIfAbandoned(m);
     waitWhile(&m.generation, generation, barrier->mayWait);
+    leaveIfAbandoned(m);
   }
 }
 

@@ -2,15 +2,12 @@
 #pragma once
 #include <stdint.h>
 
+#include "generated/constants.h"
 #include "simd.h"
 
 namespace xl {
 
-// Floats of private workspace of each thread, 64-byte aligned: packed panels and the like.
-constexpr int64_t THREAD_SCRATCH = 1 << 20;
-
-// Partial sums of reductions over rows; must equal PARTITIONS in src/program/kernels/kernel.ts.
-constexpr int PARTITIONS = 16;
+static_assert(W <= WIDEST_VECTOR, "the kernel table states workspace for vectors of this width");
 
 struct Barrier;
 void waitAt(Barrier*, int threads);
@@ -18,7 +15,7 @@ void waitAt(Barrier*, int threads);
 struct Context {
   int thread;
   int threads;
-  float* scratch;
+  float* scratch;  // [THREAD_SCRATCH], on a cache line; the kernel table states what each kernel uses of it
   Barrier* barrier;
 
   // All threads of the Program meet here. The interpreter does so after every instruction; a kernel only
@@ -41,5 +38,13 @@ inline Range share(const Context& ctx, int64_t count, int64_t grain = 1) {
 
 // Partition p of PARTITIONS over `count` rows: the same for every thread count.
 inline Range partition(int p, int64_t count) { return {count * p / PARTITIONS, count * (p + 1) / PARTITIONS}; }
+
+// The row that a number in memory names, or -1: what is no whole number below `rows` must not become an address. A
+// float below 2^63 fits int64_t; NaN fails both comparisons.
+inline int64_t rowNamed(float id, int64_t rows) {
+  if (!(id >= 0.0f && id < 9.2233715e18f)) return -1;
+  const int64_t row = (int64_t)id;
+  return (float)row == id && row < rows ? row : -1;
+}
 
 }  // namespace xl

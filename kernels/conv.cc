@@ -9,8 +9,6 @@
 
 namespace xl {
 
-constexpr int64_t CONV_COLUMNS = 512;
-
 // Lags [begin, end) of a row that lie in its own document and in the given rows.
 struct ConvLags {
   int64_t begin, end;
@@ -75,18 +73,13 @@ static void convRow(const Args& a, const float* w, int64_t b, int64_t t, int64_t
   convSum<TAPS>(a.bias ? a.bias + first : nullptr, w, lags, rows, out, n);
 }
 
-// x = x · σ(x)
 static void convSilu(float* x, int64_t n) {
-  eachVector(n, [&](int64_t u, int part) XL_LAMBDA_INLINE {
-    const vf v = loadLanes(x + u, part);
-    storeLanes(x + u, v * sigmoid(v), part);
-  });
+  eachVector(n, [&](int64_t u, int part) XL_LAMBDA_INLINE { storeLanes(x + u, silu(loadLanes(x + u, part)), part); });
 }
-// sums = dy · the derivative of SiLU at sums
+// sums = dy · the slope of SiLU at sums
 static void convSiluGradient(const float* dy, float* sums, int64_t n) {
   eachVector(n, [&](int64_t u, int part) XL_LAMBDA_INLINE {
-    const vf v = loadLanes(sums + u, part), s = sigmoid(v);
-    storeLanes(sums + u, loadLanes(dy + u, part) * s * fma(v, splat(1.0f) - s, splat(1.0f)), part);
+    storeLanes(sums + u, loadLanes(dy + u, part) * siluParts(loadLanes(sums + u, part)).slope, part);
   });
 }
 
@@ -213,9 +206,8 @@ struct ConvGradient {
 
   const float* at(int64_t t) const { return rows + (t - begin) * ld; }
 };
-constexpr int64_t CONV_STRIP = 16;
 // Rows that are not a power of two apart lie in different sets of the first-level cache.
-constexpr int64_t CONV_STRIP_LD = CONV_COLUMNS + 16;
+constexpr int64_t CONV_STRIP_LD = CONV_COLUMNS + WIDEST_VECTOR;
 
 // Makes `times` available; of a strip that follows the last one only what is new is made.
 template <int TAPS>

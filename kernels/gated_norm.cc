@@ -43,7 +43,7 @@ template <bool SKIP> static void gatedNormRows(const GatedNormForwardArgs& a, Ra
       const vf z = loadLanes(gate + c, k);
       vf u = fma((loadLanes(x + c, k) - mu) * scale, weights.factor(c, k), weights.biasAt(c, k));
       if (SKIP) u = fma(weights.skipAt(c, k), loadLanes(addend + c, k), u);
-      storeLanes(y + c, u * (z * sigmoid(z)), k);
+      storeLanes(y + c, u * silu(z), k);
     });
     a.stats[2 * item] = stats.mean;
     a.stats[2 * item + 1] = stats.inverse;
@@ -103,7 +103,8 @@ static void gatedNormBackwardRows(const GatedNormBackwardArgs& a, int64_t row, i
     for (int r = 0; r < ROWS; r++) {
       const vf z = gate.read(r, c, k), d = dy.read(r, c, k);
       const vf normalized = (x.read(r, c, k) - mu[r]) * scale[r];
-      const vf s = sigmoid(z), silu = z * s, du = d * silu;
+      const SiluParts gating = siluParts(z);
+      const vf du = d * gating.value;
       vf u = fma(normalized, w, bias);
       if (SKIP) {
         const vf added = addend.read(r, c, k);
@@ -111,7 +112,7 @@ static void gatedNormBackwardRows(const GatedNormBackwardArgs& a, int64_t row, i
         dskip = fma(du, added, dskip);
         if (daddend.p) daddend.write(r, c, du * skip, k);
       }
-      dgate.write(r, c, d * u * fma(silu, 1.0f - s, s), k);
+      dgate.write(r, c, d * u * gating.slope, k);
       dweight = fma(du, normalized, dweight);
       dbias += du;
       const vf g = du * w;

@@ -24,8 +24,9 @@ constexpr int KC = 256, NC = 512, MC = 96;
 constexpr int UNPACKED_ROWS = 64;
 }  // namespace tile
 
-// Floats of scratch that matmul and gemmTiles may use.
-constexpr int64_t GEMM_SCRATCH = tile::KC * (tile::NC + W) + tile::MC * tile::KC + 16;
+// What matmul and gemmTiles use of a thread's scratch.
+static_assert(tile::KC * (tile::NC + W) + tile::MC * tile::KC + 16 <= GEMM_SCRATCH, "packed B, packed A, alignment");
+static_assert(thin::MOST * thin::COLUMNS <= GEMM_SCRATCH, "sums of thinProducts");
 
 // What a tile adds to its sums, and where they go. `last` is the number of columns of its last vector.
 struct TileEnd {

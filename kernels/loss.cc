@@ -52,7 +52,9 @@ void crossEntropyForward(const CrossEntropyForwardArgs& a, const Context& ctx) {
     const LogSum s = logSumExp(x, a.vocab);
     a.logNormalizer[r] = s.maximum + s.logSum;
     // Less the maximum first: a small loss is not the difference of two large numbers.
-    a.loss[r] = a.targets[r] < 0.0f ? 0.0f : s.logSum - (x[(int64_t)a.targets[r]] - s.maximum);
+    const int64_t target = rowNamed(a.targets[r], a.vocab);
+    if (a.targets[r] < 0.0f) a.loss[r] = 0.0f;
+    else a.loss[r] = target < 0 ? __builtin_nanf("") : s.logSum - (x[target] - s.maximum);
   }
 }
 
@@ -65,9 +67,13 @@ void crossEntropyBackward(const CrossEntropyBackwardArgs& a, const Context& ctx)
       fillBlock(dx, 0.0f, a.vocab);
       continue;
     }
+    const int64_t target = rowNamed(a.targets[r], a.vocab);
+    if (target < 0) {
+      fillBlock(dx, __builtin_nanf(""), a.vocab);
+      continue;
+    }
     const vf shift = splat(a.logNormalizer[r]), scale = splat(a.dloss[r]);
     mapUnary(dx, x, a.vocab, [&](vf v) { return exp(v - shift) * scale; });
-    const int64_t target = (int64_t)a.targets[r];
     dx[target] = (expScalar(x[target] - a.logNormalizer[r]) - 1.0f) * a.dloss[r];
   }
 }

@@ -4,7 +4,7 @@
 
 namespace xl {
 
-// uniformHash of src/program/random.ts; index belongs to lane 0, the next lanes follow it.
+// uniformHash of src/compute/program/random.ts; index belongs to lane 0, the next lanes follow it.
 XL_INLINE vf uniform(vu seed, uint32_t salt, uint32_t index) {
   vu h = (seed * 0x9e3779b1u) ^ (((vu)laneNumbers() + index) * 0xc2b2ae3du) ^ (salt * 0x85ebca77u);
   h ^= h >> 16;

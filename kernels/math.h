@@ -75,6 +75,16 @@ XL_INLINE vf log(vf x) {
 // Far below 0 the exponential is infinite and the result 0.
 XL_INLINE vf sigmoid(vf x) { return splat(1.0f) / (exp(-x) + 1.0f); }
 
+// SiLU(x) = x σ(x); its slope is σ + SiLU (1 - σ).
+XL_INLINE vf silu(vf x) { return x * sigmoid(x); }
+struct SiluParts {
+  vf value, slope;
+};
+XL_INLINE SiluParts siluParts(vf x) {
+  const vf s = sigmoid(x), value = x * s;
+  return {value, fma(value, splat(1.0f) - s, s)};
+}
+
 // log(1 + e) for e in [0, 1].
 XL_INLINE vf log1pUnit(vf e) {
   constexpr float c[] = {-4.999964833e-01f, 3.332132399e-01f, -2.485716343e-01f, 1.915365607e-01f,

@@ -13,8 +13,7 @@ struct MlstmScratch {
   float* take(int64_t count) {
     float* piece = next;
     next += (count + 15) / 16 * 16;
-    // The kernel table states for which sizes the pieces fit.
-    if (next > end) __builtin_trap();
+    if (next > end) __builtin_trap();  // the kernel table understates threadScratch
     return piece;
   }
 };

@@ -9,9 +9,6 @@
 
 namespace xl {
 
-// Elements [rows, 3 · D] of one pass.
-constexpr int64_t MLSTM_PROJECTION_ELEMENTS = 24 << 10;
-
 static inline int64_t mlstmProjectionRows(int64_t width) {
   const int64_t rows = MLSTM_PROJECTION_ELEMENTS / (3 * width) / 8 * 8;
   return rows < 8 ? 8 : smaller(rows, 64);

@@ -123,9 +123,11 @@ void mlstmStep(const MlstmStepArgs& a, const Context& ctx) {
   const bool whole = pieces == 1 || items % ctx.threads == 0 || items >= 8 * ctx.threads;
   const Range mine = share(ctx, items * pieces, whole ? pieces : 1);
   const Range owned = whole ? Range{mine.begin / pieces, mine.end / pieces} : share(ctx, items);
+  // Whoever has whole heads reads no other's m, which is perhaps being written.
+  const int64_t readable = whole ? owned.end : items;
   for (int64_t p = mine.begin; p < mine.end;) {
     const int64_t first = p / pieces;
-    const MlstmStepGates g = mlstmStepGates(a, first, static_cast<int>(items - first < W ? items - first : W));
+    const MlstmStepGates g = mlstmStepGates(a, first, static_cast<int>(readable - first < W ? readable - first : W));
     for (int r = 0; r < W && p < mine.end; r++) {
       const int64_t end = mine.end < (first + r + 1) * pieces ? mine.end : (first + r + 1) * pieces;
       const int64_t to = (end - (first + r) * pieces) * columns;

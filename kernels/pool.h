@@ -4,12 +4,19 @@
 
 namespace xl {
 
+// Floats from one thread's scratch to the next one's. AddressSanitizer is given some between them that are nobody's.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr int64_t SCRATCH_STRIDE = THREAD_SCRATCH + 1024;
+#else
+constexpr int64_t SCRATCH_STRIDE = THREAD_SCRATCH;
+#endif
+
 typedef void Interpret(const double* words, int64_t count, int thread, int threads, float* scratch, void* meeting,
                        bool mayWait);
 
 struct Pool {
   Interpret* interpret;
-  float* scratch;  // [threads, THREAD_SCRATCH]
+  float* scratch;  // [threads, SCRATCH_STRIDE]
   int threads;
   Signal submitted;
   Meeting meeting;
@@ -18,7 +25,7 @@ struct Pool {
   const double* words;
   int64_t count;
 
-  float* scratchOf(int thread) { return scratch + thread * THREAD_SCRATCH; }
+  float* scratchOf(int thread) { return scratch + thread * SCRATCH_STRIDE; }
 
   void submit(const double* programWords, int64_t programCount) {
     words = programWords;
@@ -37,12 +44,20 @@ struct Pool {
   void serve(int thread) {
     for (uint32_t seen = 0;; seen++) {
       waitWhile(&submitted, seen, true);
-      if (!words) return;
+      if (!words || isAbandoned(meeting)) return;
       interpret(words, count, thread, threads, scratchOf(thread), &meeting, true);
     }
   }
 
   void close() { submit(nullptr, 0); }
+
+  // Sends all threads home, wherever they wait. True for the first call.
+  bool abandon() {
+    if (__atomic_exchange_n(&meeting.abandoned, 1, __ATOMIC_SEQ_CST) != 0) return false;
+    advance(&submitted);
+    advance(&meeting.generation);
+    return true;
+  }
 };
 
 }  // namespace xl

@@ -146,12 +146,12 @@ template <class Cell> static void recurrentBackwardWith(const RecurrentBackwardA
 }
 
 void recurrentBackward(const RecurrentBackwardArgs& a, const Context& ctx) {
-  switch (a.cell) {
+  switch (static_cast<RecurrentCell>(a.cell)) {
     // The forget gate's form is in the saved gates.
-    case 0: return recurrentBackwardWith<SlstmCell<false>>(a, ctx);
-    case 1: return recurrentBackwardWith<LstmCell>(a, ctx);
-    case 2: return recurrentBackwardWith<GruCell>(a, ctx);
-    case 3: return recurrentBackwardWith<RnnCell>(a, ctx);
+    case RecurrentCell::slstm: return recurrentBackwardWith<SlstmCell<false>>(a, ctx);
+    case RecurrentCell::lstm: return recurrentBackwardWith<LstmCell>(a, ctx);
+    case RecurrentCell::gru: return recurrentBackwardWith<GruCell>(a, ctx);
+    case RecurrentCell::rnn: return recurrentBackwardWith<RnnCell>(a, ctx);
   }
 }
 

@@ -142,13 +142,13 @@ template <class Cell> static void recurrentForwardWith(const RecurrentForwardArg
 }
 
 void recurrentForward(const RecurrentForwardArgs& a, const Context& ctx) {
-  switch (a.cell) {
-    case 0:
+  switch (static_cast<RecurrentCell>(a.cell)) {
+    case RecurrentCell::slstm:
       if (a.exponentialForget) return recurrentForwardWith<SlstmCell<true>>(a, ctx);
       return recurrentForwardWith<SlstmCell<false>>(a, ctx);
-    case 1: return recurrentForwardWith<LstmCell>(a, ctx);
-    case 2: return recurrentForwardWith<GruCell>(a, ctx);
-    case 3: return recurrentForwardWith<RnnCell>(a, ctx);
+    case RecurrentCell::lstm: return recurrentForwardWith<LstmCell>(a, ctx);
+    case RecurrentCell::gru: return recurrentForwardWith<GruCell>(a, ctx);
+    case RecurrentCell::rnn: return recurrentForwardWith<RnnCell>(a, ctx);
   }
 }
 

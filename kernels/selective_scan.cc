@@ -5,9 +5,6 @@
 
 namespace xl {
 
-// As in src/program/kernels/scans.ts.
-constexpr int64_t SELECTIVE_SCAN_GROUP = 64;
-
 // to [S, W] = from [S, ld] where the first n columns are there, 0 else.
 static void selectiveLoad(float* to, const float* from, int64_t ld, int64_t states, int n) {
   for (int64_t s = 0; s < states; s++) store(to + s * W, from ? loadLanes(from + s * ld, n) : zero());

@@ -25,6 +25,14 @@
 #define XL_INLINE inline __attribute__((always_inline))
 #define XL_LAMBDA_INLINE __attribute__((always_inline))
 
+// Sanitizers see plain accesses alone, not those of the intrinsics: under them the masked and the streaming ones are
+// spelled out.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define XL_PLAIN_ACCESS 1
+#else
+#define XL_PLAIN_ACCESS 0
+#endif
+
 namespace xl {
 
 constexpr int W = XL_WIDTH;
@@ -38,7 +46,7 @@ XL_INLINE void store(float* p, vf x) { *reinterpret_cast<vf_unaligned*>(p) = x; 
 // A store past the caches, of a whole line where a vector is one; elsewhere a plain store. p is aligned to the vector.
 // What other threads are to read needs streamFence before the barrier.
 XL_INLINE void stream(float* p, vf x) {
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) && !XL_PLAIN_ACCESS
   _mm512_stream_ps(p, (__m512)x);
 #else
   store(p, x);
@@ -66,7 +74,11 @@ XL_INLINE vi firstLanes(int n) { return laneNumbers() < vi{} + n; }
 
 // The first n lanes, 0 <= n <= W; the others are 0 and their memory is not touched.
 XL_INLINE vf loadFirst(const float* p, int n) {
-#if defined(__AVX512F__)
+#if XL_PLAIN_ACCESS
+  vf x{};
+  for (int i = 0; i < n; i++) x[i] = p[i];
+  return x;
+#elif defined(__AVX512F__)
   return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
 #elif defined(__AVX2__)
   return (vf)_mm256_maskload_ps(p, (__m256i)firstLanes(n));
@@ -76,7 +88,9 @@ XL_INLINE vf loadFirst(const float* p, int n) {
 #endif
 }
 XL_INLINE void storeFirst(float* p, vf x, int n) {
-#if defined(__AVX512F__)
+#if XL_PLAIN_ACCESS
+  for (int i = 0; i < n; i++) p[i] = x[i];
+#elif defined(__AVX512F__)
   _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)x);
 #elif defined(__AVX2__)
   _mm256_maskstore_ps(p, (__m256i)firstLanes(n), (__m256)x);

@@ -27,6 +27,9 @@ XL_EXPORT(serve) void serve(int thread) { pool.serve(thread); }
 
 XL_EXPORT(close) void close() { pool.close(); }
 
+// After a trap in any thread: the others leave too, and nothing can run any more. 1 for the first call.
+XL_EXPORT(abandon) int abandon() { return pool.abandon(); }
+
 // The calls that the compiler makes of itself; with bulk memory each is one instruction.
 extern "C" {
 void* memset(void* to, int value, size_t bytes) { return __builtin_memset(to, value, bytes); }

@@ -1,14 +1,15 @@
 // Builds dist/: the compiled TypeScript, the kernels as WebAssembly and, where the machine has a C++ compiler, as a
 // native library. Steps whose sources have not changed are skipped. `npm install` and `npm test` run it.
 //   node scripts/build.js            everything
-//   node scripts/build.js native     the named steps: types, header, wasm, native
+//   node scripts/build.js native     the named steps: types, web, corpus, header, wasm, native
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { buildCorpus } from './corpus.js';
 import { hashOf, readIfThere, readTree, replaceFile, root, takeTurn } from './files.js';
 import { writeKernelHeader } from './header.js';
 import { buildNative } from './native.js';
 import { buildWasm } from './wasm.js';
+import { bundleForPages } from './web.js';
 
 const only = process.argv.slice(2);
 
@@ -50,7 +51,9 @@ async function buildTypes() {
 
 const endTurn = await takeTurn();
 try {
-  if (existsSync(new URL('src/', root))) await step('types', buildTypes);
+  await step('types', buildTypes);
+  await step('web', async () => ({ detail: await bundleForPages() }));
+  await step('corpus', buildCorpus);
   await step('header', async () => ({ detail: await writeKernelHeader() }));
   await Promise.all([step('wasm', buildWasm), step('native', buildNative)]);
 } finally {

@@ -65,14 +65,14 @@ export async function compiled(name, hash, make) {
   return { bytes, url, fresh: true };
 }
 
-/** The results of jobs run side by side, as many as leaves a core for each of the two compilers. */
-export async function inParallel(jobs) {
+/** The results of jobs run side by side: unless told otherwise as many as leave a core for each of two compilers. */
+export async function inParallel(jobs, atOnce = Math.max(1, Math.floor(availableParallelism() / 2))) {
   const results = [];
   const entries = jobs.entries();
   const work = async () => {
     for (const [i, job] of entries) results[i] = await job();
   };
-  await Promise.all(Array.from({ length: Math.max(1, Math.floor(availableParallelism() / 2)) }, work));
+  await Promise.all(Array.from({ length: atOnce }, work));
   return results;
 }
 

@@ -1,4 +1,4 @@
-// Writes kernels/generated/kernels.h from the kernel table, so that the C++ side cannot drift from it.
+// Writes kernels/generated/ from the kernel table and its constants, so that the C++ side cannot drift from them.
 import { mkdirSync } from 'node:fs';
 import { replaceFile, root } from './files.js';
 
@@ -13,14 +13,34 @@ const cType = {
   float: 'float',
 };
 
+const load = (file) => import(new URL(`dist/${file}.js`, root).href);
+
+/** What the kernels' own headers need to know of the table. */
+async function constantsHeader() {
+  const { cellNames, kernelConstants } = await load('compute/program/constants');
+  return [
+    '// Written by scripts/header.js from src/compute/program/constants.ts. Do not edit.',
+    '#pragma once',
+    '#include <stdint.h>',
+    '',
+    'namespace xl {',
+    '',
+    ...Object.entries(kernelConstants).map(([name, value]) => `constexpr int64_t ${name} = ${value};`),
+    '',
+    `enum class RecurrentCell : int64_t { ${cellNames.join(', ')} };`,
+    '',
+    '}  // namespace xl',
+    '',
+  ].join('\n');
+}
+
 /** The header's text, from the table's compiled modules. */
 async function kernelHeader() {
-  const load = (file) => import(new URL(`dist/${file}.js`, root).href);
-  const { kernelNames, kernels } = await load('program/kernels');
-  const { scalarFunctionNames, STEP_WORDS } = await load('program/expression');
-  const { kernelTableSignature } = await load('engine/signature');
+  const { kernelNames, kernels } = await load('compute/program/kernels');
+  const { scalarFunctionNames, STEP_WORDS } = await load('compute/program/scalar_functions');
+  const { kernelTableSignature } = await load('compute/engines/signature');
   const lines = [
-    '// Written by scripts/header.js from the kernel table, src/program/kernels.ts, and expression.ts. Do not edit.',
+    '// Written by scripts/header.js from the kernel table, src/compute/program/kernels.ts, and scalar_functions.ts. Do not edit.',
     '#pragma once',
     '#include <stdint.h>',
     '#include "../context.h"',
@@ -64,9 +84,11 @@ async function kernelHeader() {
   return lines.join('\n');
 }
 
-/** Leaves an unchanged file alone. */
+/** Leaves unchanged files alone. */
 export async function writeKernelHeader() {
-  mkdirSync(new URL('kernels/generated/', root), { recursive: true });
-  const changed = replaceFile(new URL('kernels/generated/kernels.h', root), await kernelHeader());
-  return changed ? 'kernels/generated/kernels.h' : undefined;
+  const folder = new URL('kernels/generated/', root);
+  mkdirSync(folder, { recursive: true });
+  const texts = { 'constants.h': await constantsHeader(), 'kernels.h': await kernelHeader() };
+  const changed = Object.entries(texts).filter(([name, text]) => replaceFile(new URL(name, folder), text));
+  return changed.map(([name]) => `kernels/generated/${name}`).join(', ') || undefined;
 }

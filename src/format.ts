@@ -75,3 +75,8 @@ export function formatRate(value: number): string {
   const [digits, exponent] = value.toExponential(1).split('e');
   return `${digits}e${exponent.replace('+', '')}`;
 }
+
+/** A measurement of any size: 21.43, 0.001234, 1.235e+7. */
+export function formatSignificant(value: number, digits = 4): string {
+  return Number.isFinite(value) ? String(Number(value.toPrecision(digits))) : formatFixed(value, 0);
+}

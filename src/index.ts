@@ -1,12 +1,30 @@
 /**
- * The public API: nothing else is public. Everything here runs in Node and in browsers: no `node:` module is imported
- * before a function needs it. What reads and writes files is in `xlstm/node` (node.ts).
+ * Models, training, generation and engines. There are four more entries: `xlstm/nn` (layers, and what one's own are made
+ * of), `xlstm/graph` (operations on tensors), `xlstm/onnx` (models for other runtimes) and `xlstm/node` (what works on
+ * files); nothing else is public. All but the last run in Node and in browsers: no `node:` module is imported before a
+ * function needs it. In Node `xlstm` is index_node.ts, which has the same names and types.
+ *
+ * @module xlstm
  */
 
-// Language models.
+// Models: created from a configuration, of an architecture that is there or of one's own.
 
-export { BlockStack, MlstmBlock, SlstmBlock } from './xlstm/blocks.ts';
+export { type CreateOptions, createModel, type NamedConfig, type OwnConfig } from './models/create_model.ts';
+export { architectureNames, readDesign, registerArchitecture } from './models/registry.ts';
+export { type Architecture, type Description, Design } from './nn/architecture.ts';
+export type { LanguageModel, LayerOutput, LayerState, Network } from './nn/layer.ts';
+export { Model, type NetworkSource, takesTokens } from './nn/model.ts';
+export type { NamedValues } from './nn/parameters.ts';
+
+// The architectures.
+
+export type { BaselineConfig, BaselineName, BaselineOptions } from './models/baselines/architectures.ts';
+export type { LargeConfig, LargeOptions } from './models/large/config.ts';
+export { LargeLanguageModel } from './models/large/language_model.ts';
 export {
+  type BlockStackConfig,
+  type BlockStackOptions,
+  blockStackConfig,
   blocksFromNotation,
   type FeedForwardConfig,
   formatConfig,
@@ -16,133 +34,114 @@ export {
   type MlstmConfig,
   parseConfig,
   type SlstmConfig,
-} from './xlstm/config.ts';
-export { XlstmLanguageModel } from './xlstm/language_model.ts';
-export { MlstmLayer } from './xlstm/mlstm_layer.ts';
-export { SlstmLayer } from './xlstm/slstm_layer.ts';
+} from './models/xlstm/config.ts';
+export { XlstmLanguageModel } from './models/xlstm/language_model.ts';
+
+// Models in files.
+
+export type { FileContent, NamedFiles } from './saved/given_files.ts';
+export type { LoadedAs, LoadOptions } from './saved/loaded.ts';
+export {
+  encodeModel,
+  loadModel,
+  type ModelSource,
+  type SavableModel,
+  saveModel,
+} from './saved/model_files.ts';
+
+// Sequences of numbers.
+
+export type { SequenceConfig, SequenceOptions } from './models/sequence/config.ts';
+export { SequenceNetwork } from './models/sequence/network.ts';
+export type { SequenceExample, StepValues } from './sequences/examples.ts';
+export type { Epoch, Examples, FitOptions, FitResult } from './sequences/fit.ts';
+export { type SequenceArrays, sequenceObjective } from './sequences/objective.ts';
+export type { Prediction } from './sequences/prediction.ts';
+export { SequenceModel, type SequenceModelOptions } from './sequences/sequence_model.ts';
+export type { SequenceStream } from './sequences/stream.ts';
+export { type Series, type WindowOptions, windows } from './sequences/windows.ts';
+export {
+  absoluteError,
+  type ElementLoss,
+  huberLoss,
+  quantileLoss,
+  squaredError,
+} from './training/losses.ts';
 
 // Training and measuring.
 
-export { type Inspection, inspect, type Layer } from './inspection/inspect.ts';
+export type { Range } from './checks.ts';
+export type { AdamwOptions } from './compute/graph/optimizer.ts';
+export { type Inspection, inspect, type Layer } from './lab/inspect.ts';
 export { type EvaluationOptions, type EvaluationResult, Evaluator } from './training/evaluate.ts';
+export {
+  type BatchShape,
+  type InputName,
+  type InputSpec,
+  languageModelObjective,
+  type Objective,
+  type SequenceBatch,
+  type TrainingBatch,
+} from './training/objective.ts';
 export { type Schedule, type ScheduleOptions, warmupCosine } from './training/schedule.ts';
-export { type StepResult, Trainer, type TrainerOptions, type TrainingBatch } from './training/trainer.ts';
+export { type GradientResult, type StepResult, Trainer, type TrainerOptions } from './training/trainer.ts';
 
 // Generation.
 
 export { Sampler, type SamplingOptions } from './generation/sampling.ts';
-export { type GenerateOptions, Session } from './generation/session.ts';
+export {
+  type Completion,
+  type FinishReason,
+  type GenerateOptions,
+  Session,
+} from './generation/session.ts';
+export { TextModel } from './generation/text_model.ts';
+export { TokenWindow } from './generation/token_window.ts';
 
 // Texts as tokens, and batches of them.
 
 export { type Batch, type BatchOptions, type BatchPosition, TokenBatches } from './data/batches.ts';
-export { Random, type RandomState } from './data/random.ts';
 export {
   ByteTokenizer,
-  createTokenizer,
   DOCUMENT,
   encodeDocuments,
   type StreamingDecoder,
   type Tokenizer,
   type TokenizerDescription,
 } from './data/tokenizer.ts';
-
-// Layers, and what one's own are made of.
-
-export { type ActivationName, activationNames, activations } from './nn/activation.ts';
-export { CausalConv1d } from './nn/conv.ts';
-export { GatedFeedForward, type GatedFeedForwardOptions } from './nn/feed_forward.ts';
-export {
-  constantInit,
-  linspaceInit,
-  normalInit,
-  smallInit,
-  uniformInit,
-  wangInit,
-  zerosInit,
-} from './nn/init.ts';
-export {
-  type LanguageModel,
-  type LayerState,
-  Pass,
-  type SequenceLayer,
-  type StateShapes,
-  stateBelow,
-  under,
-} from './nn/layer.ts';
-export { HeadwiseLinear, Linear } from './nn/linear.ts';
-export { Model, type NamedValues } from './nn/model.ts';
-export { LayerNorm } from './nn/norm.ts';
-export { type Init, type Parameter, type Parameters, Scope } from './nn/parameters.ts';
-
-// Tensors: symbolic values of a graph, and the operations on them.
-
-export { type ConvResult, causalConv } from './graph/conv.ts';
-export { differentiate } from './graph/differentiate.ts';
-export {
-  absolute,
-  add,
-  broadcastTo,
-  divide,
-  dropout,
-  erf,
-  exp,
-  gelu,
-  greater,
-  log,
-  logSigmoid,
-  maximum,
-  minimum,
-  multiply,
-  multiplyAdd,
-  negate,
-  type Operand,
-  reciprocal,
-  relu,
-  select,
-  sigmoid,
-  sign,
-  silu,
-  softCap,
-  square,
-  squareRoot,
-  subtract,
-  tanh,
-} from './graph/elementwise.ts';
-export { embedding } from './graph/embedding.ts';
-export { type Evaluation, evaluation, type NamedArray } from './graph/evaluate.ts';
-export { type GatedNormInputs, gatedNorm } from './graph/gated_norm.ts';
-export { crossEntropy } from './graph/loss.ts';
-export { headwiseLinear, linear, matmul } from './graph/matmul.ts';
-export { type MlstmInputs, type MlstmOptions, type MlstmState, mlstm } from './graph/mlstm.ts';
-export { mlstmProjections } from './graph/mlstm_projections.ts';
-export { type NormOptions, norm } from './graph/norm.ts';
-export {
-  type CellName,
-  type RecurrentOptions,
-  type RecurrentState,
-  recurrent,
-} from './graph/recurrent.ts';
-export { sum, sumColumns, sumRows, sumSquares, sumTo } from './graph/reduce.ts';
-export type { Tensor } from './graph/tensor.ts';
-export { concat, constant, lastToken, reshape, split, stopGradient, zeros } from './graph/views.ts';
+export { createTokenizer, registerTokenizer, type TokenizerKind } from './data/tokenizer_registry.ts';
+export { Random, type RandomState } from './random.ts';
 
 // Engines: what computes.
 
-export { type ChosenEngine, chooseEngine, type EngineChoice, engineChoices } from './engine/choose.ts';
-export { type DoctorReport, doctor, type Finding, formatDoctor } from './engine/doctor.ts';
-export type { Engine, EngineName, EngineOptions, Executable, Memory } from './engine/engine.ts';
-export type { Program } from './program/program.ts';
-export type { Shape } from './program/region.ts';
-
-// Tensors in the file format of checkpoints, and errors.
-
 export {
-  type Dtype,
+  type ChosenEngine,
+  chooseEngine,
+  type EngineChoice,
+  engineChoices,
+} from './compute/engines/choose.ts';
+export { type DoctorReport, doctor, type Finding } from './compute/engines/doctor.ts';
+export type {
+  CopiedPart,
+  Engine,
+  EngineName,
+  EngineOptions,
+  Executable,
+  Memory,
+  Values,
+} from './compute/engines/engine.ts';
+export type { EngineLimits } from './compute/program/limits.ts';
+
+// Tensors in the file formats of checkpoints and of PyTorch, and errors.
+
+export type { Bytes } from './checkpoints/bytes.ts';
+export { decodeCheckpoint, type EncodedModel, type LoadedModel } from './checkpoints/checkpoint.ts';
+export {
   parseSafetensors,
   type SafetensorsFile,
-  type StoredTensor,
   type TensorToWrite,
   writeSafetensors,
 } from './checkpoints/safetensors.ts';
+export type { Dtype, StoredTensor } from './checkpoints/stored_tensor.ts';
+export { parseTorchFile, type TorchFile } from './checkpoints/torch_file.ts';
 export { type ErrorCode, XlstmError } from './errors.ts';

@@ -1,22 +1,32 @@
 /**
- * What works on files, and so in Node alone: texts, checkpoints, whole training runs, golden vectors. Imported as
- * `xlstm/node`, so that nothing a browser loads from `xlstm` reaches a `node:` module.
+ * What works on files, and so in Node alone: texts, checkpoints, whole training runs, golden vectors. It is an entry of its
+ * own so that nothing a browser loads from `xlstm` reaches a `node:` module.
+ *
+ * @module xlstm/node
  */
 
+export type { Checkpoint, CheckpointFiles, LoadedModel, TrainingState } from './checkpoints/checkpoint.ts';
 export {
-  type Checkpoint,
-  checkpointFolder,
+  type LoadedTextModel,
   loadCheckpoint,
+  loadTextModel,
   saveCheckpoint,
-  type TrainingState,
-} from './checkpoints/checkpoint.ts';
-export { type Corpus, type Document, holdOutTenth, mobyDick, readTexts, sotu } from './data/text.ts';
+} from './checkpoints/checkpoint_folder.ts';
+export { type Corpus, type Document, holdOut, mobyDick, readTexts, sotu } from './data/text.ts';
+export { type Row, type Verification, verifyFile } from './lab/verification/verify.ts';
+export type { BestMeasurement, BestModel } from './training/best_model.ts';
 export { MetricsFile, type MetricsRecord, readMetrics } from './training/metrics_file.ts';
+export { openRun, type ResumeOptions, resumeTraining } from './training/resume.ts';
 export {
+  Run,
+  type RunControl,
   type RunOptions,
   type RunResult,
   runTraining,
   type StepEvent,
   type TrainingRun,
+  trainRun,
 } from './training/run.ts';
-export { type Row, type Verification, verifyFile } from './verification/verify.ts';
+export type { ResumeData } from './training/run_data.ts';
+export type { RunFolder } from './training/run_folder.ts';
+export type { RunExtension } from './training/schedule.ts';

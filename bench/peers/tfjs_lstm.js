@@ -1,35 +1,43 @@
-// Training of an LSTM language model in @tensorflow/tfjs: one JSON line on standard output. In Node the package has
-// one backend that trains, plain JavaScript: its WebAssembly backend lacks kernels of the LSTM's gradient.
+// Training of an LSTM on sequences of numbers in @tensorflow/tfjs: one JSON line on standard output. In Node the package
+// has one backend that trains, plain JavaScript: its WebAssembly backend lacks kernels of the LSTM's gradient.
 import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs';
 
 const { values } = parseArgs({
   options: {
-    blocks: { type: 'string', default: '1' },
+    inputs: { type: 'string', default: '64' },
     dim: { type: 'string', default: '128' },
-    vocab: { type: 'string', default: '256' },
-    batch: { type: 'string', default: '16' },
+    layers: { type: 'string', default: '2' },
+    batch: { type: 'string', default: '32' },
     length: { type: 'string', default: '32' },
     steps: { type: 'string', default: '1' },
     repeats: { type: 'string', default: '3' },
   },
 });
-const [blocks, dim, vocab, batch, length, steps, repeats] = Object.values(values).map(Number);
+const { inputs, dim, layers, batch, length, steps, repeats } = Object.fromEntries(
+  Object.entries(values).map(([name, value]) => [name, Number(value)]),
+);
 
 await tf.setBackend('cpu');
 const model = tf.sequential();
-model.add(tf.layers.embedding({ inputDim: vocab, outputDim: dim, inputLength: length }));
-for (let i = 0; i < blocks; i++) {
-  model.add(tf.layers.lstm({ units: dim, returnSequences: true, recurrentInitializer: 'glorotUniform' }));
+for (let i = 0; i < layers; i++) {
+  model.add(
+    tf.layers.lstm({
+      units: dim,
+      returnSequences: true,
+      recurrentInitializer: 'glorotUniform',
+      ...(i === 0 && { inputShape: [length, inputs] }),
+    }),
+  );
 }
-model.add(tf.layers.dense({ units: vocab, activation: 'softmax' }));
-model.compile({ optimizer: tf.train.adam(1e-3), loss: 'sparseCategoricalCrossentropy' });
-const tokens = tf.randomUniform([batch, length], 0, vocab, 'int32');
-const targets = tf.randomUniform([batch, length, 1], 0, vocab, 'int32').toFloat();
+model.add(tf.layers.dense({ units: 1 }));
+model.compile({ optimizer: tf.train.adam(1e-3), loss: 'meanSquaredError' });
+const x = tf.randomNormal([batch, length, inputs]);
+const targets = tf.randomNormal([batch, length, 1]);
 
 async function secondsPerStep() {
   const start = performance.now();
-  for (let step = 0; step < steps; step++) await model.trainOnBatch(tokens, targets);
+  for (let step = 0; step < steps; step++) await model.trainOnBatch(x, targets);
   return (performance.now() - start) / 1000 / steps;
 }
 

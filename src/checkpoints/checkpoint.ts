@@ -1,131 +1,158 @@
-import { mkdir, readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import { createTokenizer, type Tokenizer } from '../data/tokenizer.ts';
-import type { Engine } from '../engine/engine.ts';
+import type { Engine } from '../compute/engines/engine.ts';
+import type { Tokenizer } from '../data/tokenizer.ts';
+import { createTokenizer, describeTokenizer } from '../data/tokenizer_registry.ts';
 import { XlstmError } from '../errors.ts';
-import { Model, type NamedValues } from '../nn/model.ts';
-import { formatConfig, parseConfig } from '../xlstm/config.ts';
-import { XlstmLanguageModel } from '../xlstm/language_model.ts';
-import { recoverFolder, replaceFolder } from './files.ts';
-import { parseSafetensors, writeSafetensors } from './safetensors.ts';
+import { DOCUMENT_LIMITS, type JsonLimits } from '../json.ts';
+import { formatDesign, readDesign } from '../models/registry.ts';
+import type { Design } from '../nn/architecture.ts';
+import type { Network } from '../nn/layer.ts';
+import { Model, takesTokens } from '../nn/model.ts';
+import { type NamedValues, Parameters, Scope } from '../nn/parameters.ts';
+import { quote } from '../quote.ts';
+import { type Bytes, whole } from './bytes.ts';
+import { parseSafetensors, type SafetensorsFile, writeSafetensors } from './safetensors.ts';
+import type { StoredTensor } from './stored_tensor.ts';
+import { parseTorchFile, type TorchFile } from './torch_file.ts';
 
-/**
- * A checkpoint is a folder:
- *   config.json            the model's configuration in the official layout
- *   model.safetensors      parameters under the official names (sLSTM in the vanilla layout)
- *   tokenizer.json         {"type": "byte", "specials": […]}
- *   training.json          where training stands: steps, place in the data, options
- *   optimizer.safetensors  the optimizer's moments and the recurrent state between batches
- * The last two are there only for a model that can be trained on.
- */
+/** What a training run needs to go on, beside the model. */
 export interface TrainingState {
   /** Plain JSON, for the training run alone to read. */
-  readonly progress: Readonly<Record<string, unknown>>;
+  readonly progress: unknown;
+  /** What `save` of its Trainer gave. */
   readonly tensors: ReadonlyMap<string, NamedValues>;
 }
 
+/**
+ * What a checkpoint is made of. As a folder it has these files:
+ *
+ * - `config.json`: the architecture's name and the configuration; of an xLSTM the official layout, no name.
+ * - `model.safetensors`: parameters by name; of an xLSTM the official names (sLSTM in the vanilla layout). Read where it
+ *   is missing: several files as `transformers` writes them; `pytorch_model.bin`, or the only .pt, .pth or .ckpt, as PyTorch writes them.
+ * - `tokenizer.json`, of a model of text: {"type": "byte", "specials": […]}, or what another kind is rebuilt from.
+ * - `training.json`, of one that can be trained on: steps, place in the data, options.
+ * - `optimizer.safetensors`, with it: the optimizer's moments and the recurrent state between batches.
+ */
 export interface Checkpoint {
-  readonly model: Model<XlstmLanguageModel>;
-  readonly tokenizer: Tokenizer;
-  readonly training: TrainingState | undefined;
+  /** One of a design: what a function built cannot be saved. */
+  readonly model: Model<Network>;
+  /** Of a kind that is registered. Left out: the checkpoint has none. */
+  readonly tokenizer?: Tokenizer;
+  /** Left out: the checkpoint is for use alone. */
+  readonly training?: TrainingState;
 }
 
-const HEAD = 'lm_head.weight';
-const EMBEDDING = 'token_embedding.weight';
+/** A model that was read, and what lay beside it. */
+export interface LoadedModel {
+  /** On the engine that was given; to be freed by the caller. */
+  readonly model: Model<Network>;
+  /** Undefined where the checkpoint has none, as those of the official package. */
+  readonly tokenizer: Tokenizer | undefined;
+}
+
+/** The files that a checkpoint can have. */
+export const CHECKPOINT_FILES = [
+  'config.json',
+  'tokenizer.json',
+  'model.safetensors',
+  'training.json',
+  'optimizer.safetensors',
+] as const;
 
 /** The files of a checkpoint by name: copies, which later training does not change. */
 export type CheckpointFiles = ReadonlyMap<string, Uint8Array | string>;
 
-/** Files of an earlier checkpoint, if given, are written over: a long run stays in the same memory. */
+/** Vocabularies are long; everything else is short. */
+export const limitsOf = (name: string): JsonLimits =>
+  name === 'tokenizer.json' ? { ...DOCUMENT_LIMITS, bytes: 2 ** 26 } : DOCUMENT_LIMITS;
+
+/**
+ * Throws a usage error where the model or the tokenizer could not be loaded again. Files of an earlier checkpoint, if
+ * given, are written over: a long run stays in the same memory.
+ */
 export async function checkpointFiles(
   { model, tokenizer, training }: Checkpoint,
   earlier?: CheckpointFiles,
 ): Promise<CheckpointFiles> {
+  const { design } = model;
+  if (!design) {
+    throw new XlstmError(
+      'usage',
+      'this model was made by a function, which no file can hold',
+      'Make models that are saved with createModel; networks of your own after registerArchitecture.',
+    );
+  }
+  const files = new Map<string, Uint8Array | string>();
+  const addJson = (name: string, value: unknown): void => {
+    files.set(name, json(name, value));
+  };
+  const addTensors = (name: string, tensors: ReadonlyMap<string, NamedValues>, metadata = {}): void => {
+    files.set(name, pack(tensors, metadata, earlier?.get(name)));
+  };
+  addJson('config.json', formatDesign(design));
+  if (tokenizer) addJson('tokenizer.json', describeTokenizer(tokenizer));
   const parameters = await model.read();
-  // The official package's files name the tied matrix twice.
-  const embedding = parameters.get(EMBEDDING);
-  if (model.network.config.tieWeights && embedding) parameters.set(HEAD, embedding);
-  const files = new Map<string, Uint8Array | string>([
-    ['config.json', json(formatConfig(model.network.config))],
-    ['tokenizer.json', json(tokenizer)],
-    ['model.safetensors', pack(parameters, { format: 'pt' }, earlier?.get('model.safetensors'))],
-  ]);
+  const { tensors } = design.architecture;
+  addTensors('model.safetensors', tensors?.encode(parameters, design.config) ?? parameters, { format: 'pt' });
   if (training) {
-    files.set('training.json', json(training.progress));
-    files.set('optimizer.safetensors', pack(training.tensors, {}, earlier?.get('optimizer.safetensors')));
+    addJson('training.json', training.progress);
+    addTensors('optimizer.safetensors', training.tensors);
   }
   return files;
 }
 
-export async function writeCheckpoint(path: string, files: CheckpointFiles): Promise<void> {
-  await mkdir(join(path, '..'), { recursive: true });
-  await replaceFolder(path, files);
+/** The files of a model as `decodeCheckpoint` takes them. */
+export interface EncodedModel {
+  /** The content of config.json, as parsed. */
+  readonly config: unknown;
+  /** The content of tokenizer.json, as parsed; undefined where there is none. */
+  readonly tokenizer?: unknown;
+  /**
+   * The content of model.safetensors; or of one file or several by name, each holding some of the tensors: safetensors
+   * where the name ends so, else files of PyTorch.
+   */
+  readonly weights: Uint8Array | ReadonlyMap<string, Bytes>;
 }
 
-export const saveCheckpoint = async (path: string, checkpoint: Checkpoint): Promise<void> =>
-  writeCheckpoint(path, await checkpointFiles(checkpoint));
-
-/** Reads a checkpoint folder, or the folder of a run, whose checkpoint is in `checkpoint/`. */
-export async function loadCheckpoint(engine: Engine, path: string): Promise<Checkpoint> {
-  const folder = await checkpointFolder(path);
-  const configPath = join(folder, 'config.json');
-  const config = parseConfig(await readJson(configPath), configPath);
-  const tokenizerPath = join(folder, 'tokenizer.json');
-  const tokenizer = createTokenizer(await readJson(tokenizerPath), tokenizerPath);
-  if (tokenizer.vocabSize > config.vocabSize) {
+/**
+ * Builds the model that the files of a checkpoint describe, wherever they came from. `source` goes before the names of
+ * the files in errors. Throws a config error for a configuration or a tokenizer that is not right, a checkpoint error for
+ * weights that are damaged or do not fit.
+ *
+ * @param files Configuration, tokenizer and weights.
+ */
+export function decodeCheckpoint(
+  engine: Engine,
+  { config: configJson, tokenizer: tokenizerJson, weights: files }: EncodedModel,
+  source = '',
+): LoadedModel {
+  const design = readDesign(configJson, `${source}config.json`);
+  const tokenizerSource = `${source}tokenizer.json`;
+  const tokenizer = tokenizerJson === undefined ? undefined : createTokenizer(tokenizerJson, tokenizerSource);
+  const byName: ReadonlyMap<string, Bytes> =
+    files instanceof Uint8Array ? new Map([['model.safetensors', files]]) : files;
+  const weightsSource = `${source}${byName.size === 1 ? [...byName.keys()][0] : 'the files of weights'}`;
+  const stored = withoutPrefix(tensorsIn(byName, source), design);
+  const { tensors } = design.architecture;
+  const weights = tensors?.decode(stored, design.config, weightsSource) ?? stored;
+  const model = Model.load(engine, design, weights, weightsSource);
+  if (tokenizer && takesTokens(model) && tokenizer.vocabSize > model.network.vocabSize) {
+    model.free();
     throw new XlstmError(
       'checkpoint',
-      `${tokenizerPath}: the tokenizer makes ${tokenizer.vocabSize} tokens, the model in config.json knows ${config.vocabSize}`,
+      `${tokenizerSource}: the tokenizer makes ${tokenizer.vocabSize} tokens, the model in config.json knows ${model.network.vocabSize}`,
     );
   }
-  const weightsPath = join(folder, 'model.safetensors');
-  const weights = unpack(await readBytes(weightsPath), weightsPath);
-  if (config.tieWeights) dropTiedCopy(weights, weightsPath);
-  const model = Model.empty(engine, (scope) => new XlstmLanguageModel(scope, config));
-  model.write(weights, weightsPath);
-
-  const progressPath = join(folder, 'training.json');
-  if (!(await exists(progressPath))) return { model, tokenizer, training: undefined };
-  const optimizerPath = join(folder, 'optimizer.safetensors');
-  const progress = (await readJson(progressPath)) as Record<string, unknown>;
-  return {
-    model,
-    tokenizer,
-    training: { progress, tensors: unpack(await readBytes(optimizerPath), optimizerPath) },
-  };
+  return { model, tokenizer };
 }
 
-/** Where a checkpoint's files lie: the path itself or `checkpoint/` below it. */
-export async function checkpointFolder(path: string): Promise<string> {
-  const below = join(path, 'checkpoint');
-  for (const folder of [path, below]) {
-    await recoverFolder(folder);
-    if (await exists(join(folder, 'config.json'))) return folder;
-  }
-  throw new XlstmError(
-    'checkpoint',
-    `${path}: expected a checkpoint (config.json, model.safetensors) or the folder of a run, found neither`,
-    'Train one with "xlstm train", or give the path of its folder.',
-  );
+/** What is written can be read again. */
+function json(name: string, value: unknown): string {
+  const text = `${JSON.stringify(value, null, 2)}\n`;
+  const { bytes } = limitsOf(name);
+  const found = new TextEncoder().encode(text).length;
+  if (found <= bytes) return text;
+  throw new XlstmError('usage', `${name}: expected at most ${bytes} bytes, found ${found}`);
 }
-
-function dropTiedCopy(weights: Map<string, NamedValues>, source: string): void {
-  const head = weights.get(HEAD);
-  const embedding = weights.get(EMBEDDING);
-  if (!head) return;
-  for (let i = 0; i < head.values.length; i++) {
-    if (head.values[i] !== embedding?.values[i]) {
-      throw new XlstmError(
-        'checkpoint',
-        `${source}: tie_weights is set, but "${HEAD}" and "${EMBEDDING}" differ`,
-        'Set "tie_weights" to false in config.json to use both.',
-      );
-    }
-  }
-  weights.delete(HEAD);
-}
-
-const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 
 function pack(
   tensors: ReadonlyMap<string, NamedValues>,
@@ -139,34 +166,106 @@ function pack(
   return writeSafetensors(new Map(entries), metadata, typeof earlier === 'string' ? undefined : earlier);
 }
 
-function unpack(bytes: Uint8Array, source: string): Map<string, NamedValues> {
-  const { tensors } = parseSafetensors(bytes, source);
-  return new Map([...tensors].map(([name, t]) => [name, { shape: t.shape, values: t.read() }]));
+/** The tensors of a safetensors file as float32. */
+export const decodeTensors = (bytes: Uint8Array, source: string): Map<string, NamedValues> =>
+  asFloats(parseSafetensors(bytes, source));
+
+/** Each is read when it is asked for, and kept. */
+const asFloats = ({ tensors }: SafetensorsFile | TorchFile): Map<string, NamedValues> =>
+  new Map([...tensors].map(([name, tensor]) => [name, new ReadOnce(tensor)]));
+
+/** The tensors of all files, each read when it is asked for and not kept: of a large model there is one at a time. */
+function tensorsIn(files: ReadonlyMap<string, Bytes>, source: string): ReadonlyMap<string, NamedValues> {
+  const all = new Map<string, NamedValues>();
+  const fileOf = new Map<string, string>();
+  for (const [file, bytes] of files) {
+    const place = `${source}${file}`;
+    const { tensors } = file.endsWith('.safetensors')
+      ? parseSafetensors(bytes, place)
+      : parseTorchFile(whole(bytes), place);
+    for (const [name, tensor] of tensors) {
+      const first = fileOf.get(name);
+      if (first !== undefined) {
+        throw new XlstmError(
+          'checkpoint',
+          `${place}: tensor ${quote(name)}: expected in one file, found in ${quote(first)} too`,
+          'The files belong to several models, or one is there twice.',
+        );
+      }
+      fileOf.set(name, file);
+      all.set(name, new Stored(tensor));
+    }
+  }
+  return all;
 }
 
-const exists = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  );
+class Stored implements NamedValues {
+  readonly #tensor: StoredTensor;
 
-async function readBytes(path: string): Promise<Uint8Array> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    throw new XlstmError(
-      'checkpoint',
-      `${path}: cannot be read (${(error as NodeJS.ErrnoException).code})`,
-      'The checkpoint folder is not complete.',
-    );
+  constructor(tensor: StoredTensor) {
+    this.#tensor = tensor;
+  }
+
+  get shape(): readonly number[] {
+    return this.#tensor.shape;
+  }
+
+  get values(): Float32Array {
+    return this.#tensor.read();
+  }
+
+  slice(from: number, to: number): Float32Array {
+    return this.#tensor.read(from, to);
   }
 }
 
-async function readJson(path: string): Promise<unknown> {
-  const text = new TextDecoder().decode(await readBytes(path));
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new XlstmError('checkpoint', `${path}: expected JSON: ${(error as Error).message}`);
+class ReadOnce implements NamedValues {
+  readonly #tensor: StoredTensor;
+  #values: Float32Array | undefined;
+
+  constructor(tensor: StoredTensor) {
+    this.#tensor = tensor;
   }
+
+  get shape(): readonly number[] {
+    return this.#tensor.shape;
+  }
+
+  get values(): Float32Array {
+    this.#values ??= this.#tensor.read();
+    return this.#values;
+  }
+}
+
+/**
+ * Under the network's own names: what trained it may have held it by one of its own, such as Lightning's `model.`, which
+ * then begins every name.
+ */
+function withoutPrefix(
+  tensors: ReadonlyMap<string, NamedValues>,
+  design: Design,
+): ReadonlyMap<string, NamedValues> {
+  let prefix = commonPrefix(tensors);
+  if (!prefix) return tensors;
+  const known = parameterNames(design);
+  let named = tensors;
+  for (; prefix; prefix = commonPrefix(named)) {
+    for (const name of named.keys()) if (known.has(name)) return named;
+    const { length } = prefix;
+    named = new Map([...named].map(([name, tensor]) => [name.slice(length), tensor]));
+  }
+  return [...named.keys()].some((name) => known.has(name)) ? named : tensors;
+}
+
+/** `part.` where every name begins so. */
+function commonPrefix(tensors: ReadonlyMap<string, unknown>): string | undefined {
+  const [first = ''] = tensors.keys();
+  const prefix = first.slice(0, first.indexOf('.') + 1);
+  return [...tensors.keys()].every((name) => name.startsWith(prefix)) ? prefix : undefined;
+}
+
+function parameterNames(design: Design): ReadonlySet<string> {
+  const parameters = new Parameters();
+  design.build(new Scope(parameters));
+  return new Set(parameters.list.map(({ name }) => name));
 }

@@ -112,13 +112,19 @@ describe('safetensors', () => {
     const narrow = tensor(one('I32', 2, Int32Array.of(-7, 2 ** 31 - 1).buffer));
     expect([...narrow.readIntegers()]).toEqual([-7, 2 ** 31 - 1]);
     expect([...narrow.read()]).toEqual([-7, 2 ** 31]);
+    const short = tensor(one('I16', 2, Int16Array.of(-7, 2 ** 15 - 1).buffer));
+    expect([...short.readIntegers()]).toEqual([-7, 2 ** 15 - 1]);
+    expect([...short.read()]).toEqual([-7, 2 ** 15 - 1]);
+    const byte = tensor(one('I8', 2, Int8Array.of(-128, 127).buffer));
+    expect([...byte.readIntegers()]).toEqual([-128, 127]);
+    expect([...byte.read()]).toEqual([-128, 127]);
     expect([...tensor(one('U8', 2, Uint8Array.of(0, 255).buffer)).read()]).toEqual([0, 255]);
     expect([...tensor(one('BOOL', 2, Uint8Array.of(0, 1).buffer)).readIntegers()]).toEqual([0, 1]);
   });
 
   it('gives whole numbers only where they are whole and fit', () => {
     expect(() => tensor(one('F32', 1, Float32Array.of(1).buffer)).readIntegers()).toThrow(
-      'x.safetensors: tensor "x": expected whole numbers (I64, I32, U8, BOOL), found F32',
+      'x.safetensors: tensor "x": expected whole numbers (I64, I32, I16, I8, U8, BOOL), found F32',
     );
     expect(() => tensor(one('I64', 1, BigInt64Array.of(2n ** 31n).buffer)).readIntegers()).toThrow(
       /expected values of 32 bits, found 2147483648/,
@@ -143,8 +149,12 @@ describe('safetensors', () => {
       /at most 100000000 bytes, found a length of 18446744073709551615/,
     ],
     ['a cut header', file({}).subarray(0, 9), /header of 2 bytes, found a file that ends after 1/],
-    ['no JSON', file('{"a"'), /expected a JSON header/],
-    ['invalid UTF-8', Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0, 0xff), /expected a JSON header/],
+    ['no JSON', file('{"a"'), /header: expected JSON/],
+    [
+      'invalid UTF-8',
+      Uint8Array.of(2, 0, 0, 0, 0, 0, 0, 0, 0x7b, 0xff),
+      /header: expected JSON: found bytes that are no UTF-8/,
+    ],
     ['a list', file([]), /expected a JSON object/],
     ['metadata of numbers', file({ __metadata__: { a: 1 } }), /__metadata__: expected texts/],
     ['a tensor that is none', file({ a: 4 }), /tensor "a": expected an object/],
@@ -161,7 +171,7 @@ describe('safetensors', () => {
       /"a": expected a shape .* found \[-1\]/,
     ],
     ['a fractional size', file({ a: { ...f32, shape: [0.5] } }, [0, 0, 0, 0]), /found \[0.5\]/],
-    ['offsets in disorder', file({ a: { ...f32, data_offsets: [4, 0] } }, [0, 0, 0, 0]), /found \[4,0\]/],
+    ['offsets in disorder', file({ a: { ...f32, data_offsets: [4, 0] } }, [0, 0, 0, 0]), /found \[4, 0\]/],
     ['an end beyond the file', file({ a: f32 }, [0]), /"a": expected to end by byte 1 of the data, found 4/],
     [
       'a wrong size',

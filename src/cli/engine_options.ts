@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
-import { type EngineChoice as ChoiceName, chooseEngine, engineChoices } from '../engine/choose.ts';
-import type { Engine } from '../engine/engine.ts';
+import { type EngineChoice as ChoiceName, chooseEngine, engineChoices } from '../compute/engines/choose.ts';
+import type { Engine } from '../compute/engines/engine.ts';
 import { integer } from './parse.ts';
 
 export interface EngineChoice {

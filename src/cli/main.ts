@@ -3,16 +3,29 @@ import { Command, CommanderError } from 'commander';
 import { XlstmError } from '../errors.ts';
 import { arenaCommand } from './commands/arena.ts';
 import { benchCommand } from './commands/bench.ts';
+import { buildNativeCommand } from './commands/build_native.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { evalCommand } from './commands/eval.ts';
+import { exportCommand } from './commands/export.ts';
+import { fitCommand } from './commands/fit.ts';
 import { generateCommand } from './commands/generate.ts';
 import { inspectCommand } from './commands/inspect.ts';
+import { predictCommand } from './commands/predict.ts';
 import { trainCommand } from './commands/train.ts';
 import { verifyCommand } from './commands/verify.ts';
+import { guardStandardStreams } from './standard_streams.ts';
 import { createStyle, wantsColor } from './ui/style.ts';
 
 const FAILED = 1;
 const WRONG_USAGE = 2;
+
+/** Runs the program: a command line and what belongs to the process around it. */
+export async function main(args: readonly string[]): Promise<void> {
+  const fail = (error: unknown): never => process.exit(report(error));
+  guardStandardStreams(fail);
+  process.on('uncaughtException', fail);
+  process.exitCode = await runCli(args);
+}
 
 /** Runs a command line, without "node" and the script, and returns the exit code. */
 export async function runCli(args: readonly string[]): Promise<number> {
@@ -26,7 +39,7 @@ export async function runCli(args: readonly string[]): Promise<number> {
 
 function program(): Command {
   const root = new Command('xlstm')
-    .description('Train, evaluate and run xLSTM language models.')
+    .description('Train, evaluate and run xLSTM models of text and of numbers.')
     .version(version(), '-V, --version', 'print the version')
     .helpCommand('help [command]', 'print the help of a command')
     .addHelpText('after', '\nEach command has more: xlstm <command> --help');
@@ -34,9 +47,13 @@ function program(): Command {
     trainCommand(),
     generateCommand(),
     evalCommand(),
+    fitCommand(),
+    predictCommand(),
     inspectCommand(),
+    exportCommand(),
     verifyCommand(),
     doctorCommand(),
+    buildNativeCommand(),
     benchCommand(),
     arenaCommand(),
   ];
@@ -50,6 +67,9 @@ function program(): Command {
 /** What holds for a command and for those below it. */
 function settle(command: Command, path: string): void {
   command.helpOption('-h, --help', 'print help').showHelpAfterError(`See: ${path} --help`).exitOverride();
+  command.hook('preAction', (_, called) => {
+    if (called.args.includes('')) throw new XlstmError('usage', 'expected a path, found an empty argument');
+  });
   for (const inner of command.commands) settle(inner, `${path} ${inner.name()}`);
 }
 
@@ -58,17 +78,36 @@ function version(): string {
   return version;
 }
 
-/** One clear message for what a person can mend; everything for a fault of the program itself. */
+/** One clear message for what a person can mend; for a fault of the program itself, what to report. */
 function report(error: unknown): number {
   // Its message has been printed.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : WRONG_USAGE;
   const { bad, dim } = createStyle(wantsColor(process.stderr, process.env));
-  if (error instanceof XlstmError && error.code !== 'internal') {
-    const hint = error.hint ? `\n  ${dim(error.hint)}` : '';
-    process.stderr.write(`${bad('error:')} ${error.message}${hint}\n`);
-    return error.code === 'usage' ? WRONG_USAGE : FAILED;
+  const told = systemError(error) ?? error;
+  const foreseen = told instanceof XlstmError && told.code !== 'internal';
+  const whole = told instanceof Error ? told.message : String(told);
+  const message = foreseen ? whole : whole.split('\n', 1)[0];
+  const hint = foreseen
+    ? told.hint
+    : 'This is a fault of xlstm: please report it, with what XLSTM_DEBUG=1 prints.';
+  process.stderr.write(
+    `${bad(foreseen ? 'error:' : 'internal error:')} ${message}${hint ? `\n  ${dim(hint)}` : ''}\n`,
+  );
+  if (process.env.XLSTM_DEBUG && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  return foreseen && told.code === 'usage' ? WRONG_USAGE : FAILED;
+}
+
+/** What the system or Node's permission model refused is no fault of the program. */
+function systemError(error: unknown): XlstmError | undefined {
+  if (!(error instanceof Error) || error instanceof XlstmError || !('code' in error)) return undefined;
+  if (error.code === 'ERR_ACCESS_DENIED') {
+    const { permission, resource } = error as { permission?: string; resource?: string };
+    return new XlstmError(
+      'data',
+      `${resource || 'Node'}: not allowed by Node's permission model${permission ? ` (${permission})` : ''}`,
+      'Allow it when starting Node (see node --help), or start Node without that model.',
+    );
   }
-  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  process.stderr.write(`${bad('internal error:')} ${text}\n`);
-  return FAILED;
+  if (!('syscall' in error && 'path' in error)) return undefined;
+  return new XlstmError('data', `${error.path}: ${error.message}`, 'Check the path and who may use it.');
 }

@@ -3,9 +3,11 @@ import { InvalidArgumentError } from 'commander';
 /** Readers of option values. What they throw names the option and ends the program as wrong usage. */
 
 const range = (least: number, most: number): string => {
-  if (most !== Number.POSITIVE_INFINITY) return ` from ${least} to ${most}`;
-  return least === Number.NEGATIVE_INFINITY ? '' : ` of at least ${least}`;
+  return most === Number.POSITIVE_INFINITY ? ` of at least ${least}` : ` from ${least} to ${most}`;
 };
+
+/** Engines compute in float32: a larger number would be infinite there. */
+const LARGEST = 3.4e38;
 
 /** A whole number. */
 export const integer =
@@ -19,7 +21,7 @@ export const integer =
   };
 
 export const number =
-  (least = Number.NEGATIVE_INFINITY, most = Number.POSITIVE_INFINITY) =>
+  (least: number, most = LARGEST) =>
   (text: string): number => {
     const value = Number(text);
     if (text.trim() !== '' && Number.isFinite(value) && value >= least && value <= most) return value;
@@ -28,12 +30,11 @@ export const number =
 
 /** A number above 0. */
 export const positive =
-  (most = Number.POSITIVE_INFINITY) =>
+  (most = LARGEST) =>
   (text: string): number => {
     const value = Number(text);
-    if (Number.isFinite(value) && value > 0 && value <= most) return value;
-    const bound = most === Number.POSITIVE_INFINITY ? '' : ` and at most ${most}`;
-    throw new InvalidArgumentError(`Expected a number above 0${bound}.`);
+    if (value > 0 && value <= most) return value;
+    throw new InvalidArgumentError(`Expected a number above 0 and at most ${most}.`);
   };
 
 /** Block numbers separated by commas, "all" or "none". */
@@ -66,6 +67,18 @@ export function count(text: string): number {
   const value = match
     ? Math.round(Number(match[1]) * { '': 1, k: 1e3, M: 1e6 }[match[2] as '' | 'k' | 'M'])
     : 0;
-  if (value >= 1) return value;
+  if (value >= 1 && Number.isSafeInteger(value)) return value;
   throw new InvalidArgumentError('Expected a whole number above 0 such as 50000, 200k or 1.5M.');
+}
+
+/** The path of an SVG file. */
+export function svgPath(text: string): string {
+  if (/[^/\\]\.svg$/i.test(text)) return text;
+  throw new InvalidArgumentError('Expected the name of a file that ends in .svg.');
+}
+
+/** The path of a file or folder. */
+export function path(text: string): string {
+  if (text !== '') return text;
+  throw new InvalidArgumentError('Expected a path.');
 }

@@ -1,27 +1,28 @@
-import { readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import { checkpointFolder } from '../checkpoints/checkpoint.ts';
+import { stat } from 'node:fs/promises';
+import { loadConfigJson } from '../checkpoints/checkpoint_folder.ts';
+import { readJsonFile } from '../checkpoints/json_file.ts';
 import { XlstmError } from '../errors.ts';
-import { type LanguageModelConfig, parseConfig } from '../xlstm/config.ts';
+import { readDesign } from '../models/registry.ts';
+import type { Design } from '../nn/architecture.ts';
 
-/** The configuration of a checkpoint, of a run, or in a file of its own. */
-export async function readModelConfig(
+/** What the model of a checkpoint, of a run, or of a file of its own is built from. */
+export async function readModelDesign(
   path: string,
-): Promise<{ readonly config: LanguageModelConfig; readonly source: string }> {
-  const found = await stat(path).catch(() => undefined);
-  if (!found) {
-    throw new XlstmError(
-      'config',
-      `${path}: there is no such file or folder`,
-      'Give a checkpoint, the folder of a run, or a config.json.',
-    );
-  }
-  const source = found.isDirectory() ? join(await checkpointFolder(path), 'config.json') : path;
-  let json: unknown;
-  try {
-    json = JSON.parse(await readFile(source, 'utf8'));
-  } catch (error) {
-    throw new XlstmError('config', `${source}: cannot be read as JSON (${(error as Error).message})`);
-  }
-  return { config: parseConfig(json, source), source };
+): Promise<{ readonly design: Design; readonly source: string }> {
+  // A checkpoint that a crash left under another name is found by the name it had.
+  const isFile = await stat(path).then(
+    (found) => !found.isDirectory(),
+    () => false,
+  );
+  const { json, source } = isFile
+    ? { json: await readConfigFile(path), source: path }
+    : await loadConfigJson(path);
+  return { design: readDesign(json, source), source };
+}
+
+/** The content of a config.json, as parsed. */
+export async function readConfigFile(path: string): Promise<unknown> {
+  const json = await readJsonFile(path, 'config');
+  if (json !== undefined) return json;
+  throw new XlstmError('config', `${path}: there is no such file`, "Give a model's config.json.");
 }

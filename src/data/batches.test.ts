@@ -128,6 +128,25 @@ describe('TokenBatches', () => {
     expect(() => new TokenBatches(range(9), { batchSize: 1, length: 1.5, order: 'shuffled' })).toThrow(
       /length: .* 1.5/,
     );
+    const sound = { batchSize: 1, length: 1, order: 'shuffled', seed: 1, documentStart: 0 } as const;
+    const wrong: readonly (readonly [string, readonly unknown[]])[] = [
+      ['batchSize', [undefined, null, '1', Number.NaN, -1, 0.5]],
+      ['length', [undefined, null, '1', Number.NaN, -1, 0]],
+      ['order', [undefined, 'x', 'Shuffled', 1]],
+      ['seed', [null, '1', Number.NaN, -1, 0.5]],
+      ['documentStart', [null, '1', Number.NaN, -1, 0.5]],
+      ['shuffle', [true]],
+    ];
+    for (const [name, values] of wrong) {
+      for (const value of values) {
+        const options = { ...sound, [name]: value } as unknown as BatchOptions;
+        expect(() => new TokenBatches(range(9), options), `${name} ${value}`).toThrow(
+          expect.objectContaining({ code: 'usage', message: expect.stringContaining(name) }),
+        );
+      }
+    }
+    const negative = Int32Array.of(0, 1, -1, 2);
+    expect(() => new TokenBatches(negative, sound)).toThrow(/tokens: position 2: .* found -1/);
     const batches = new TokenBatches(range(9), { batchSize: 2, length: 2, order: 'contiguous' });
     expect(() => batches.seek({ epoch: 0, batch: 2 })).toThrow(/batch from 0 to 1, found epoch 0, batch 2/);
     expect(() => batches.seek({ epoch: -1, batch: 0 })).toThrow(XlstmError);

@@ -1,7 +1,10 @@
+import { checkChoice, checkNames, checkOption, checkRange, checkWhole } from '../checks.ts';
 import { XlstmError } from '../errors.ts';
-import { Random } from './random.ts';
+import { Random } from '../random.ts';
 
+/** How a stream of tokens is cut into batches. */
 export interface BatchOptions {
+  /** Rows of a batch, B. */
   readonly batchSize: number;
   /** Tokens of one row, T. */
   readonly length: number;
@@ -11,14 +14,15 @@ export interface BatchOptions {
    * tokens.
    */
   readonly order: 'contiguous' | 'shuffled';
-  /** Of the shuffled order. */
+  /** Of the shuffled order: a whole number of at least 0. Default: 0. */
   readonly seed?: number;
-  /** The id of the token that starts a document: `reset` is 1 there. */
+  /** The id of the token that starts a document: `reset` is 1 there. Default: none does. */
   readonly documentStart?: number;
 }
 
 /** All arrays are [B, T]. */
 export interface Batch {
+  /** Ids, row by row. */
   readonly tokens: Int32Array;
   /** The token after each token. */
   readonly targets: Int32Array;
@@ -30,16 +34,23 @@ export interface Batch {
 
 /** Which batch comes next; plain JSON. */
 export interface BatchPosition {
+  /** From 0 on. */
   readonly epoch: number;
+  /** Its number in the epoch, from 0 on. */
   readonly batch: number;
 }
+
+/** Ids are whole numbers of 32 bits. */
+const MOST_IDS = 2 ** 31;
 
 /**
  * Batches for language modelling from one stream of tokens, the same for the same options. Tokens that do not fill
  * a lane or a window are left out: at most B·T of them.
  */
 export class TokenBatches {
+  /** At least 1. */
   readonly batchesPerEpoch: number;
+  /** B·T */
   readonly tokensPerBatch: number;
   readonly #tokens: Int32Array;
   readonly #options: BatchOptions;
@@ -47,13 +58,20 @@ export class TokenBatches {
   #batch = 0;
   #order: { epoch: number; windows: Uint32Array } | null = null;
 
+  /**
+   * The tokens are not copied. Throws a usage error for an option or a token that is not right, a data error for a
+   * stream that is shorter than B·T + 1.
+   */
   constructor(tokens: Int32Array, options: BatchOptions) {
-    const { batchSize, length, order } = options;
-    for (const [name, value] of Object.entries({ batchSize, length })) {
-      if (!Number.isSafeInteger(value) || value < 1) {
-        throw new XlstmError('config', `${name}: expected a whole number above 0, found ${value}`);
-      }
-    }
+    checkNames('TokenBatches', options, ['batchSize', 'length', 'order', 'seed', 'documentStart']);
+    const { batchSize, length, order, seed, documentStart } = options;
+    checkWhole('batchSize', batchSize, 1);
+    checkWhole('length', length, 1);
+    checkChoice('order', order, ['contiguous', 'shuffled']);
+    if (seed !== undefined) checkWhole('seed', seed, 0);
+    if (documentStart !== undefined) checkWhole('documentStart', documentStart, 0);
+    checkOption(tokens instanceof Int32Array, 'tokens', 'an Int32Array', tokens);
+    checkRange('tokens', tokens, { ids: MOST_IDS });
     const needed = batchSize * length + 1;
     if (tokens.length < needed) {
       throw new XlstmError(
@@ -84,18 +102,19 @@ export class TokenBatches {
     return batch;
   }
 
+  /** Of the batch that `next` gives. */
   position(): BatchPosition {
     return { epoch: this.#epoch, batch: this.#batch };
   }
 
-  /** The next batch is the one at `position`. */
+  /** The next batch is the one at `position`. Throws a data error for a position that is none of this stream. */
   seek(position: BatchPosition): void {
     this.#check(position);
     this.#epoch = position.epoch;
     this.#batch = position.batch;
   }
 
-  /** Any batch, without moving the position. */
+  /** Any batch, without moving the position. Throws a data error for a position that is none of this stream. */
   at(position: BatchPosition): Batch {
     this.#check(position);
     const { batchSize, length, order, documentStart } = this.#options;

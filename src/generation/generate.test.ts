@@ -3,8 +3,8 @@ import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseSafetensors } from '../checkpoints/safetensors.ts';
+import { createWasmEngine } from '../compute/engines/wasm/engine.ts';
 import { ByteTokenizer, DOCUMENT } from '../data/tokenizer.ts';
-import { createWasmEngine } from '../engine/wasm.ts';
 import { Session } from './session.ts';
 import { AlphabetTokenizer, collect, successorModel, tinyModel } from './testing/models.ts';
 
@@ -163,6 +163,36 @@ describe('generate', () => {
     const whale = recitation('whale', [DOCUMENT]);
     expect(await collect(whale.generate({ temperature: 0 }))).toBe('whale');
     expect(whale.tokensSeen).toBe(6);
+  });
+
+  it.each([
+    [{ maxTokens: 3 }, 'hal', 'length', 3],
+    [{ stop: 'le' }, 'ha', 'stop', 4],
+    [{ maxTokens: 3, stop: 'al' }, 'h', 'stop', 3],
+    [{ stop: 'x' }, 'hale', 'document', 4],
+  ] as const)(
+    'complete gives the text, why it ended and its tokens: %j',
+    async (options, text, finishReason, completionTokens) => {
+      const whale = recitation('whale', [DOCUMENT]);
+      expect(await whale.complete('w', { temperature: 0, ...options })).toEqual({
+        text,
+        finishReason,
+        usage: { promptTokens: 2, completionTokens },
+      });
+      // The document's start, the prompt, what was given out.
+      expect(whale.tokensSeen).toBe(2 + text.length);
+    },
+  );
+
+  it('complete goes on without a prompt, and reads none where its options are wrong', async () => {
+    const whale = recitation('whale', [DOCUMENT]);
+    await expect(whale.complete('w', { maxTokens: 0 })).rejects.toThrow('maxTokens');
+    expect(whale.tokensSeen).toBe(0);
+    expect(await whale.complete(undefined, { temperature: 0, maxTokens: 2 })).toEqual({
+      text: 'wh',
+      finishReason: 'length',
+      usage: { promptTokens: 0, completionTokens: 2 },
+    });
   });
 
   it('stops with the reason of its signal, in a state as after a break', async () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Random } from '../data/random.ts';
+import { Random } from '../random.ts';
 import { Sampler, type SamplingOptions } from './sampling.ts';
 import { TokenWindow } from './token_window.ts';
 
@@ -134,6 +134,8 @@ describe('Sampler', () => {
     found.forEach((p, id) => {
       expect(p).toBeCloseTo(wanted[id], 14);
     });
+    const off = probabilities(logits, { repetitionPenalty: 2, repetitionWindow: 0 }, windowOf(0, 1, 0));
+    expect(off).toEqual(probabilities(logits, {}, nothing));
     const short = probabilities(logits, { repetitionPenalty: 2, repetitionWindow: 1 }, windowOf(0, 1, 3));
     expect(short[0]).toBeCloseTo(softmax([2, -2, 1, 1], 1)[0], 14);
   });
@@ -197,9 +199,10 @@ describe('Sampler', () => {
       [{ topP: 0 }, 'topP: expected a number above 0 and at most 1, found 0'],
       [{ topP: 1.1 }, 'topP: expected a number above 0 and at most 1, found 1.1'],
       [{ minP: -0.1 }, 'minP: expected a number from 0 to 1, found -0.1'],
-      [{ repetitionPenalty: 0 }, 'repetitionPenalty: expected a number above 0, found 0'],
-      [{ repetitionWindow: 2000 }, 'repetitionWindow: expected a whole number from 1 to 1024, found 2000'],
-      [{ seed: -3 }, 'seed: expected a whole number from 0 to 2^53 - 1, found -3'],
+      [{ repetitionPenalty: 0 }, 'repetitionPenalty: expected a number from 1e-6 to 1e6, found 0'],
+      [{ repetitionPenalty: 1e308 }, 'repetitionPenalty: expected a number from 1e-6 to 1e6, found 1e+308'],
+      [{ repetitionWindow: 2000 }, 'repetitionWindow: expected a whole number from 0 to 1024, found 2000'],
+      [{ seed: -3 }, 'seed: expected a whole number of at least 0, found -3'],
     ];
     for (const [options, message] of wrong) {
       expect(() => new Sampler(5, options)).toThrow(expect.objectContaining({ code: 'usage', message }));

@@ -1,9 +1,13 @@
-import { Random } from '../data/random.ts';
+import { checkNames, checkNumber, checkWhole } from '../checks.ts';
 import { XlstmError } from '../errors.ts';
+import { Random } from '../random.ts';
 import type { TokenWindow } from './token_window.ts';
 
 /** How many tokens back a repetition penalty can look. */
 export const MAX_REPETITION_WINDOW = 1024;
+
+/** A penalty outside of 1 / this … this takes logits to where their order is lost, or out of all numbers. */
+const MOST_PENALTY = 1e6;
 
 /**
  * How the next token is drawn. The steps, in this order: the repetition penalty and the temperature change the logits;
@@ -20,11 +24,21 @@ export interface SamplingOptions {
   readonly minP?: number;
   /** Divides the logits above 0 and multiplies those below of tokens that came lately. Default 1: none. */
   readonly repetitionPenalty?: number;
-  /** The tokens back, the prompt's among them, that the repetition penalty counts. Default 64. */
+  /** The tokens back, the prompt's among them, that the repetition penalty counts. Default 64; 0: none. */
   readonly repetitionWindow?: number;
   /** The same seed draws the same tokens. Default: another one each time. */
   readonly seed?: number;
 }
+
+export const SAMPLING_OPTIONS: readonly (keyof SamplingOptions)[] = [
+  'temperature',
+  'topK',
+  'topP',
+  'minP',
+  'repetitionPenalty',
+  'repetitionWindow',
+  'seed',
+];
 
 /** Draws tokens from logits. */
 export class Sampler {
@@ -43,26 +57,28 @@ export class Sampler {
   #end = 0;
   readonly #penalised: Float64Array;
 
-  /** Tokens are 0 … vocabSize − 1, whatever further logits a model has. */
+  /**
+   * Tokens are 0 … vocabSize − 1, whatever further logits a model has. Throws a usage error for an option that is not
+   * right.
+   */
   constructor(vocabSize: number, options: SamplingOptions = {}) {
+    checkNames('Sampler', options, SAMPLING_OPTIONS);
     const { temperature = 1, topK = vocabSize, topP = 1, minP = 0 } = options;
     const { repetitionPenalty = 1, repetitionWindow = 64 } = options;
     const { seed = Math.floor(Math.random() * 2 ** 32) } = options;
-    const finite = Number.isFinite;
-    const whole = Number.isSafeInteger;
-    check('temperature', temperature, finite(temperature) && temperature >= 0, 'a number of at least 0');
-    check('topK', topK, whole(topK) && topK >= 1, 'a whole number of at least 1');
-    check('topP', topP, topP > 0 && topP <= 1, 'a number above 0 and at most 1');
-    check('minP', minP, minP >= 0 && minP <= 1, 'a number from 0 to 1');
-    const penaltyIsRight = finite(repetitionPenalty) && repetitionPenalty > 0;
-    check('repetitionPenalty', repetitionPenalty, penaltyIsRight, 'a number above 0');
-    check(
-      'repetitionWindow',
-      repetitionWindow,
-      whole(repetitionWindow) && repetitionWindow >= 1 && repetitionWindow <= MAX_REPETITION_WINDOW,
-      `a whole number from 1 to ${MAX_REPETITION_WINDOW}`,
+    checkWhole('vocabSize', vocabSize, 1);
+    checkNumber('temperature', temperature, 'a number of at least 0', (value) => value >= 0);
+    checkWhole('topK', topK, 1);
+    checkNumber('topP', topP, 'a number above 0 and at most 1', (value) => value > 0 && value <= 1);
+    checkNumber('minP', minP, 'a number from 0 to 1', (value) => value >= 0 && value <= 1);
+    checkNumber(
+      'repetitionPenalty',
+      repetitionPenalty,
+      'a number from 1e-6 to 1e6',
+      (value) => value >= 1 / MOST_PENALTY && value <= MOST_PENALTY,
     );
-    check('seed', seed, whole(seed) && seed >= 0, 'a whole number from 0 to 2^53 - 1');
+    checkWhole('repetitionWindow', repetitionWindow, 0, MAX_REPETITION_WINDOW);
+    checkWhole('seed', seed, 0);
     this.#vocabSize = vocabSize;
     this.#temperature = temperature;
     this.#topK = Math.min(topK, vocabSize);
@@ -76,6 +92,10 @@ export class Sampler {
     this.#penalised = new Float64Array(repetitionPenalty === 1 ? 0 : vocabSize);
   }
 
+  /**
+   * Draws a token from logits, of which the first vocabSize count; `recent` are the tokens that the repetition penalty
+   * looks at. Throws a diverged error where a logit is NaN or infinite.
+   */
   sample(logits: Float32Array | Float64Array, recent: TokenWindow): number {
     const scores = this.#penalise(logits, recent);
     const best = likeliest(scores, this.#vocabSize);
@@ -88,7 +108,7 @@ export class Sampler {
     return best; // the sum was rounded up
   }
 
-  /** The probability of each token to be drawn next: [vocabSize], 0 for those taken away. */
+  /** The probability of each token to be drawn next: [vocabSize], 0 for those taken away. Throws as `sample` does. */
   probabilities(logits: Float32Array | Float64Array, recent: TokenWindow): Float64Array {
     const probabilities = new Float64Array(this.#vocabSize);
     const scores = this.#penalise(logits, recent);
@@ -189,10 +209,6 @@ export class Sampler {
     }
     return size;
   }
-}
-
-function check(option: string, value: unknown, right: boolean, expected: string): void {
-  if (!right) throw new XlstmError('usage', `${option}: expected ${expected}, found ${String(value)}`);
 }
 
 function likeliest(scores: Float32Array | Float64Array, count: number): number {

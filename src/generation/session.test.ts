@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseSafetensors, writeSafetensors } from '../checkpoints/safetensors.ts';
-import { Random } from '../data/random.ts';
-import { ByteTokenizer, DOCUMENT } from '../data/tokenizer.ts';
-import type { Engine } from '../engine/engine.ts';
-import { fastEngines } from '../engine/testing/engines.ts';
+import type { Engine } from '../compute/engines/engine.ts';
+import { fastEngines } from '../compute/engines/testing/engines.ts';
+import { ByteTokenizer, DOCUMENT, type Tokenizer } from '../data/tokenizer.ts';
+import { Random } from '../random.ts';
 import { Session } from './session.ts';
 import { AlphabetTokenizer, collect, successorModel, tinyModel } from './testing/models.ts';
 
@@ -83,11 +83,22 @@ describe('Session.append', () => {
     await expect(session.generate().next()).rejects.toMatchObject(empty);
     await expect(session.append([1, 7])).rejects.toMatchObject({
       code: 'usage',
-      message: 'token 1 of the prompt: expected a token id from 0 to 6, found 7',
+      message: 'prompt: position 1: expected a whole number from 0 to 6, found 7',
     });
     expect(session.tokensSeen).toBe(0);
     await session.append('a');
     expect(session.tokensSeen).toBe(1);
+  });
+
+  it.each([7, 50256, -1, 0.5, Number.NaN])('refuses a tokenizer that gives %s', async (id) => {
+    const encode = (): Int32Array => [0, id] as unknown as Int32Array;
+    const tokenizer: Tokenizer = Object.assign(Object.create(alphabet), { encode });
+    const session = new Session(model, tokenizer);
+    await expect(session.append('ab')).rejects.toMatchObject({
+      code: 'usage',
+      message: `prompt: position 1: expected a whole number from 0 to 6, found ${id}`,
+    });
+    expect(session.tokensSeen).toBe(0);
   });
 
   it('refuses a tokenizer with more tokens than the model', () => {
@@ -167,12 +178,12 @@ describe('Session.save and restore', () => {
       return all;
     };
     const without = changed((all) => all.delete('state.blocks.0.n'));
-    await refuses(
-      writeSafetensors(without, metadata),
-      /"state.blocks.0.n": expected shape \[1, 2, 32\], found no such tensor/,
-    );
+    await refuses(writeSafetensors(without, metadata), /expected a tensor "state.blocks.0.n", found none/);
     const wrongShape = changed((all) => all.set('logits', { shape: [6], data: new Float32Array(6) }));
-    await refuses(writeSafetensors(wrongShape, metadata), /"logits": expected shape \[7\], found \[6\]/);
+    await refuses(
+      writeSafetensors(wrongShape, metadata),
+      /"logits": expected F32 of shape \[7\], found F32 of \[6\]/,
+    );
     const wrongToken = changed((all) => all.get('recent')?.data.fill(9));
     await refuses(writeSafetensors(wrongToken, metadata), /recent: expected token ids below 7, found 9/);
     await refuses(

@@ -1,14 +1,18 @@
+import { checkNames, checkRange, checkWhole } from '../checks.ts';
 import { DOCUMENT, type Tokenizer } from '../data/tokenizer.ts';
-import type { Executable, Memory } from '../engine/engine.ts';
 import { XlstmError } from '../errors.ts';
+import { shareEventLoop } from '../event_loop.ts';
+import { modelFingerprint } from '../nn/fingerprint.ts';
 import type { Model } from '../nn/model.ts';
-import { shareEventLoop } from './event_loop.ts';
-import { pieceLength, SequencePrograms } from './programs.ts';
-import { MAX_REPETITION_WINDOW, Sampler, type SamplingOptions } from './sampling.ts';
-import { decodeSession, encodeSession, modelFingerprint, type SequenceState } from './session_file.ts';
+import { OneCall } from '../nn/one_call.ts';
+import { SequencePrograms, SequenceRunner } from '../nn/sequence_runner.ts';
+import { pieceLength } from './piece_length.ts';
+import { MAX_REPETITION_WINDOW, SAMPLING_OPTIONS, Sampler, type SamplingOptions } from './sampling.ts';
+import { decodeSession, encodeSession, type SequenceState } from './session_file.ts';
 import { StopFilter } from './stop_strings.ts';
 import { TokenWindow } from './token_window.ts';
 
+/** How the next token is drawn, and where a text ends. Everything has a default. */
 export interface GenerateOptions extends SamplingOptions {
   /** Ends after so many tokens. Default: goes on until something else ends it. */
   readonly maxTokens?: number;
@@ -18,6 +22,24 @@ export interface GenerateOptions extends SamplingOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Why a text ended: after the tokens that were asked for, at a stop string, or because the model began a document. */
+export type FinishReason = 'length' | 'stop' | 'document';
+
+/** What `complete` gives. */
+export interface Completion {
+  /** What the model wrote, without the prompt. */
+  readonly text: string;
+  /** With `length` it may end in the middle of a sentence, and another call goes on from there. */
+  readonly finishReason: FinishReason;
+  /** What the call took. */
+  readonly usage: {
+    /** Tokens read of the prompt, the one that starts a document among them. */
+    readonly promptTokens: number;
+    /** Tokens that the model chose; of a stop string too, although no part of it is given out. */
+    readonly completionTokens: number;
+  };
+}
+
 /**
  * One sequence that a model reads and writes. All it remembers is a state of constant size in the engine's memory and
  * the logits of the next token, so a token costs the same however many came before it.
@@ -25,23 +47,23 @@ export interface GenerateOptions extends SamplingOptions {
  * Between two calls, and at each piece of text that `generate` gives, the session has read exactly the text that was
  * appended and the text that was given out.
  */
-export class Session {
+export class Session implements Disposable {
+  /** What reads and writes. It is not freed with the session. */
   readonly model: Model;
+  /** Between texts and the model's tokens. */
   readonly tokenizer: Tokenizer;
-  readonly #programs: SequencePrograms;
-  readonly #state: Memory;
-  readonly #executables = new Map<number, Executable>();
+  readonly #runner: SequenceRunner;
   readonly #single = new Int32Array(1);
   #logits: Float32Array | Float64Array;
   #recent = new TokenWindow(MAX_REPETITION_WINDOW);
   #tokensSeen = 0;
-  /** The call that is at work, if any. */
-  #busy: string | undefined;
+  readonly #calls: OneCall;
   #generating = false;
 
-  /** A session that has read nothing. */
+  /** A session that has read nothing. Throws a usage error where the tokenizer makes more tokens than the model knows. */
   constructor(model: Model, tokenizer: Tokenizer) {
     const { vocabSize } = model.network;
+    checkWhole('the tokenizer: vocabSize', tokenizer.vocabSize, 1);
     if (tokenizer.vocabSize > vocabSize) {
       throw new XlstmError(
         'usage',
@@ -49,10 +71,10 @@ export class Session {
         'Use the tokenizer that the model was trained with.',
       );
     }
+    this.#calls = new OneCall('the session', model.use);
     this.model = model;
     this.tokenizer = tokenizer;
-    this.#programs = SequencePrograms.of(model.network);
-    this.#state = model.engine.allocate(this.#programs.state);
+    this.#runner = new SequenceRunner(model, SequencePrograms.of(model.network, model.engine.limits));
     this.#logits = new Float32Array(vocabSize);
   }
 
@@ -63,7 +85,7 @@ export class Session {
 
   /** Bytes of the recurrent state in float32; the same for any number of tokens. */
   get stateBytes(): number {
-    return 4 * this.#programs.state.elements;
+    return this.#runner.state.region.bytes;
   }
 
   /** A copy of the logits of the next token: [V], all 0 before the first token. */
@@ -73,45 +95,81 @@ export class Session {
 
   /**
    * Reads a text, or tokens as they are. A text that begins the session follows the token that starts a document, if
-   * the tokenizer has one: so it was in training.
+   * the tokenizer has one: so it was in training. Rejects with a usage error for a prompt without a token, and for tokens
+   * that the model does not know.
    */
   async append(prompt: string | ArrayLike<number>): Promise<void> {
-    const tokens = typeof prompt === 'string' ? this.#encode(prompt) : this.#checked(prompt);
+    const tokens = this.#checked(typeof prompt === 'string' ? this.#encode(prompt) : prompt);
     if (tokens.length === 0) throw emptyPrompt();
     this.#claim('append', true);
     try {
       await this.#read(tokens);
     } finally {
-      this.#busy = undefined;
+      this.#calls.release();
     }
   }
 
   /**
    * Writes on: text as it comes, in whole characters, token after token. It ends after `maxTokens`, before a stop
    * string, where the model starts another document, or when the loop over it ends. A session that has read nothing
-   * begins with the token that starts a document; without such a token it needs a prompt.
+   * begins with the token that starts a document; without such a token it needs a prompt. The iterator returns why it
+   * ended. Throws a usage error for an option that is not right; the iterator throws a diverged error where logits are no
+   * finite numbers.
    */
-  generate(options: GenerateOptions = {}): AsyncGenerator<string, void, undefined> {
-    const { maxTokens = Number.POSITIVE_INFINITY, stop = [], signal } = options;
-    if (maxTokens !== Number.POSITIVE_INFINITY && !(Number.isSafeInteger(maxTokens) && maxTokens >= 1)) {
-      throw new XlstmError('usage', `maxTokens: expected a whole number of at least 1, found ${maxTokens}`);
+  generate(options: GenerateOptions = {}): AsyncGenerator<string, FinishReason, undefined> {
+    checkGenerateOptions('generate', options);
+    return this.#begin(options, { tokens: 0 });
+  }
+
+  /** The options are checked before the iterator is there; `chosen` counts tokens as they are sampled. */
+  #begin(
+    options: GenerateOptions,
+    chosen: { tokens: number },
+  ): AsyncGenerator<string, FinishReason, undefined> {
+    const { maxTokens = Number.POSITIVE_INFINITY, stop = [], signal, ...sampling } = options;
+    if (maxTokens !== Number.POSITIVE_INFINITY) checkWhole('maxTokens', maxTokens, 1);
+    const sampler = new Sampler(this.tokenizer.vocabSize, sampling);
+    return this.#generate(sampler, new StopFilter(stop), maxTokens, chosen, signal);
+  }
+
+  /**
+   * Reads a prompt, if there is one, and writes on: the text as a whole, why it ended, and how many tokens it took. Rejects
+   * as `append` and `generate` do, and with the reason of a `signal` that aborts.
+   */
+  async complete(
+    prompt: string | ArrayLike<number> | undefined,
+    options: GenerateOptions = {},
+  ): Promise<Completion> {
+    checkGenerateOptions('complete', options);
+    const chosen = { tokens: 0 };
+    const pieces = this.#begin(options, chosen);
+    const before = this.#tokensSeen;
+    if (prompt !== undefined) await this.append(prompt);
+    const promptTokens = this.#tokensSeen - before;
+    let text = '';
+    for (;;) {
+      const { done, value } = await pieces.next();
+      if (done) {
+        return { text, finishReason: value, usage: { promptTokens, completionTokens: chosen.tokens } };
+      }
+      text += value;
     }
-    const sampler = new Sampler(this.tokenizer.vocabSize, options);
-    return this.#generate(sampler, new StopFilter(stop), maxTokens, signal);
   }
 
   async *#generate(
     sampler: Sampler,
     filter: StopFilter,
     maxTokens: number,
+    chosen: { tokens: number },
     signal: AbortSignal | undefined,
-  ): AsyncGenerator<string, void, undefined> {
+  ): AsyncGenerator<string, FinishReason, undefined> {
     this.#claim('generate', true);
     this.#generating = true;
     const document = this.tokenizer.specials.get(DOCUMENT);
     const decoder = this.tokenizer.decoder();
     // Where to go back to while the session has read tokens (the filter's held ones) whose text is not out.
     let settled: SequenceState | undefined;
+    let ending: FinishReason = 'length';
     try {
       if (this.#tokensSeen === 0) {
         if (document === undefined) throw emptyPrompt();
@@ -120,7 +178,11 @@ export class Session {
       for (let count = 0; count < maxTokens; count++) {
         signal?.throwIfAborted();
         const id = sampler.sample(this.#logits, this.#recent);
-        if (id === document) break;
+        if (id === document) {
+          ending = 'document';
+          break;
+        }
+        chosen.tokens++;
         const text = filter.push(id, decoder.push(id));
         const { stopped, held } = filter;
         if (held.length === 0) {
@@ -132,11 +194,11 @@ export class Session {
           settled = undefined;
         }
         if (text !== '') {
-          this.#busy = undefined;
+          this.#calls.release();
           yield text;
           this.#claim('generate', false);
         }
-        if (stopped) return;
+        if (stopped) return 'stop';
         if (held.length > 0) {
           const ahead = settled ? [id] : held;
           settled ??= await this.#copy();
@@ -147,13 +209,14 @@ export class Session {
       if (settled && filter.stopped) await this.#rewind(settled, filter.released);
       settled = undefined;
       if (rest !== '') {
-        this.#busy = undefined;
+        this.#calls.release();
         yield rest;
         this.#claim('generate', false);
       }
+      return filter.stopped ? 'stop' : ending;
     } finally {
       if (settled) this.#load(settled);
-      if (this.#busy === 'generate') this.#busy = undefined;
+      if (this.#calls.busy === 'generate') this.#calls.release();
       this.#generating = false;
     }
   }
@@ -163,21 +226,24 @@ export class Session {
     this.#claim('save', false);
     try {
       const fingerprint = await modelFingerprint(this.model);
-      return encodeSession(await this.#copy(), this.#programs.state, fingerprint);
+      return encodeSession(await this.#copy(), this.#runner.state.region, fingerprint);
     } finally {
-      this.#busy = undefined;
+      this.#calls.release();
     }
   }
 
-  /** Takes the place of what the session has read with what a saved one had; `source` names the file in errors. */
+  /**
+   * Takes the place of what the session has read with what a saved one had. Rejects with a checkpoint error, in which
+   * `source` names the file, for a damaged one and for that of another model; the session then stays as it was.
+   */
   async restore(bytes: Uint8Array, source = 'the saved session'): Promise<void> {
     this.#claim('restore', true);
     try {
       const fingerprint = await modelFingerprint(this.model);
       const { vocabSize } = this.model.network;
-      this.#load(decodeSession(bytes, this.#programs.state, vocabSize, fingerprint, source));
+      this.#load(decodeSession(bytes, this.#runner.state.region, vocabSize, fingerprint, source));
     } finally {
-      this.#busy = undefined;
+      this.#calls.release();
     }
   }
 
@@ -189,8 +255,24 @@ export class Session {
       fork.#load(await this.#copy());
       return fork;
     } finally {
-      this.#busy = undefined;
+      this.#calls.release();
     }
+  }
+
+  /**
+   * Gives its memory back; no call is allowed from here on. Throws a usage error while a call is at work or a loop over
+   * `generate` is not at its end.
+   */
+  free(): void {
+    this.#refuseInLoop('free');
+    this.#calls.free(() => {
+      this.#runner.free();
+    });
+  }
+
+  /** `free`, for `using`. */
+  [Symbol.dispose](): void {
+    this.free();
   }
 
   #encode(text: string): Int32Array {
@@ -204,15 +286,7 @@ export class Session {
   }
 
   #checked(tokens: ArrayLike<number>): Int32Array {
-    const { vocabSize } = this.model.network;
-    for (let i = 0; i < tokens.length; i++) {
-      if (!Number.isInteger(tokens[i]) || tokens[i] < 0 || tokens[i] >= vocabSize) {
-        throw new XlstmError(
-          'usage',
-          `token ${i} of the prompt: expected a token id from 0 to ${vocabSize - 1}, found ${tokens[i]}`,
-        );
-      }
-    }
+    checkRange('prompt', tokens, { ids: this.model.network.vocabSize });
     return Int32Array.from(tokens);
   }
 
@@ -221,7 +295,7 @@ export class Session {
     let at = 0;
     while (at < tokens.length) {
       const length = pieceLength(tokens.length - at);
-      const executable = this.#executable(length);
+      const executable = this.#runner.executable(length);
       executable.io.write('tokens', tokens.subarray(at, at + length));
       await executable.run();
       await shareEventLoop();
@@ -242,19 +316,9 @@ export class Session {
     await this.#read(Int32Array.from(tokens));
   }
 
-  #executable(length: number): Executable {
-    let executable = this.#executables.get(length);
-    if (!executable) {
-      const memories = [...this.model.memories, this.#state];
-      executable = this.model.engine.bind(this.#programs.get(length), memories);
-      this.#executables.set(length, executable);
-    }
-    return executable;
-  }
-
   async #copy(): Promise<SequenceState> {
     return {
-      state: await this.#state.readAll(),
+      state: await this.#runner.state.readAll(),
       logits: this.#logits.slice(),
       recent: this.#recent.copy(),
       tokensSeen: this.#tokensSeen,
@@ -263,7 +327,7 @@ export class Session {
 
   /** The copy is the session's from here on. */
   #load(copy: SequenceState): void {
-    this.#state.writeAll(copy.state);
+    this.#runner.state.writeAll(copy.state);
     this.#logits = copy.logits;
     this.#recent = copy.recent;
     this.#tokensSeen = copy.tokensSeen;
@@ -271,23 +335,22 @@ export class Session {
 
   /** Calls that move the sequence on must not meet a loop over `generate`, nor any call another one. */
   #claim(call: string, moves: boolean): void {
-    if (this.#busy !== undefined) {
-      throw new XlstmError(
-        'usage',
-        `${call}: the session is still at work for ${this.#busy}`,
-        `Await ${this.#busy} first, or work on a fork.`,
-      );
-    }
-    if (moves && this.#generating) {
-      throw new XlstmError(
-        'usage',
-        `${call}: a loop over generate is not at its end`,
-        'End it first (break, or return() of its iterator), or work on a fork.',
-      );
-    }
-    this.#busy = call;
+    if (moves) this.#refuseInLoop(call);
+    this.#calls.claim(call);
+  }
+
+  #refuseInLoop(call: string): void {
+    if (!this.#generating || this.#calls.busy !== undefined) return;
+    throw new XlstmError(
+      'usage',
+      `${call}: a loop over generate is not at its end`,
+      'End it first (break, or return() of its iterator), or work on a fork.',
+    );
   }
 }
+
+const checkGenerateOptions = (what: string, options: GenerateOptions): void =>
+  checkNames(what, options, ['maxTokens', 'stop', 'signal', ...SAMPLING_OPTIONS]);
 
 const emptyPrompt = (): XlstmError =>
   new XlstmError(

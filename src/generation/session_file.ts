@@ -1,7 +1,8 @@
 import { parseSafetensors, type TensorToWrite, writeSafetensors } from '../checkpoints/safetensors.ts';
+import type { StoredTensor } from '../checkpoints/stored_tensor.ts';
+import { type Region, shapeText, sizeOf, startOf } from '../compute/program/region.ts';
 import { XlstmError } from '../errors.ts';
-import type { Model } from '../nn/model.ts';
-import { type Region, shapeText, sizeOf } from '../program/region.ts';
+import { quote } from '../quote.ts';
 import { MAX_REPETITION_WINDOW } from './sampling.ts';
 import { TokenWindow } from './token_window.ts';
 
@@ -21,8 +22,10 @@ const STATE = 'state.';
 /** A safetensors file: `state.<name>` for each entry of the state, `logits` [V], `recent` [n] (token ids). */
 export function encodeSession(saved: SequenceState, region: Region, fingerprint: string): Uint8Array {
   const tensors = new Map<string, TensorToWrite>();
-  for (const { name, shape, offset } of region.entries) {
-    const data = Float32Array.from(saved.state.subarray(offset, offset + sizeOf(shape)));
+  for (const entry of region.entries) {
+    const { name, shape } = entry;
+    const start = startOf(entry);
+    const data = Float32Array.from(saved.state.subarray(start, start + sizeOf(shape)));
     tensors.set(STATE + name, { shape, data });
   }
   const logits = Float32Array.from(saved.logits);
@@ -42,70 +45,56 @@ export function decodeSession(
   source: string,
 ): SequenceState {
   const { tensors, metadata } = parseSafetensors(bytes, source);
+  const fail = (problem: string, hint?: string): never => {
+    throw new XlstmError('checkpoint', `${source}: ${problem}`, hint);
+  };
   if (metadata.format !== FORMAT) {
-    const found = metadata.format === undefined ? 'a file without a format' : JSON.stringify(metadata.format);
-    throw new XlstmError('checkpoint', `${source}: expected a saved session (${FORMAT}), found ${found}`);
+    const found = metadata.format === undefined ? 'a file without a format' : quote(metadata.format);
+    fail(`expected a saved session (${FORMAT}), found ${found}`);
   }
   if (metadata.model !== fingerprint) {
-    throw new XlstmError(
-      'checkpoint',
-      `${source}: the session was saved from another model: expected fingerprint ${fingerprint}, found ${metadata.model}`,
+    fail(
+      `the session was saved from another model: expected fingerprint ${fingerprint}, found ${quote(metadata.model)}`,
       'Restore it into a session of the model that it was saved from.',
     );
   }
-  const read = (name: string, shape: readonly number[]): Float32Array => {
+  const tokensSeen = /^\d{1,16}$/.test(metadata.tokens_seen ?? '')
+    ? Number(metadata.tokens_seen)
+    : Number.NaN;
+  if (!Number.isSafeInteger(tokensSeen)) {
+    fail(`tokens_seen: expected a whole number, found ${quote(metadata.tokens_seen)}`);
+  }
+  // All tensors are looked at before any takes memory: what the model needs may be far more than the file holds.
+  const expected = new Map<string, readonly number[]>();
+  for (const { name, shape } of region.entries) expected.set(STATE + name, shape);
+  expected.set('logits', [vocabSize]);
+  expected.set('recent', [Math.min(tokensSeen, MAX_REPETITION_WINDOW)]);
+  for (const [name, shape] of expected) {
     const tensor = tensors.get(name);
-    if (!tensor || shapeText(tensor.shape) !== shapeText(shape)) {
-      const found = tensor ? shapeText(tensor.shape) : 'no such tensor';
-      throw new XlstmError(
-        'checkpoint',
-        `${source}: "${name}": expected shape ${shapeText(shape)}, found ${found}`,
+    if (!tensor) return fail(`expected a tensor ${quote(name)}, found none`);
+    if (tensor.dtype !== 'F32' || shapeText(tensor.shape) !== shapeText(shape)) {
+      fail(
+        `${quote(name)}: expected F32 of shape ${quote(shape)}, found ${tensor.dtype} of ${quote(tensor.shape)}`,
       );
     }
-    return tensor.read();
-  };
-  const tokensSeen = Number(metadata.tokens_seen);
-  if (!Number.isSafeInteger(tokensSeen) || tokensSeen < 0) {
-    throw new XlstmError(
-      'checkpoint',
-      `${source}: tokens_seen: expected a whole number, found ${JSON.stringify(metadata.tokens_seen)}`,
-    );
   }
+  for (const name of tensors.keys()) if (!expected.has(name)) fail(`${quote(name)} is no part of a session`);
+  const read = (name: string): Float32Array => {
+    const values = (tensors.get(name) as StoredTensor).read();
+    const at = values.findIndex((value) => !Number.isFinite(value));
+    // One such number would spoil every token from here on.
+    if (at >= 0) fail(`${quote(name)}: expected finite numbers, found ${values[at]}`);
+    return values;
+  };
   const state = new Float32Array(region.elements);
-  for (const { name, shape, offset } of region.entries) state.set(read(STATE + name, shape), offset);
-  const logits = read('logits', [vocabSize]);
+  for (const entry of region.entries) state.set(read(STATE + entry.name), startOf(entry));
+  const logits = read('logits');
   const recent = new TokenWindow(MAX_REPETITION_WINDOW);
-  for (const id of read('recent', [Math.min(tokensSeen, MAX_REPETITION_WINDOW)])) {
+  for (const id of read('recent')) {
     if (!Number.isInteger(id) || id < 0 || id >= vocabSize) {
-      throw new XlstmError(
-        'checkpoint',
-        `${source}: recent: expected token ids below ${vocabSize}, found ${id}`,
-      );
+      fail(`recent: expected token ids below ${vocabSize}, found ${id}`);
     }
     recent.push(id);
   }
   return { state, logits, recent, tokensSeen };
-}
-
-/** Parameters with more numbers than this count by name and shape alone: they would take long to read. */
-const MAX_FINGERPRINTED = 2 ** 20;
-
-/**
- * A number in hexadecimal digits that tells models apart, by their parameters' names, shapes and values (FNV-1a, 32
- * bits). It is the same on every engine, and another one after a step of training.
- */
-export async function modelFingerprint(model: Model): Promise<string> {
-  let hash = 0x811c9dc5;
-  const add = (word: number): void => {
-    hash = Math.imul(hash ^ word, 0x01000193);
-    hash ^= hash >>> 15; // high bits come down: FNV alone never mixes them into the low ones
-  };
-  for (const { name, shape, region } of model.parameters.list) {
-    for (const character of `${name} ${shapeText(shape)}\n`) add(character.codePointAt(0) as number);
-    if (sizeOf(shape) > MAX_FINGERPRINTED) continue;
-    const memory = model.memories.find((m) => m.region === region);
-    const values = Float32Array.from((await memory?.read(name)) ?? []);
-    for (const word of new Uint32Array(values.buffer)) add(word);
-  }
-  return (hash >>> 0).toString(16).padStart(8, '0');
 }

@@ -1,5 +1,7 @@
-import { headwiseLinear, linear } from '../graph/matmul.ts';
-import type { Tensor } from '../graph/tensor.ts';
+import { checkNames, checkWhole } from '../checks.ts';
+import { headwiseLinear, linear } from '../compute/graph/matmul.ts';
+import type { Tensor } from '../compute/graph/tensor.ts';
+import { checkHeads } from './heads.ts';
 import type { Init, Scope } from './parameters.ts';
 
 /** y = x Wᵀ + b, W [out, in] */
@@ -7,26 +9,37 @@ export class Linear {
   readonly #weight: Tensor;
   readonly #bias: Tensor | undefined;
 
+  /**
+   * Declares `weight` [out, in] and, with an Init for it, `bias` [out]. Throws a usage error for sizes that are none.
+   */
   constructor(scope: Scope, inSize: number, outSize: number, options: { weight: Init; bias?: Init | false }) {
+    checkNames('Linear', options, ['weight', 'bias']);
+    checkWhole('Linear: inSize', inSize, 1);
+    checkWhole('Linear: outSize', outSize, 1);
     this.#weight = scope.parameter('weight', [outSize, inSize], options.weight);
     this.#bias = options.bias ? scope.parameter('bias', [outSize], options.bias) : undefined;
   }
 
-  /** The residual, if any, is added in the same pass. */
+  /** x [..., in] to [..., out]. The residual [..., out], if any, is added in the same pass. */
   forward(x: Tensor, residual?: Tensor): Tensor {
     return linear(x, this.#weight, this.#bias, residual);
   }
 }
 
-/** Each of `heads` slices of the input has a matrix of its own: W [heads, size / heads, size / heads]. */
+/** A block-diagonal matrix: each of `heads` slices of the input has one of its own, and there is no bias. */
 export class HeadwiseLinear {
   readonly #weight: Tensor;
 
+  /**
+   * Declares `weight` [heads, size / heads, size / heads]. Throws a usage error where the heads do not divide the size.
+   */
   constructor(scope: Scope, size: number, heads: number, weight: Init) {
+    checkHeads('HeadwiseLinear', size, heads);
     const width = size / heads;
     this.#weight = scope.parameter('weight', [heads, width, width], weight);
   }
 
+  /** x [..., size] to [..., size]. */
   forward(x: Tensor): Tensor {
     return headwiseLinear(x, this.#weight);
   }

@@ -1,84 +1,110 @@
-import type { Engine, Memory } from '../engine/engine.ts';
+import { checkOption } from '../checks.ts';
+import type { Engine, Memory } from '../compute/engines/engine.ts';
+import { shapeText, sizeOf } from '../compute/program/region.ts';
 import { XlstmError } from '../errors.ts';
-import { shapeText, sizeOf } from '../program/region.ts';
-import type { LanguageModel } from './layer.ts';
-import { Parameters, Scope } from './parameters.ts';
+import { oneLine, quote } from '../quote.ts';
+import { Design } from './architecture.ts';
+import { isLanguageModel, type LanguageModel, type Network } from './layer.ts';
+import { ModelUse } from './one_call.ts';
+import { type NamedValues, Parameters, Scope } from './parameters.ts';
 
-export interface NamedValues {
-  readonly shape: readonly number[];
-  readonly values: ArrayLike<number>;
-}
+/** What a network is made from. Of a design a model can be saved and loaded again; a function is for experiments. */
+export type NetworkSource<N extends Network> = Design<N> | ((scope: Scope) => N);
 
-/** A language model with its numbers: a network whose parameters lie in an engine's memory. */
-export class Model<N extends LanguageModel = LanguageModel> {
+/** A network with its numbers: one whose parameters lie in an engine's memory. */
+export class Model<N extends Network = LanguageModel> implements Disposable {
+  /** Where the parameters lie, and what runs Programs on them. It is not closed with the model. */
   readonly engine: Engine;
+  /** Undefined where the network is a function's. */
+  readonly design: Design<N> | undefined;
+  /** What is built of layers: it holds no numbers, and Programs are planned from it. */
   readonly network: N;
+  /** The parameters' names, shapes and layout. */
   readonly parameters: Parameters;
   /** The parameters' memory, for binding Programs. */
   readonly memories: readonly Memory[];
+  /** Who works with it: for what binds Programs to its memory. */
+  readonly use = new ModelUse();
 
-  private constructor(engine: Engine, network: N, parameters: Parameters) {
+  private constructor(engine: Engine, { design, network, parameters }: Laid<N>) {
     this.engine = engine;
+    this.design = design;
     this.network = network;
     this.parameters = parameters;
     this.memories = parameters.regions.map((region) => engine.allocate(region));
   }
 
-  /** A new model with initial values drawn from the seed. */
-  static create<N extends LanguageModel>(engine: Engine, build: (scope: Scope) => N, seed: number): Model<N> {
-    const model = Model.empty(engine, build);
-    for (const [name, values] of model.parameters.initial(seed)) model.#memoryOf(name).write(name, values);
+  /** A new model with initial values drawn from the seed. Throws a usage error for sizes or values that are not right. */
+  static create<N extends Network>(engine: Engine, source: NetworkSource<N>, seed: number): Model<N> {
+    const laid = layOut(source);
+    const initial = laid.parameters.initial(seed);
+    const model = new Model(engine, laid);
+    for (const [name, values] of initial) model.#memoryOf(name).write(name, values);
     return model;
   }
 
   /** A model whose parameters are all 0, to be filled by `write`. */
-  static empty<N extends LanguageModel>(engine: Engine, build: (scope: Scope) => N): Model<N> {
-    const parameters = new Parameters();
-    const network = build(new Scope(parameters));
-    return new Model(engine, network, parameters);
+  static empty<N extends Network>(engine: Engine, source: NetworkSource<N>): Model<N> {
+    return new Model(engine, layOut(source));
+  }
+
+  /**
+   * A model with the parameters given. They are compared with what the network declares before it takes any memory:
+   * names and shapes must be the same, else it throws a checkpoint error. `file` names the file in errors.
+   */
+  static load<N extends Network>(
+    engine: Engine,
+    source: NetworkSource<N>,
+    tensors: ReadonlyMap<string, NamedValues>,
+    file: string,
+  ): Model<N> {
+    const laid = layOut(source);
+    checkFit(laid.parameters, tensors, file);
+    const model = new Model(engine, laid);
+    model.write(tensors, file);
+    return model;
   }
 
   /** Copies of all parameters, in order of declaration. */
   async read(): Promise<Map<string, NamedValues>> {
-    const all = new Map<string, NamedValues>();
-    for (const { name, shape } of this.parameters.list) {
-      const values = await this.#memoryOf(name).read(name);
-      all.set(name, { shape, values: values.subarray(0, sizeOf(shape)) });
+    this.use.enter('read');
+    try {
+      const all = new Map<string, NamedValues>();
+      for (const { name, shape } of this.parameters.list) {
+        const values = await this.#memoryOf(name).read(name);
+        all.set(name, { shape, values: values.subarray(0, sizeOf(shape)) });
+      }
+      return all;
+    } finally {
+      this.use.leave();
     }
-    return all;
   }
 
   /**
-   * Sets all parameters. Names and shapes are checked before anything is written; `source` names the file in errors.
+   * Sets all parameters. Names and shapes are checked before anything is written: where they are not the model's, it
+   * throws a checkpoint error, and `source` names the file in it.
    */
   write(tensors: ReadonlyMap<string, NamedValues>, source: string): void {
-    const list = this.parameters.list;
-    const missing = list.filter((p) => !tensors.has(p.name)).map((p) => p.name);
-    const known = new Set(list.map((p) => p.name));
-    const extra = [...tensors.keys()].filter((name) => !known.has(name));
-    if (missing.length > 0 || extra.length > 0) {
-      const parts = [
-        missing.length > 0 ? `${missing.length} missing (${some(missing)})` : '',
-        extra.length > 0 ? `${extra.length} not in the model (${some(extra)})` : '',
-      ];
-      const text = parts.filter((part) => part).join(', ');
-      throw new XlstmError(
-        'checkpoint',
-        `${source}: its tensors do not fit the configuration: ${text}`,
-        'The configuration and the weights must come from the same model.',
-      );
+    this.use.check('write');
+    checkFit(this.parameters, tensors, source);
+    for (const { name } of this.parameters.list) {
+      this.#memoryOf(name).write(name, (tensors.get(name) as NamedValues).values);
     }
-    for (const { name, shape } of list) {
-      const found = tensors.get(name) as NamedValues;
-      if (shapeText(found.shape) !== shapeText(shape)) {
-        throw new XlstmError(
-          'checkpoint',
-          `${source}: "${name}" has shape ${shapeText(found.shape)}, the configuration asks for ${shapeText(shape)}`,
-          'The configuration and the weights must come from the same model.',
-        );
-      }
-    }
-    for (const { name } of list) this.#memoryOf(name).write(name, (tensors.get(name) as NamedValues).values);
+  }
+
+  /**
+   * Gives the parameters' memory back; neither it nor what was made for it can be used from here on. Throws a usage
+   * error while a call of one of these is at work.
+   */
+  free(): void {
+    if (this.use.freed) return;
+    this.use.end();
+    for (const memory of this.memories) memory.free();
+  }
+
+  /** `free`, for `using`. */
+  [Symbol.dispose](): void {
+    this.free();
   }
 
   #memoryOf(name: string): Memory {
@@ -86,5 +112,55 @@ export class Model<N extends LanguageModel = LanguageModel> {
   }
 }
 
+/** Whether a model is a language model: tokens in, logits out. */
+export const takesTokens = (model: Model<Network>): model is Model<LanguageModel> =>
+  isLanguageModel(model.network);
+
+interface Laid<N extends Network> {
+  readonly design: Design<N> | undefined;
+  readonly network: N;
+  readonly parameters: Parameters;
+}
+
+function layOut<N extends Network>(source: NetworkSource<N>): Laid<N> {
+  const parameters = new Parameters();
+  const scope = new Scope(parameters);
+  if (source instanceof Design) return { design: source, network: source.build(scope), parameters };
+  checkOption(typeof source === 'function', 'source', 'a design or a function that makes a network', source);
+  return { design: undefined, network: source(scope), parameters };
+}
+
+function checkFit(parameters: Parameters, tensors: ReadonlyMap<string, NamedValues>, source: string): void {
+  const list = parameters.list;
+  const missing = list.filter((p) => !tensors.has(p.name)).map((p) => p.name);
+  const known = new Set(list.map((p) => p.name));
+  const extra = [...tensors.keys()].filter((name) => !known.has(name));
+  if (missing.length > 0 || extra.length > 0) {
+    const parts = [
+      missing.length > 0 ? `${missing.length} missing (${some(missing)})` : '',
+      extra.length > 0 ? `${extra.length} not in the model (${some(extra)})` : '',
+    ];
+    const text = parts.filter((part) => part).join(', ');
+    throw new XlstmError(
+      'checkpoint',
+      `${source}: its tensors do not fit the configuration: ${text}`,
+      'The configuration and the weights must come from the same model.',
+    );
+  }
+  for (const { name, shape } of list) {
+    const found = tensors.get(name) as NamedValues;
+    if (shapeText(found.shape) !== shapeText(shape)) {
+      throw new XlstmError(
+        'checkpoint',
+        `${source}: "${name}" has shape ${quote(found.shape)}, the configuration asks for ${quote(shape)}`,
+        'The configuration and the weights must come from the same model.',
+      );
+    }
+  }
+}
+
 const some = (names: readonly string[]): string =>
-  names.slice(0, 3).join(', ') + (names.length > 3 ? ', …' : '');
+  names
+    .slice(0, 3)
+    .map((name) => oneLine(name))
+    .join(', ') + (names.length > 3 ? ', …' : '');

@@ -1,66 +1,176 @@
-import type { LanguageModel } from '../nn/layer.ts';
+import { checkNames, checkOption, checkRange, checkWhole } from '../checks.ts';
+import type { Executable, Memory } from '../compute/engines/engine.ts';
+import { XlstmError } from '../errors.ts';
+import { shareEventLoop } from '../event_loop.ts';
+import { stateRegion } from '../nn/inference_programs.ts';
+import type { LanguageModel, Network } from '../nn/layer.ts';
 import type { Model } from '../nn/model.ts';
-import { evaluationProgram, stateRegion } from '../nn/programs.ts';
+import { OneCall } from '../nn/one_call.ts';
+import {
+  BatchInputs,
+  type Objective,
+  objectiveOf,
+  type SequenceBatch,
+  type TrainingBatch,
+} from './objective.ts';
+import { evaluationProgram } from './step_programs.ts';
 
-export interface EvaluationOptions {
-  /** The text is read in so many pieces side by side; each starts without memory. */
+/** How a model is measured. */
+export interface EvaluationOptions<
+  N extends Network = LanguageModel,
+  B extends SequenceBatch = TrainingBatch,
+> {
+  /** Sequences side by side. A stream is cut into so many pieces; each starts without memory. */
   readonly lanes: number;
-  /** Tokens read in one call. The state is carried on, so the result does not depend on it. */
+  /** Tokens of each that are read in one call. The state is carried on, so the result does not depend on it. */
   readonly length: number;
+  /** The id of the token that starts a document of a stream. */
   readonly documentStart?: number;
+  /** Each batch continues the sequences of the one before, unless it says otherwise. Default: true. */
+  readonly carryState?: boolean;
+  /** What is measured. Default: `languageModelObjective`. */
+  readonly objective?: Objective<N, B>;
 }
 
+/** What a measurement gives. */
 export interface EvaluationResult {
-  /** Mean loss of a token in nats. */
+  /** Mean loss of a target; in nats where the objective is a language model's. */
   readonly loss: number;
-  /** Tokens that were predicted. */
-  readonly tokens: number;
+  /** Targets: tokens that were predicted. */
+  readonly targets: number;
 }
 
-/** Measures a model on a stream of tokens: every token but the first of each lane's stream is predicted once. */
-export class Evaluator {
-  readonly #model: Model<LanguageModel>;
-  readonly #options: EvaluationOptions;
-  readonly #state;
-  readonly #executable;
+/** Measures a model on batches, or on a stream of tokens. One call works at a time: another is refused. */
+export class Evaluator<N extends Network = LanguageModel, B extends SequenceBatch = TrainingBatch>
+  implements Disposable
+{
+  readonly #network: N;
+  readonly #options: EvaluationOptions<N, B>;
+  readonly #objective: Objective<N, B>;
+  readonly #inputs: BatchInputs<B>;
+  /** Where batches continue each other. */
+  readonly #state: Memory | undefined;
+  readonly #executable: Executable;
+  readonly #calls: OneCall;
 
-  constructor(model: Model<LanguageModel>, options: EvaluationOptions) {
-    const { lanes, length } = options;
-    this.#model = model;
+  /** Throws a usage error for an option that is not right. */
+  constructor(model: Model<N>, options: EvaluationOptions<N, B>) {
+    checkNames('Evaluator', options, ['lanes', 'length', 'documentStart', 'carryState', 'objective']);
+    const { lanes, length, documentStart, carryState = true } = options;
+    checkOption(typeof carryState === 'boolean', 'carryState', 'true or false', carryState);
+    checkWhole('lanes', lanes, 1);
+    checkWhole('length', length, 1);
+    if (documentStart !== undefined) checkWhole('documentStart', documentStart, 0);
+    const { engine, network, memories } = model;
+    const shape = { batchSize: lanes, length };
+    this.#calls = new OneCall('the evaluator', model.use);
+    this.#network = network;
     this.#options = options;
-    this.#state = model.engine.allocate(stateRegion(model.network, lanes));
-    const program = evaluationProgram(model.network, this.#state.region, lanes, length);
-    this.#executable = model.engine.bind(program, [...this.#model.memories, this.#state]);
+    this.#objective = objectiveOf(network, options.objective);
+    this.#inputs = new BatchInputs(this.#objective.inputs(network, shape), shape);
+    this.#state = carryState ? engine.allocate(stateRegion(network, lanes)) : undefined;
+    const { limits } = engine;
+    const computed = { network, objective: this.#objective, shape, state: this.#state?.region, limits };
+    const state = this.#state ? [this.#state] : [];
+    this.#executable = engine.bind(evaluationProgram(computed), [...memories, ...state]);
   }
 
-  async run(stream: Int32Array): Promise<EvaluationResult> {
-    const { lanes, length, documentStart } = this.#options;
-    const predicted = stream.length - 1;
-    const laneLength = Math.ceil(predicted / lanes);
-    const tokens = new Float32Array(lanes * length);
-    const targets = new Float32Array(lanes * length);
-    const reset = new Float32Array(lanes * length);
-    let sum = 0;
-    this.#state.clear();
-    for (let start = 0; start < laneLength; start += length) {
-      for (let lane = 0; lane < lanes; lane++) {
-        const end = Math.min((lane + 1) * laneLength, predicted);
-        for (let t = 0; t < length; t++) {
-          const at = lane * laneLength + start + t;
-          const valid = start + t < laneLength && at < end;
-          tokens[lane * length + t] = valid ? stream[at] : 0;
-          targets[lane * length + t] = valid ? stream[at + 1] : -1;
-          reset[lane * length + t] = valid && stream[at] === documentStart ? 1 : 0;
-        }
+  /**
+   * Measures batches of `lanes` sequences. The state starts empty and is carried from batch to batch; a batch whose
+   * `continues` is false starts without memory. An abort of `signal` ends it soon, with its reason as the error.
+   */
+  runBatches(
+    batches: Iterable<B> | AsyncIterable<B>,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<EvaluationResult> {
+    return this.#calls.run('runBatches', async () => {
+      checkNames('runBatches', options, ['signal']);
+      return this.#run(batches, options.signal);
+    });
+  }
+
+  /**
+   * Measures a language model on a stream of tokens: every token but the first of each lane's piece is predicted once.
+   * Rejects with a data error if there is nothing to predict. An abort of `signal` ends it soon, with its reason as the
+   * error.
+   */
+  run(
+    this: Evaluator<N & LanguageModel, TrainingBatch>,
+    stream: ArrayLike<number>,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<EvaluationResult> {
+    return this.#calls.run('run', async () => {
+      checkNames('run', options, ['signal']);
+      if (!(stream.length >= 2)) {
+        throw new XlstmError(
+          'data',
+          `a stream must hold at least 2 tokens, so that one can be predicted; found ${stream.length}`,
+        );
       }
-      const { io } = this.#executable;
-      io.write('tokens', tokens);
-      io.write('targets', targets);
-      io.write('reset', reset);
+      checkRange('stream', stream, { ids: this.#network.vocabSize });
+      return this.#run(laneBatches(stream, this.#options), options.signal);
+    });
+  }
+
+  /** Gives its memory back; no call is allowed from here on. Throws a usage error while a call is at work. */
+  free(): void {
+    this.#calls.free(() => {
+      this.#executable.free();
+      this.#state?.free();
+    });
+  }
+
+  /** `free`, for `using`. */
+  [Symbol.dispose](): void {
+    this.free();
+  }
+
+  async #run(
+    batches: Iterable<B> | AsyncIterable<B>,
+    signal: AbortSignal | undefined,
+  ): Promise<EvaluationResult> {
+    const { io } = this.#executable;
+    let sum = 0;
+    let targets = 0;
+    this.#state?.clear();
+    for await (const batch of batches) {
+      await shareEventLoop();
+      signal?.throwIfAborted();
+      this.#inputs.check(batch);
+      if (batch.continues === false) this.#state?.clear();
+      this.#inputs.write(io, batch);
+      targets += this.#objective.count(batch);
       await this.#executable.run();
-      const losses = await io.read('loss');
-      for (let i = 0; i < lanes * length; i++) sum += losses[i];
+      for (const loss of await io.read('losses')) sum += loss;
     }
-    return { loss: sum / predicted, tokens: predicted };
+    if (!(targets > 0)) {
+      throw new XlstmError('data', 'a measurement needs at least one target', 'Every target is masked.');
+    }
+    return { loss: sum / targets, targets };
+  }
+}
+
+/** A stream in pieces of equal size, read side by side: the same arrays again and again. */
+function* laneBatches(
+  stream: ArrayLike<number>,
+  { lanes, length, documentStart }: Pick<EvaluationOptions, 'lanes' | 'length' | 'documentStart'>,
+): Generator<TrainingBatch> {
+  const predicted = stream.length - 1;
+  const laneLength = Math.ceil(predicted / lanes);
+  const tokens = new Int32Array(lanes * length);
+  const targets = new Int32Array(lanes * length);
+  const reset = new Uint8Array(lanes * length);
+  for (let start = 0; start < laneLength; start += length) {
+    for (let lane = 0; lane < lanes; lane++) {
+      const end = Math.min((lane + 1) * laneLength, predicted);
+      for (let t = 0; t < length; t++) {
+        const at = lane * laneLength + start + t;
+        const valid = start + t < laneLength && at < end;
+        tokens[lane * length + t] = valid ? stream[at] : 0;
+        targets[lane * length + t] = valid ? stream[at + 1] : -1;
+        reset[lane * length + t] = valid && stream[at] === documentStart ? 1 : 0;
+      }
+    }
+    yield { tokens, targets, reset };
   }
 }

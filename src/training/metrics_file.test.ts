@@ -35,6 +35,22 @@ describe('MetricsFile', () => {
     expect(steps()).toEqual([1, 2, 3]);
   });
 
+  it.each([
+    ['zero bytes in place of lines', '\0'.repeat(5000)],
+    ['zero bytes behind the beginning of a line', `{"step":3,"lo${'\0'.repeat(100)}`],
+    ['zero bytes and a line end', `${'\0'.repeat(10)}\n`],
+    ['empty lines', '\n\n\n'],
+    ['empty lines and half a line', '\n\n{"st'],
+    ['half a character', Buffer.from('{"step":3,"note":"é').subarray(0, -1)],
+  ])('goes on behind what a power loss left: %s', (_, left) => {
+    write([1, 2]);
+    appendFileSync(path, left);
+    expect(steps()).toEqual([1, 2]);
+    write([3]);
+    expect(steps()).toEqual([1, 2, 3]);
+    expect(readFileSync(path, 'utf8').trimEnd().split('\n')).toHaveLength(3);
+  });
+
   it('removes steps after the checkpoint that a run goes on from', () => {
     write([10, 20, 30, 40]);
     write([25], 20);

@@ -1,109 +1,41 @@
-import { closeSync, fsyncSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { JsonLinesFile, type LineFormat, readJsonLines } from '../checkpoints/json_lines.ts';
 import { XlstmError } from '../errors.ts';
 
 /** One line: numbers and texts by name. A number that is not finite becomes null, as JSON has no other word. */
 export type MetricsRecord = Readonly<Record<string, number | string | boolean | null>> & {
+  /** Steps made, from 0 on. */
   readonly step: number;
 };
 
-/**
- * Appends records to a file, one JSON object a line. A line is written in one piece; what a crash leaves of a line
- * is removed when the file is opened again.
- */
-export class MetricsFile {
-  readonly path: string;
-  #file: number | null;
+/** Whether a line holds a step that a run can have made, and beside it nothing that is a list or an object. */
+export function isMetricsRecord(value: unknown): value is MetricsRecord {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  if (!Object.hasOwn(value, 'step')) return false;
+  const { step } = value as { step: unknown };
+  if (!Number.isSafeInteger(step) || (step as number) < 0) return false;
+  return Object.values(value).every((field) => typeof field !== 'object' || field === null);
+}
 
+const format: LineFormat<MetricsRecord> = {
+  is: isMetricsRecord,
+  expected: 'a JSON object with a step',
+  hint: 'this is no metrics file; choose another path',
+};
+
+/** The metrics of a run, one JSON object a line. */
+export class MetricsFile extends JsonLinesFile<MetricsRecord> {
   /**
    * Opens or makes the file. A run that goes on from a checkpoint at step `resumeAt` writes the later steps again:
    * their old lines are removed.
    */
   constructor(path: string, resumeAt = Number.POSITIVE_INFINITY) {
-    this.path = path;
-    let content: Buffer;
-    try {
-      this.#file = openSync(path, 'a+');
-      content = readFileSync(this.#file);
-    } catch (error) {
-      throw new XlstmError('data', `${path}: cannot be opened (${(error as Error).message})`);
-    }
-    try {
-      ftruncateSync(this.#file, keptBytes(content, path, resumeAt));
-    } catch (error) {
-      this.close();
-      throw error;
-    }
-  }
-
-  append(record: MetricsRecord): void {
-    if (this.#file === null) throw new XlstmError('internal', `${this.path}: append after close`);
-    const line = Buffer.from(`${JSON.stringify(record)}\n`);
-    const written = writeSync(this.#file, line);
-    if (written !== line.length) {
-      throw new XlstmError(
-        'data',
-        `${this.path}: ${written} of ${line.length} bytes were written`,
-        'is the disk full?',
-      );
-    }
-  }
-
-  /** Brings everything to the disk. */
-  close(): void {
-    if (this.#file === null) return;
-    fsyncSync(this.#file);
-    closeSync(this.#file);
-    this.#file = null;
+    super(path, format, ({ step }) => step <= resumeAt);
   }
 }
 
-/** All whole lines of a metrics file. */
+/** All whole lines of a metrics file. Throws a data error where it is not there, or holds another thing. */
 export function readMetrics(path: string): MetricsRecord[] {
-  let content: Buffer;
-  try {
-    content = readFileSync(path);
-  } catch (error) {
-    throw new XlstmError('data', `${path}: cannot be read (${(error as Error).message})`);
-  }
-  return [...lines(content, path)].map(({ record }) => record);
-}
-
-/** The length of the file up to, not including, the first record of a later step or a line without an end. */
-function keptBytes(content: Buffer, path: string, resumeAt: number): number {
-  let kept = 0;
-  for (const { record, end } of lines(content, path)) {
-    if (record.step > resumeAt) break;
-    kept = end;
-  }
-  return kept;
-}
-
-function* lines(content: Buffer, path: string): Generator<{ record: MetricsRecord; end: number }> {
-  let start = 0;
-  for (let number = 1; ; number++) {
-    const newline = content.indexOf(10, start);
-    const text = content.toString('utf8', start, newline < 0 ? content.length : newline);
-    // The beginning of a record without its end is what a crash leaves; anything else is someone's text.
-    if (newline < 0 && (text === '' || text.startsWith('{'))) return;
-    let record: unknown;
-    try {
-      record = JSON.parse(text);
-    } catch {
-      record = null;
-    }
-    if (
-      typeof record !== 'object' ||
-      record === null ||
-      !('step' in record) ||
-      typeof record.step !== 'number'
-    ) {
-      throw new XlstmError(
-        'data',
-        `${path}:${number}: expected a JSON object with a step, found ${JSON.stringify(text.slice(0, 80))}`,
-        'this is no metrics file; choose another path',
-      );
-    }
-    start = newline + 1;
-    yield { record: record as MetricsRecord, end: start };
-  }
+  const lines = readJsonLines(path, format);
+  if (!lines) throw new XlstmError('data', `${path}: cannot be read (there is no such file)`);
+  return lines.map(({ value }) => value);
 }

@@ -1,24 +1,25 @@
-import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import {
-  type Checkpoint,
-  type CheckpointFiles,
-  checkpointFiles,
-  writeCheckpoint,
-} from '../checkpoints/checkpoint.ts';
-import { type BatchPosition, TokenBatches } from '../data/batches.ts';
+import { type CheckpointFiles, checkpointFiles, type TrainingState } from '../checkpoints/checkpoint.ts';
+import type { AdamwOptions } from '../compute/graph/optimizer.ts';
+import { TokenBatches } from '../data/batches.ts';
+import type { EncodedCorpus } from '../data/corpus.ts';
 import { DOCUMENT, type Tokenizer } from '../data/tokenizer.ts';
 import { XlstmError } from '../errors.ts';
 import type { Model } from '../nn/model.ts';
-import type { XlstmLanguageModel } from '../xlstm/language_model.ts';
+import { type BestMeasurement, BestModel } from './best_model.ts';
 import { Evaluator } from './evaluate.ts';
-import { MetricsFile } from './metrics_file.ts';
-import { warmupCosine } from './schedule.ts';
+import type { MetricsFile } from './metrics_file.ts';
+import { type DataMark, markOf } from './run_data.ts';
+import { RunFolder } from './run_folder.ts';
+import { checkKept, type Progress, parseProgress } from './run_progress.ts';
+import { extendedSchedule, type RunExtension, type Schedule, warmupCosine } from './schedule.ts';
 import { Trainer } from './trainer.ts';
 
 /** Everything that decides what a run computes; stored with its checkpoints. */
 export interface RunOptions {
+  /** Updates of the parameters, from the run's first on. */
   readonly steps: number;
+  /** Sequences of a batch. */
   readonly batchSize: number;
   /** Tokens of each sequence of a batch. */
   readonly length: number;
@@ -26,224 +27,374 @@ export interface RunOptions {
   readonly microBatches: number;
   /** Learning rate after the warm-up. */
   readonly learningRate: number;
+  /** The step at which it reaches `learningRate`. */
   readonly warmupSteps: number;
   /** Learning rate at the end as a fraction of `learningRate`. */
   readonly finalFraction: number;
-  readonly beta1: number;
-  readonly beta2: number;
-  readonly epsilon: number;
-  readonly weightDecay: number;
+  /** Constants of AdamW. */
+  readonly optimizer: AdamwOptions;
   /** Bound on the gradient's norm; 0: none. */
   readonly clipNorm: number;
   /** 'contiguous': batches continue each other and the state is carried; 'shuffled': windows in random order. */
   readonly order: 'contiguous' | 'shuffled';
+  /** Decides the order of windows, and what dropout drops. */
   readonly seed: number;
   /** Steps between two measurements on the validation text; the last step is always measured. */
   readonly evaluateEvery: number;
   /** Steps between two checkpoints; the last step always makes one. */
   readonly checkpointEvery: number;
+  /** Tokens of the validation text that are measured at most, its first ones; 0: nothing is measured. Default: all. */
+  readonly evaluationTokens?: number | undefined;
+  /**
+   * Where a run was given more steps than it was begun with: the learning rate goes from there, within `warmupSteps`, to
+   * the cosine that ends at `steps`.
+   */
+  readonly extension?: RunExtension | undefined;
 }
 
-export interface TrainingRun {
-  readonly model: Model<XlstmLanguageModel>;
+/** The learning rate of a run's steps, counted from 1. */
+export function runSchedule({
+  learningRate,
+  warmupSteps,
+  steps,
+  finalFraction,
+  extension,
+}: RunOptions): Schedule {
+  const schedule = warmupCosine({ peak: learningRate, warmupSteps, totalSteps: steps, finalFraction });
+  return extension ? extendedSchedule(schedule, extension, warmupSteps) : schedule;
+}
+
+/** What a run is made of. */
+export interface TrainingRun extends EncodedCorpus {
+  /** A language model; it is trained in place. */
+  readonly model: Model;
+  /** The one that made the tokens; checkpoints hold it. */
   readonly tokenizer: Tokenizer;
+  /** What decides what the run computes. */
   readonly options: RunOptions;
-  readonly train: Int32Array;
-  readonly validation: Int32Array;
-  /** The run's folder: `metrics.jsonl` and `checkpoint/`. */
+  /** The run's folder: `metrics.jsonl`, `checkpoint/` and `best/`; new or empty. */
   readonly folder: string;
-  /** The training part of the checkpoint to go on from. */
-  readonly resume?: Checkpoint['training'];
   /** Recorded in the checkpoint: what to know of the data to go on. */
   readonly source: Readonly<Record<string, unknown>>;
-  readonly signal?: AbortSignal;
-  readonly onStep?: (event: StepEvent) => void;
 }
 
+/** What a run tells and is told while it goes on. */
+export interface RunControl {
+  /** When it aborts, the run stops after the step in progress, with a checkpoint. */
+  readonly signal?: AbortSignal;
+  /** Called after each step and its measurement. */
+  readonly onStep?: (event: StepEvent) => void;
+  /** What went wrong and did not end the run: a checkpoint or a line of metrics that could not be written yet. */
+  readonly onWarning?: (message: string) => void;
+}
+
+/** What a run tells of a step, and writes as a line of its metrics. */
 export interface StepEvent {
   /** Steps made, this one included. */
   readonly step: number;
+  /** Mean loss of the step's targets, in nats. */
   readonly loss: number;
+  /** Before clipping. */
   readonly gradientNorm: number;
+  /** Of this step. */
   readonly learningRate: number;
   /** Of this step alone. */
   readonly tokensPerSecond: number;
   /** Since the run began, evaluation included. */
   readonly elapsedSeconds: number;
-  /** Where the step was followed by a measurement. */
+  /** Mean loss of the validation text, in nats, where the step was followed by a measurement. */
   readonly validationLoss?: number;
 }
 
+/** How a run ended. */
 export interface RunResult {
+  /** Steps made, those before a resumption included. */
   readonly steps: number;
+  /** Steps or the last measurement are missing. */
   readonly interrupted: boolean;
+  /** Of the last measurement, in nats; undefined where there was none. */
   readonly validationLoss: number | undefined;
+  /** The least that was measured; the folder's `best/` holds that model. */
+  readonly best: BestMeasurement | undefined;
+  /** Since the run began, measurements included, but not the time between a checkpoint and its resumption. */
   readonly trainingSeconds: number;
-}
-
-interface Progress {
-  readonly step: number;
-  readonly position: BatchPosition;
-  readonly elapsedSeconds: number;
-  readonly options: RunOptions;
-  readonly source: Readonly<Record<string, unknown>>;
 }
 
 /** Lanes of a measurement: enough for an efficient batch, few enough to start cold seldom. */
 const EVALUATION_LANES = 16;
 
-/** The options and the data source that a checkpoint's training state was made with. */
-export function readProgress({ progress }: NonNullable<Checkpoint['training']>, source: string): Progress {
-  const { step, position, options } = progress as Partial<Progress>;
-  if (!Number.isInteger(step) || typeof position !== 'object' || typeof options !== 'object') {
-    throw new XlstmError('checkpoint', `${source}: training.json is not that of a training run`);
-  }
-  return progress as unknown as Progress;
-}
+/** A run of training, alone in its folder: its state, and how that becomes a checkpoint. To be closed at the end. */
+export class Run {
+  /** What is trained. */
+  readonly model: Model;
+  /** What made the tokens. */
+  readonly tokenizer: Tokenizer;
+  /** What decides what the run computes. */
+  readonly options: RunOptions;
+  /** The tokens to train on. */
+  readonly train: Int32Array;
+  /** The tokens that are held out. */
+  readonly validation: Int32Array;
+  /** Those of them that are measured: all, the first ones, or none. */
+  readonly measured: Int32Array;
+  /** The path of its folder. */
+  readonly folder: string;
+  /** What makes its steps; carries the state where the order is contiguous. */
+  readonly trainer: Trainer;
+  /** What measures, on 16 lanes; undefined where nothing is measured. */
+  readonly evaluator: Evaluator | undefined;
+  /** The model of the least validation loss so far. */
+  readonly best: BestModel;
+  /** Batches of `train`; the next one is that of the next step. */
+  readonly batches: TokenBatches;
+  /** Open until the run is closed. */
+  readonly metrics: MetricsFile;
+  readonly #folder: RunFolder;
+  readonly #source: TrainingRun['source'];
+  readonly #data: DataMark;
+  readonly #elapsedBefore: number;
+  readonly #start = performance.now();
+  #files: CheckpointFiles | undefined;
 
-/** Throws if the folder holds files of a run (or anything else) that a new run would mix with. */
-export async function requireNewFolder(folder: string): Promise<void> {
-  const found = await readdir(folder).catch((error: NodeJS.ErrnoException): string[] => {
-    if (error.code === 'ENOENT') return [];
-    throw new XlstmError('data', `${folder}: cannot be used as the output folder (${error.code})`);
-  });
-  if (found.length === 0) return;
-  const isRun = found.includes('metrics.jsonl') || found.includes('checkpoint');
-  throw new XlstmError(
-    'data',
-    isRun ? `${folder} already holds a run` : `${folder} is not empty: expected a new or empty output folder`,
-    isRun
-      ? `Go on with it: xlstm train --resume ${folder} — or choose another folder with --out.`
-      : 'Choose another folder with --out.',
-  );
-}
-
-/**
- * Trains a model, measures it on the validation text, keeps metrics and checkpoints. On an abort it stops after the
- * step in progress, with a checkpoint. A loss that is not finite stops the run; the last good checkpoint stays.
- */
-export async function runTraining(run: TrainingRun): Promise<RunResult> {
-  const { model, options, folder, signal } = run;
-  const { steps, batchSize, length, microBatches } = options;
-  const documentStart = run.tokenizer.specials.get(DOCUMENT);
-  const batches = new TokenBatches(run.train, {
-    batchSize,
-    length,
-    order: options.order,
-    seed: options.seed,
-    documentStart,
-  });
-  if (run.validation.length < 2) {
-    throw new XlstmError(
-      'data',
-      `the held-out text is too short to measure on: expected at least 2 tokens, found ${run.validation.length}`,
-      'use more text',
-    );
+  private constructor(
+    parts: Omit<TrainingRun, 'folder'>,
+    folder: RunFolder,
+    best: BestModel,
+    data: DataMark,
+    resume?: TrainingState,
+  ) {
+    const { model, tokenizer, options, train, validation, source } = parts;
+    const { batchSize, length, order, seed, optimizer, clipNorm, evaluationTokens } = options;
+    const documentStart = tokenizer.specials.get(DOCUMENT);
+    this.model = model;
+    this.tokenizer = tokenizer;
+    this.options = options;
+    this.train = train;
+    this.validation = validation;
+    this.measured = validation.subarray(0, evaluationTokens);
+    this.folder = folder.path;
+    this.#folder = folder;
+    this.#source = source;
+    this.#data = data;
+    this.best = best;
+    this.batches = new TokenBatches(train, { batchSize, length, order, seed, documentStart });
+    const measures = evaluationTokens !== 0;
+    if (measures && this.measured.length < 2) {
+      throw new XlstmError(
+        'data',
+        `the held-out text is too short to measure on: expected at least 2 tokens, found ${this.measured.length}`,
+        'Use more text, or measure nothing: --evaluation-tokens 0',
+      );
+    }
+    this.trainer = new Trainer(model, {
+      batchSize,
+      length,
+      carryState: order === 'contiguous',
+      seed,
+      optimizer,
+      clipNorm,
+    });
+    this.evaluator = measures
+      ? new Evaluator(model, { lanes: EVALUATION_LANES, length, documentStart })
+      : undefined;
+    this.#elapsedBefore = 0;
+    if (resume) {
+      const { step, position, elapsedSeconds } = parseProgress(
+        resume.progress,
+        join(folder.checkpoint, 'training.json'),
+      );
+      this.trainer.restore(resume.tensors, join(folder.checkpoint, 'optimizer.safetensors'), step);
+      this.batches.seek(position);
+      this.#elapsedBefore = elapsedSeconds;
+    }
+    this.metrics = folder.metrics(resume && this.trainer.steps);
   }
-  const schedule = warmupCosine({
-    peak: options.learningRate,
-    warmupSteps: options.warmupSteps,
-    totalSteps: steps,
-    finalFraction: options.finalFraction,
-  });
-  const { beta1, beta2, epsilon, weightDecay, clipNorm, seed } = options;
-  const carryState = options.order === 'contiguous';
-  const trainer = new Trainer(model, {
-    batchSize,
-    length,
-    carryState,
-    seed,
-    beta1,
-    beta2,
-    epsilon,
-    weightDecay,
-    clipNorm,
-  });
-  const evaluator = new Evaluator(model, { lanes: EVALUATION_LANES, length, documentStart });
 
-  let elapsedBefore = 0;
-  if (run.resume) {
-    const progress = readProgress(run.resume, folder);
-    trainer.restore(run.resume.tensors, progress.step, join(folder, 'checkpoint', 'optimizer.safetensors'));
-    batches.seek(progress.position);
-    elapsedBefore = progress.elapsedSeconds;
+  /** Begins a run in a new or empty folder. */
+  static async create(parts: TrainingRun): Promise<Run> {
+    checkKept(parts.options, parts.source);
+    const folder = await RunFolder.create(parts.folder);
+    try {
+      const data = markOf(parts);
+      return new Run(parts, folder, BestModel.none(folder.best, data), data);
+    } catch (error) {
+      await folder.release();
+      throw error;
+    }
   }
-  await mkdir(folder, { recursive: true });
-  const metrics = new MetricsFile(join(folder, 'metrics.jsonl'), run.resume ? trainer.steps : undefined);
-  const start = performance.now();
-  const elapsedSeconds = (): number => elapsedBefore + (performance.now() - start) / 1000;
-  const checkpointPath = join(folder, 'checkpoint');
-  let files: CheckpointFiles | undefined;
-  const snapshot = async (): Promise<CheckpointFiles> => {
+
+  /** Goes on from the training state of a checkpoint in a folder that is held already. */
+  static async resume(
+    parts: Omit<TrainingRun, 'folder'>,
+    folder: RunFolder,
+    training: TrainingState,
+  ): Promise<Run> {
+    const data = markOf(parts);
+    return new Run(parts, folder, await BestModel.open(folder.best, data), data, training);
+  }
+
+  /** Since the run began, not counting the time between a checkpoint and its resumption. */
+  get elapsedSeconds(): number {
+    return this.#elapsedBefore + (performance.now() - this.#start) / 1000;
+  }
+
+  /** The checkpoint of this moment; it is written over by the next snapshot. */
+  async snapshot(): Promise<CheckpointFiles> {
     const progress: Progress = {
-      step: trainer.steps,
-      position: batches.position(),
-      elapsedSeconds: elapsedSeconds(),
-      options,
-      source: run.source,
+      step: this.trainer.steps,
+      position: this.batches.position(),
+      elapsedSeconds: this.elapsedSeconds,
+      options: this.options,
+      source: this.#source,
+      data: this.#data,
     };
-    const training = { progress: { ...progress }, tensors: await trainer.save() };
-    files = await checkpointFiles({ model, tokenizer: run.tokenizer, training }, files);
-    return files;
-  };
-  const checkFinite = (values: Readonly<Record<string, number>>): void => {
+    const training = { progress, tensors: await this.trainer.save() };
+    const { model, tokenizer } = this;
+    this.#files = await checkpointFiles({ model, tokenizer, training }, this.#files);
+    return this.#files;
+  }
+
+  /** Makes a snapshot the run's checkpoint; until that has succeeded the one before stays. */
+  write(snapshot: CheckpointFiles): Promise<void> {
+    return this.#folder.writeCheckpoint(snapshot);
+  }
+
+  /**
+   * Throws a diverged error, which says where the last checkpoint is, unless all values are finite. They go by their
+   * names in it.
+   */
+  checkFinite(values: Readonly<Record<string, number>>): void {
     if (Object.values(values).every(Number.isFinite)) return;
     const found = Object.entries(values).map(([name, value]) => `${name} ${value}`);
     throw new XlstmError(
       'diverged',
-      `training diverged at step ${trainer.steps}: ${found.join(', ')}`,
-      `The last good checkpoint is in ${checkpointPath}. A lower --learning-rate or a longer --warmup-steps may help.`,
+      `training diverged at step ${this.trainer.steps}: ${found.join(', ')}`,
+      `The last good checkpoint is in ${this.#folder.checkpoint}. A lower --learning-rate or a longer --warmup-steps may help.`,
     );
+  }
+
+  /** Lets other processes write the folder. */
+  async close(): Promise<void> {
+    try {
+      this.metrics.close();
+    } finally {
+      await this.#folder.release();
+    }
+  }
+}
+
+/**
+ * Begins a run, trains to its end or an abort, and closes it. Rejects with a data error for a folder that holds something,
+ * and for texts that are too short; else as `trainRun`.
+ *
+ * @param run What it is made of, and what it tells and is told.
+ */
+export async function runTraining({
+  signal,
+  onStep,
+  onWarning,
+  ...parts
+}: TrainingRun & RunControl): Promise<RunResult> {
+  const run = await Run.create(parts);
+  try {
+    return await trainRun(run, { signal, onStep, onWarning });
+  } finally {
+    await run.close();
+  }
+}
+
+/**
+ * Trains, measures on the validation text, keeps metrics and checkpoints. On an abort it stops after the step in
+ * progress, with a checkpoint. A loss that is not finite ends the run with a diverged error; the last good checkpoint
+ * stays. What cannot be written, because a disk is full for one, is told and tried again later; where the last try fails,
+ * that is the error.
+ *
+ * @param control What it tells and is told.
+ */
+export async function trainRun(run: Run, { signal, onStep, onWarning }: RunControl = {}): Promise<RunResult> {
+  const { options, trainer, batches, evaluator, metrics, best } = run;
+  const { steps, batchSize, length, microBatches } = options;
+  const schedule = runSchedule(options);
+
+  /** Nothing where an abort ended it, or where nothing is measured. */
+  const measure = async (): Promise<number | undefined> => {
+    try {
+      return (await evaluator?.run(run.measured, { signal }))?.loss;
+    } catch (error) {
+      if (signal?.aborted) return undefined;
+      throw error;
+    }
+  };
+  const warned = new Set<string>();
+  /** What fails for the same reason again and again is told once. */
+  const attempt = async (write: () => void | Promise<void>, later: string): Promise<void> => {
+    try {
+      await write();
+    } catch (error) {
+      if (!(error instanceof XlstmError)) throw error;
+      const text = `${error.message}; training goes on, ${later}`;
+      if (!warned.has(text)) onWarning?.(text);
+      warned.add(text);
+    }
   };
 
   let validationLoss: number | undefined;
   // A checkpoint of weights that no loss was computed with yet: it takes the last one's place when they prove good.
   let unproven: CheckpointFiles | undefined;
-  try {
-    // The first checkpoint shows at once whether the folder can be written, and the first measurement takes its memory
-    // now, so that the memory of a run does not grow later.
-    if (!run.resume) await writeCheckpoint(checkpointPath, await snapshot());
-    await evaluator.run(run.validation.subarray(0, 2));
-    while (trainer.steps < steps && !signal?.aborted) {
-      const learningRate = schedule(trainer.steps + 1);
-      const stepStart = performance.now();
-      const pieces = Array.from({ length: microBatches }, () => batches.next());
-      if (carryState && pieces.some((piece) => !piece.continues)) trainer.clearState();
-      const { loss, gradientNorm } = await trainer.step(pieces, learningRate);
-      const stepSeconds = (performance.now() - stepStart) / 1000;
-      checkFinite({ loss, 'gradient norm': gradientNorm });
-      if (unproven) await writeCheckpoint(checkpointPath, unproven);
-      unproven = undefined;
-      const last = trainer.steps === steps;
-      const measured = last || trainer.steps % options.evaluateEvery === 0;
-      if (measured) {
-        validationLoss = (await evaluator.run(run.validation)).loss;
-        checkFinite({ 'validation loss': validationLoss });
-      }
-      const event: StepEvent = {
-        step: trainer.steps,
-        loss,
-        gradientNorm,
-        learningRate,
-        tokensPerSecond: (microBatches * batchSize * length) / stepSeconds,
-        elapsedSeconds: elapsedSeconds(),
-        ...(measured ? { validationLoss } : {}),
-      };
-      metrics.append({ ...event });
-      run.onStep?.(event);
-      if (last || trainer.steps % options.checkpointEvery === 0) unproven = await snapshot();
-      // Lets signals and timers through between steps that ran on this thread.
-      await new Promise((resolve) => setImmediate(resolve));
+  // The first checkpoint shows at once whether the folder can be written; one that was given more steps keeps that. The
+  // first measurement takes its memory now, so that the memory of a run does not grow later.
+  if (trainer.steps === (options.extension?.step ?? 0)) await run.write(await run.snapshot());
+  await evaluator?.run(run.measured.subarray(0, 2));
+  while (trainer.steps < steps && !signal?.aborted) {
+    const learningRate = schedule(trainer.steps + 1);
+    const stepStart = performance.now();
+    const pieces = Array.from({ length: microBatches }, () => batches.next());
+    const { loss, gradientNorm } = await trainer.step(pieces, learningRate);
+    const stepSeconds = (performance.now() - stepStart) / 1000;
+    run.checkFinite({ loss, 'gradient norm': gradientNorm });
+    const proven = unproven;
+    unproven = undefined;
+    if (proven) {
+      await attempt(
+        () => run.write(proven),
+        `the next checkpoint is tried after ${options.checkpointEvery} steps`,
+      );
+      await attempt(() => best.write(), 'the best model is tried again with the next checkpoint');
     }
-    if (signal?.aborted) unproven = await snapshot();
-    if (unproven) await writeCheckpoint(checkpointPath, unproven);
-  } finally {
-    metrics.close();
+    const last = trainer.steps === steps;
+    const measured = last || trainer.steps % options.evaluateEvery === 0;
+    if (measured) {
+      validationLoss = await measure();
+      if (validationLoss !== undefined) {
+        run.checkFinite({ 'validation loss': validationLoss });
+        await best.offer(run.model, run.tokenizer, { step: trainer.steps, validationLoss });
+        await attempt(() => best.write(), 'the best model is tried again with the next checkpoint');
+      }
+    }
+    const event: StepEvent = {
+      step: trainer.steps,
+      loss,
+      gradientNorm,
+      learningRate,
+      tokensPerSecond: (microBatches * batchSize * length) / stepSeconds,
+      elapsedSeconds: run.elapsedSeconds,
+      ...(measured && validationLoss !== undefined ? { validationLoss } : {}),
+    };
+    await attempt(() => metrics.append({ ...event }), 'its lines are kept and written with a later one');
+    onStep?.(event);
+    if (last || trainer.steps % options.checkpointEvery === 0) unproven = await run.snapshot();
+    // Lets signals and timers through between steps that ran on this thread.
+    await new Promise((resolve) => setImmediate(resolve));
   }
+  if (signal?.aborted) unproven = await run.snapshot();
+  if (unproven) await run.write(unproven);
+  await best.write();
+  metrics.flush();
   return {
     steps: trainer.steps,
-    interrupted: trainer.steps < steps,
+    interrupted: trainer.steps < steps || (evaluator !== undefined && validationLoss === undefined),
     validationLoss,
-    trainingSeconds: elapsedSeconds(),
+    best: best.measured,
+    trainingSeconds: run.elapsedSeconds,
   };
 }

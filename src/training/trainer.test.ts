@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { Random } from '../data/random.ts';
-import { createReferenceEngine } from '../engine/reference/engine.ts';
-import { Model } from '../nn/model.ts';
-import { languageModelConfig } from '../xlstm/config.ts';
-import { XlstmLanguageModel } from '../xlstm/language_model.ts';
-import { Trainer, type TrainerOptions, type TrainingBatch } from './trainer.ts';
+import { createReferenceEngine } from '../compute/engines/reference/engine.ts';
+import { createModel } from '../models/create_model.ts';
+import { languageModelConfig } from '../models/xlstm/config.ts';
+import { Random } from '../random.ts';
+import type { TrainingBatch } from './objective.ts';
+import { Trainer, type TrainerOptions } from './trainer.ts';
 
 const config = languageModelConfig({
   vocabSize: 5,
@@ -17,21 +17,15 @@ const options: TrainerOptions = {
   batchSize: 2,
   length: 8,
   carryState: true,
-  seed: 1,
-  beta1: 0.9,
-  beta2: 0.95,
-  epsilon: 1e-8,
-  weightDecay: 0.1,
-  clipNorm: 1,
 };
 
 const newTrainer = (changes: Partial<TrainerOptions> = {}): Trainer => {
-  const model = Model.create(createReferenceEngine(), (scope) => new XlstmLanguageModel(scope, config), 7);
+  const model = createModel(createReferenceEngine(), config, { seed: 7 });
   return new Trainer(model, { ...options, ...changes });
 };
 
 /** Counting modulo 5: predictable, so the loss can fall far. */
-function batch(random: Random, batchSize = 2): TrainingBatch {
+function batch(random: Random, batchSize = 2): Required<Omit<TrainingBatch, 'continues'>> {
   const rows = Array.from({ length: batchSize }, () => {
     const start = Math.floor(random.uniform() * 5);
     return Array.from({ length: 9 }, (_, t) => (start + t) % 5);
@@ -54,6 +48,20 @@ describe('Trainer', () => {
     expect(first).toBeLessThan(1.9);
     expect(last).toBeLessThan(0.2);
     expect(trainer.steps).toBe(61);
+  });
+
+  it('without options takes 16 sequences of the context length', async () => {
+    const engine = createReferenceEngine();
+    const small = { ...config, embeddingDim: 2, numHeads: 1, numBlocks: 1, slstmAt: [0] };
+    const { shape: usual } = new Trainer(createModel(engine, small));
+    expect(usual).toEqual({ batchSize: 16, length: 256 });
+    const trainer = new Trainer(createModel(engine, { ...small, contextLength: 3 }));
+    expect(trainer.shape).toEqual({ batchSize: 16, length: 3 });
+    const tokens = Array.from({ length: 48 }, (_, i) => i % 5);
+    const targets = tokens.map((id) => (id + 1) % 5);
+    expect((await trainer.step({ tokens, targets })).loss).toBeGreaterThan(1);
+    expect(() => new Trainer(trainer.model, { batchSize: 0 })).toThrow('batchSize: expected');
+    expect(() => new Trainer(trainer.model, { length: 1.5 })).toThrow('length: expected');
   });
 
   it('gives the same update from one batch as from its halves accumulated', async () => {
@@ -100,10 +108,80 @@ describe('Trainer', () => {
     for (const b of batches.slice(0, 2)) await before.step([b], 0.01);
     const after = newTrainer();
     after.model.write(await before.model.read(), 'memory');
-    after.restore(await before.save(), before.steps, 'memory');
+    after.restore(await before.save(), 'memory');
+    expect(after.steps).toBe(2);
     for (const b of batches.slice(2)) await after.step([b], 0.01);
     const expected = await straight.model.read();
     for (const [name, { values }] of await after.model.read())
       expect(values, name).toEqual(expected.get(name)?.values);
   });
+
+  it('forgets the carried state before each batch that does not continue the one before', async () => {
+    const random = new Random(21);
+    const pieces = Array.from({ length: 3 }, () => ({ ...batch(random), reset: new Float32Array(16) }));
+    // The epoch ends between the pieces of one step.
+    const [last, first, second] = pieces.map((piece, i) => ({ ...piece, continues: i !== 1 }));
+    const together = newTrainer();
+    const alone = newTrainer();
+    for (const trainer of [together, alone]) await trainer.step(second, 0);
+    const { loss } = await together.step([last, first, second], 0);
+    let sum = 0;
+    for (const piece of [last, first, second]) {
+      if (piece === first) alone.clearState();
+      const { continues, ...arrays } = piece;
+      sum += (await alone.step(arrays, 0)).loss;
+    }
+    expect(loss).toBeCloseTo(sum / 3, 12);
+    const fresh = newTrainer();
+    expect((await fresh.step([first, second], 0)).loss).toBeCloseTo(
+      (await together.step([first, second], 0)).loss,
+      12,
+    );
+  });
+
+  it('makes a step of its two halves, also where others compute a part of the gradients', async () => {
+    const [one, other] = [batch(new Random(5), 2), batch(new Random(6), 2)];
+    const [whole, halves] = [newTrainer(), newTrainer()];
+    const expected = await whole.step([one, other], 0.01);
+    const parts = [];
+    const sums: Float64Array[] = [];
+    for (const part of [one, other]) {
+      halves.clearState();
+      parts.push(await halves.computeGradients(part, 32));
+      for (const [i, memory] of halves.gradients.entries()) {
+        const values = await memory.readAll();
+        sums[i] = Float64Array.from(values, (value, at) => value + (sums[i]?.[at] ?? 0));
+      }
+    }
+    halves.gradients.forEach((memory, i) => {
+      memory.writeAll(sums[i]);
+    });
+    expect(parts.map(({ targets }) => targets)).toEqual([16, 16]);
+    expect(parts[0].loss + parts[1].loss).toBeCloseTo(expected.loss, 12);
+    expect(await halves.applyUpdate(0.01)).toBeCloseTo(expected.gradientNorm, 12);
+    expect(halves.steps).toBe(1);
+    const wanted = await whole.model.read();
+    for (const [name, { values }] of await halves.model.read()) {
+      expect(largest(values, wanted.get(name)?.values as ArrayLike<number>), name).toBeLessThan(1e-12);
+    }
+  });
+
+  it('restores files from before the step count was saved, and refuses a count that is none', async () => {
+    const trainer = newTrainer();
+    await trainer.step(batch(new Random(1)), 0.01);
+    const saved = await trainer.save();
+    const old = new Map(saved);
+    old.delete('steps');
+    const next = newTrainer();
+    expect(() => next.restore(old, 'old file')).toThrow('old file: "steps" is missing');
+    next.restore(old, 'old file', 1);
+    expect(next.steps).toBe(1);
+    for (const values of [[1], [0, 0.5], [-1, 0], [Number.NaN, 0]]) {
+      const damaged = new Map(saved).set('steps', { shape: [values.length], values });
+      expect(() => next.restore(damaged, 'f')).toThrow(expect.objectContaining({ code: 'checkpoint' }));
+    }
+  });
 });
+
+const largest = (a: ArrayLike<number>, b: ArrayLike<number>): number =>
+  Math.max(...Array.from(a, (value, i) => Math.abs(value - b[i])));

@@ -76,4 +76,64 @@ describe.runIf(hasChromium)('wasm engine in a browser', () => {
     },
     TIMEOUT,
   );
+
+  it(
+    'loads saved models over fetch: one writes, one predicts, and their files are those of Node',
+    async () => {
+      const { ByteTokenizer, SequenceModel, TextModel } = xlstm;
+      const { engine } = await xlstm.chooseEngine('wasm', { threads: 1 });
+      const config = { vocabSize: 256, embeddingDim: 16, numHeads: 2, numBlocks: 2, slstmAt: [1] };
+      const text = new TextModel(xlstm.createModel(engine, config), new ByteTokenizer());
+      const sensors = await SequenceModel.create({
+        inputs: 2,
+        outputs: 1,
+        depth: 2,
+        dim: 8,
+        heads: 2,
+        engine,
+      });
+      const steps = [
+        [1, 2],
+        [3, 4],
+      ];
+      const written = await text.session().complete('The whale', { maxTokens: 12, temperature: 0 });
+      const predicted = await sensors.predict(steps);
+      const folders = { '/models/text/': text, '/models/sensors/': sensors };
+      const files = new Map<string, Uint8Array>();
+      for (const [folder, model] of Object.entries(folders))
+        for (const [name, content] of await xlstm.encodeModel(model)) files.set(folder + name, content);
+      await engine.close();
+
+      const site = await serve({ isolated: false, files });
+      const page = await browser.newPage();
+      try {
+        await page.goto(`${site.address}/page.html`);
+        const found = (await page.evaluate(`(async () => {
+          const { encodeModel, loadModel } = await import('/dist/index.js');
+          const text = await loadModel('/models/text/');
+          const sensors = await loadModel('models/sensors', { kind: 'sequence' });
+          const copy = await loadModel({ files: await encodeModel(text) });
+          return {
+            written: await text.session().complete('The whale', { maxTokens: 12, temperature: 0 }),
+            again: await copy.session().complete('The whale', { maxTokens: 12, temperature: 0 }),
+            predicted: await sensors.predict(${JSON.stringify(steps)}),
+            missing: await loadModel('/models/other/').catch(({ message }) => message),
+          };
+        })()`)) as Record<string, unknown>;
+        expect(found.written).toEqual(written);
+        expect(found.again).toEqual(written);
+        expect(found.missing).toBe(
+          `${site.address}/models/other/config.json: there is no such file (HTTP 404 Not Found)`,
+        );
+        const values = found.predicted as typeof predicted;
+        expect(values).toHaveLength(2);
+        for (const [i, { value }] of predicted.entries())
+          expect(Math.abs(Number(values[i].value) - Number(value))).toBeLessThan(1e-5);
+      } finally {
+        await page.close();
+        await site.close();
+      }
+    },
+    TIMEOUT,
+  );
 });

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { CellRecord } from '../../src/arena/records.ts';
-import { writeReport } from '../../src/arena/report/report.ts';
-import { aRun, mixedRecords, scoreRun } from '../../src/arena/report/testing/records.ts';
+import type { CellRecord } from '../../src/lab/arena/records.ts';
+import { writeReport } from '../../src/lab/arena/report/report.ts';
+import { aRun, mixedRecords, scoreRun } from '../../src/lab/arena/report/testing/records.ts';
 import { hasChromium, launchChromium } from './chromium.ts';
 
 const TIMEOUT = 60_000;

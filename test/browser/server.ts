@@ -20,6 +20,12 @@ const isolation = {
   'Cross-Origin-Embedder-Policy': 'require-corp',
 };
 
+/** Of what the browser's entry imports; another package has none, and the page does not load. */
+const addresses: Readonly<Record<string, string>> = {
+  valibot: '/node_modules/valibot/dist/index.mjs',
+  'wasm-feature-detect': '/node_modules/wasm-feature-detect/dist/esm/index.js',
+};
+
 export interface Site {
   readonly address: string;
   close(): Promise<void>;
@@ -29,11 +35,18 @@ export interface Site {
  * Serves the project's folder on the loopback address. Modules are served as they are built, except that the names of
  * packages become addresses, since workers know no import map; types are taken out of the test's own modules.
  */
-export async function serve({ isolated }: { isolated: boolean }): Promise<Site> {
+export async function serve({
+  isolated,
+  files = new Map(),
+}: {
+  readonly isolated: boolean;
+  /** By their paths, beside those of the project. */
+  readonly files?: ReadonlyMap<string, Uint8Array>;
+}): Promise<Site> {
   const server = createServer(async (request, response) => {
     const path = new URL(request.url ?? '/', 'http://localhost').pathname;
     try {
-      const body = await contents(path);
+      const body = files.get(path) ?? (await contents(path));
       const type = types[extname(path)] ?? 'application/octet-stream';
       response.writeHead(200, { 'Content-Type': type, ...(isolated ? isolation : {}) }).end(body);
     } catch {
@@ -53,7 +66,7 @@ async function contents(path: string): Promise<Uint8Array | string> {
     return ts.transpileModule(bytes.toString(), { compilerOptions }).outputText;
   }
   if (!path.startsWith('/dist/') || !path.endsWith('.js')) return bytes;
-  return bytes.toString().replaceAll(" from 'valibot'", " from '/node_modules/valibot/dist/index.mjs'");
+  return bytes.toString().replaceAll(/ from '([a-z-]+)'/g, (_, name) => ` from '${addresses[name]}'`);
 }
 
 const closed = (server: Server): Promise<void> =>

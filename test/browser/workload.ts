@@ -33,18 +33,10 @@ export async function trainAndWrite(xlstm: typeof Xlstm, threads: number): Promi
     batchSize: BATCH,
     length: LENGTH,
     carryState: true,
-    seed: 1,
-    beta1: 0.9,
-    beta2: 0.95,
-    epsilon: 1e-8,
-    weightDecay: 0.1,
-    clipNorm: 1,
   });
   const losses: number[] = [];
   for (let step = 0; step < STEPS; step++) {
-    const batch = batches.next();
-    if (!batch.continues) trainer.clearState();
-    losses.push((await trainer.step([batch], 1e-2)).loss);
+    losses.push((await trainer.step(batches.next(), 1e-2)).loss);
   }
   const session = new xlstm.Session(model, tokenizer);
   await session.append('the ');

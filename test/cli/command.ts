@@ -1,11 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll } from 'vitest';
 
-const bin = fileURLToPath(new URL('../../bin/xlstm.js', import.meta.url));
+export const bin = fileURLToPath(new URL('../../bin/xlstm.js', import.meta.url));
 
 export interface Ended {
   readonly code: number | null;
@@ -45,6 +47,8 @@ export function workplace(): {
   path(...names: string[]): string;
   xlstm(args: readonly string[], env?: NodeJS.ProcessEnv): Promise<Ended>;
   start(args: readonly string[]): Started;
+  /** Starts training into the folder `out` and waits for so many lines of metrics more than there are, or its end. */
+  begun(args: readonly string[], out: string, lines?: number): Promise<Started>;
 } {
   let folder = '';
   beforeAll(async () => {
@@ -56,6 +60,15 @@ export function workplace(): {
     path: (...names) => join(folder, ...names),
     xlstm: (args, env) => start(folder, args, env).ended,
     start: (args) => start(folder, args),
+    async begun(args, out, lines = 3) {
+      const started = start(folder, args);
+      const file = join(folder, out, 'metrics.jsonl');
+      const count = async (): Promise<number> =>
+        existsSync(file) ? (await readFile(file, 'utf8')).split('\n').length : 0;
+      const before = await count();
+      while (started.process.exitCode === null && (await count()) < before + lines) await sleep(2);
+      return started;
+    },
   };
 }
 
@@ -64,13 +77,12 @@ const TEXT = 'The white whale swims in the wide and restless sea, and nobody kno
 );
 
 /** Options of the smallest model worth the name. */
-const SMALL = [
-  ...['--dim', '16', '--heads', '2', '--blocks', '2', '--batch', '2', '--length', '16'],
-  ...['--warmup-steps', '2', '--sample', '0'],
-];
+const SMALL = ['--dim', '16', '--heads', '2', '--blocks', '2'];
+/** Options of small steps. */
+export const SHORT = ['--batch', '2', '--length', '16', '--warmup-steps', '2', '--sample', '0'];
 
 /** The smallest model on a text. */
-export const tinyOn = (...data: string[]): string[] => ['--data', ...data, ...SMALL];
+export const tinyOn = (...data: string[]): string[] => ['--data', ...data, ...SMALL, ...SHORT];
 export const TINY = tinyOn('text.txt');
 
 /** The lines of a metrics file. */

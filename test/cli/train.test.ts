@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { chooseEngine } from '../../src/engine/choose.ts';
+import { chooseEngine } from '../../src/compute/engines/choose.ts';
 import { metrics, TINY, workplace } from './command.ts';
 
 const { path, xlstm, start } = workplace();

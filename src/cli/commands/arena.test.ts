@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { readRecords } from '../../arena/records.ts';
+import { readRecords } from '../../lab/arena/records.ts';
 import { nameList } from '../parse.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
@@ -52,6 +52,19 @@ describe('xlstm arena', () => {
       stderr: expect.stringContaining('no model is called "llama"'),
     });
     expect(existsSync(out)).toBe(false);
+  });
+
+  it('says that all cells failed, and exits with 1; some that failed are said, too', async () => {
+    const out = join(folder, 'third');
+    const data = join(folder, 'short.txt');
+    writeFileSync(data, 'too short');
+    const args = [...tiny, '--models', 'gru', '--data', data, '--out', out];
+    await expect(arena('--tasks', 'text', ...args)).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^text × gru × seed 1: failed.*\nall 1 cells failed; /m),
+    });
+    const { stderr } = await arena('--tasks', 'text,parity', ...args);
+    expect(stderr).toMatch(/^1 of 2 cells failed; /m);
   });
 
   it('splits lists of names at commas outside brackets', () => {

@@ -1,20 +1,12 @@
 import { Command, Option } from 'commander';
-import {
-  type ArenaOptions,
-  type ArenaRun,
-  cellsOf,
-  checkedModel,
-  checkedTask,
-  FULL,
-  QUICK,
-  runArena,
-} from '../../arena/arena.ts';
-import { inProcesses } from '../../arena/processes.ts';
-import { chooseEngine } from '../../engine/choose.ts';
-import { availableCores } from '../../engine/host.ts';
+import { chooseEngine } from '../../compute/engines/choose.ts';
+import { availableCores } from '../../compute/engines/host.ts';
+import { type ArenaRun, cellsOf, runArena } from '../../lab/arena/arena.ts';
+import { type ArenaOptions, checkedModel, checkedTask, FULL, QUICK } from '../../lab/arena/options.ts';
+import { inProcesses } from '../../lab/arena/processes.ts';
 import { addEngineOptions, type EngineChoice } from '../engine_options.ts';
-import { interruptible } from '../interrupt.ts';
-import { count, integer, nameList, positive } from '../parse.ts';
+import { INTERRUPTED, interruptible } from '../interrupt.ts';
+import { count, integer, nameList, path, positive } from '../parse.ts';
 import { ArenaGrid, recordLine } from '../ui/arena_grid.ts';
 import { LiveBlock } from '../ui/live_block.ts';
 import { createStyle, wantsColor } from '../ui/style.ts';
@@ -46,9 +38,9 @@ export function arenaCommand(): Command {
     .option('--learning-rate <rate>', "in place of each task's own", positive())
     .option('--steps <n>', 'training steps at most', integer(1))
     .addOption(
-      new Option('--out <folder>', 'results and report; cells found there are not run again').default(
-        'arena',
-      ),
+      new Option('--out <folder>', 'results and report; cells found there are not run again')
+        .argParser(path)
+        .default('arena'),
     )
     .addHelpText(
       'after',
@@ -86,7 +78,7 @@ async function runCommand(options: Options): Promise<void> {
     block.update();
   };
   const runner = inProcesses(options.engine, threads);
-  const { interrupted } = await interruptible((signal) =>
+  const { asked, interrupted } = await interruptible((signal) =>
     runArena({ options: arena, folder: options.out, jobs, runner, signal, onChange }),
   );
   block.finish();
@@ -94,7 +86,13 @@ async function runCommand(options: Options): Promise<void> {
   process.stdout.write(
     `report: ${options.out}/report.html and report.md; results: ${options.out}/results.jsonl\n`,
   );
-  if (interrupted) process.exitCode = 130;
+  const failed = asked.filter(({ status }) => status === 'failed').length;
+  if (failed > 0) {
+    const all = failed === asked.length ? 'all' : `${failed} of`;
+    process.stderr.write(`${all} ${asked.length} cells failed; the same command tries them again\n`);
+  }
+  if (interrupted) process.exitCode = INTERRUPTED;
+  else if (failed === asked.length) process.exitCode = 1;
 }
 
 function arenaOptions(options: Options, engine: string): ArenaOptions {

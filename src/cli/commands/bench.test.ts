@@ -19,16 +19,33 @@ afterEach(() => vi.restoreAllMocks());
 const model = ['--blocks', '2', '--dim', '16', '--heads', '2', '--slstm-at', '1', '--vocab', '11'];
 const shape = { blocks: 2, dim: 16, heads: 2, slstmAt: [1], vocab: 11 };
 
+/** Milliseconds that the last `bench` took. */
+let elapsed = 0;
+
 async function bench(...args: string[]): Promise<Record<string, unknown>> {
+  const start = performance.now();
   expect(await runCli(['bench', ...args, '--repeats', '2', '--json'])).toBe(0);
+  elapsed = performance.now() - start;
   return JSON.parse(printed);
 }
 
-function expectSpread(value: unknown): void {
-  const { median, min, max } = value as Record<string, number>;
-  expect(min).toBeGreaterThan(0);
-  expect(median).toBeGreaterThanOrEqual(min);
-  expect(max).toBeGreaterThanOrEqual(median);
+type Spread = Readonly<Record<'median' | 'min' | 'max', number>>;
+
+function expectSpread(value: unknown): Spread {
+  const spread = value as Spread;
+  expect(spread.min).toBeGreaterThan(0);
+  expect(spread.median).toBeGreaterThanOrEqual(spread.min);
+  expect(spread.max).toBeGreaterThanOrEqual(spread.median);
+  return spread;
+}
+
+/** Both repeats took part of the time that the command took, and the rate is that of these times. */
+function expectTimes(time: unknown, times: number, rate: unknown, unitsPerSecond: number): void {
+  const ms = expectSpread(time);
+  const perSecond = expectSpread(rate);
+  expect((ms.min + ms.max) * times).toBeLessThan(elapsed);
+  expect(perSecond.max * ms.min).toBeCloseTo(1000 * unitsPerSecond, 3);
+  expect(perSecond.min * ms.max).toBeCloseTo(1000 * unitsPerSecond, 3);
 }
 
 const head = (name: string, engine: string): Record<string, unknown> => ({
@@ -60,20 +77,15 @@ test('train', async () => {
     steps: 1,
   });
   expect(report.parameters).toBe(9732);
-  expectSpread(report.tokensPerSecond);
-  expectSpread(report.stepMs);
-  const ms = (report.stepMs as { median: number }).median;
-  const rate = (report.tokensPerSecond as { median: number }).median;
-  expect((rate * ms) / 1000 / 16).toBeGreaterThan(0.3);
-  expect((rate * ms) / 1000 / 16).toBeLessThan(3);
+  expectTimes(report.stepMs, 1, report.tokensPerSecond, 16);
 });
 
 test('decode', async () => {
   const report = await bench('decode', ...model, '--context', '3', '--tokens', '4', '--engine', 'reference');
   expect(report).toMatchObject({ ...head('decode', 'reference'), model: shape, context: 3, tokens: 4 });
-  expectSpread(report.tokensPerSecond);
-  expectSpread(report.msPerToken);
-  expect(report.stateBytes).toBeGreaterThan(0);
+  expectTimes(report.msPerToken, 4, report.tokensPerSecond, 1);
+  // mLSTM: C and n of two heads of 32, m in a cache line, three positions of 64; sLSTM: y, c, n, m and three positions of 16.
+  expect(report.stateBytes).toBe(4 * (2 * (32 * 32 + 32) + 16 + 3 * 64 + 4 * 16 + 3 * 16));
 });
 
 test('prefill, in more than one piece', async () => {
@@ -129,9 +141,11 @@ test('peers: each is measured or told how to install', async () => {
   expect(figures.sort()).toEqual([
     'GEMM 1024³',
     'GEMM 512³',
-    'LSTM training, 2 × 32',
+    'lstm on numbers, 32 × 128',
+    'lstm on numbers, 32 × 32',
     'xLSTM decoding',
     'xLSTM training',
+    'xLSTM[1:1] on numbers, 32 × 128',
   ]);
   expect(missing.find(({ figure }) => figure === 'xLSTM training')?.install).toContain('pip install');
 });

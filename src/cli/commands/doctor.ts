@@ -1,5 +1,7 @@
 import { Command } from 'commander';
-import { doctor, formatDoctor } from '../../engine/doctor.ts';
+import { doctor } from '../../compute/engines/doctor.ts';
+import { findCompiler } from '../../compute/engines/native/compiler.ts';
+import { formatDoctor } from '../doctor_text.ts';
 import { standardOutput } from '../output.ts';
 
 export function doctorCommand(): Command {
@@ -8,7 +10,10 @@ export function doctorCommand(): Command {
     .option('--json', 'print the findings as JSON')
     .addHelpText('after', '\nExamples:\n  xlstm doctor\n  xlstm doctor --json')
     .action(async ({ json }: { json?: boolean }) => {
-      const report = await doctor();
+      const found = await doctor();
+      // On Windows nothing is compiled.
+      const compilers = process.platform === 'win32' ? [] : [findCompiler()];
+      const report = { ...found, parts: [...compilers, ...found.parts] };
       const output = standardOutput();
       if (json) output.json(report);
       else output.line(formatDoctor(report));

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { type Checkpoint, loadCheckpoint } from '../../checkpoints/checkpoint.ts';
+import { type LoadedTextModel, loadTextModel } from '../../checkpoints/checkpoint_folder.ts';
 import { readTexts } from '../../data/text.ts';
 import { DOCUMENT, encodeDocuments } from '../../data/tokenizer.ts';
 import { XlstmError } from '../../errors.ts';
@@ -31,7 +31,7 @@ Examples:
     );
   return addEngineOptions(command).action((model: string, paths: string[], options: EvalOptions) =>
     withEngine(options, async (engine) => {
-      const checkpoint = await loadCheckpoint(engine, model);
+      const checkpoint = await loadTextModel(engine, model);
       const measure = measurer(checkpoint);
       const texts: Measured[] = [];
       for (const { name, text } of await readTexts(paths)) texts.push(await measure(name, text));
@@ -66,7 +66,7 @@ const LENGTH = 256;
 const MOST_LANES = 16;
 const LEAST_LANE = 4096;
 
-function measurer({ model, tokenizer }: Checkpoint): (name: string, text: string) => Promise<Measured> {
+function measurer({ model, tokenizer }: LoadedTextModel): (name: string, text: string) => Promise<Measured> {
   const documentStart = tokenizer.specials.get(DOCUMENT);
   const evaluators = new Map<number, Evaluator>();
   return async (name, text) => {
@@ -77,14 +77,13 @@ function measurer({ model, tokenizer }: Checkpoint): (name: string, text: string
     const lanes = Math.min(MOST_LANES, Math.max(1, Math.floor(stream.length / LEAST_LANE)));
     const evaluator = evaluators.get(lanes) ?? new Evaluator(model, { lanes, length: LENGTH, documentStart });
     evaluators.set(lanes, evaluator);
-    const { loss, tokens } = await evaluator.run(stream);
-    // The first token is not predicted: where it is no document token, its bytes do not count.
-    const unpredicted = documentStart === undefined ? utf8Length(tokenizer.decode(stream.subarray(0, 1))) : 0;
-    return { name, tokens, bytes: utf8Length(text) - unpredicted, nats: loss * tokens };
+    const { loss, targets: tokens } = await evaluator.run(stream);
+    // Without a document token the first token of the text is not predicted. It may end inside a character, where no
+    // text tells its bytes, so it counts as an average one: exact where every token is a byte.
+    const bytes = (Buffer.byteLength(text) * tokens) / (documentStart === undefined ? tokens + 1 : tokens);
+    return { name, tokens, bytes, nats: loss * tokens };
   };
 }
-
-const utf8Length = (text: string): number => new TextEncoder().encode(text).length;
 
 const combine = (texts: readonly Measured[]): Measured => {
   const total = (of: (text: Measured) => number): number => texts.reduce((sum, text) => sum + of(text), 0);

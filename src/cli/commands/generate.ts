@@ -1,11 +1,13 @@
 import { Command } from 'commander';
-import { loadCheckpoint } from '../../checkpoints/checkpoint.ts';
+import { loadTextModel } from '../../checkpoints/checkpoint_folder.ts';
 import { readTexts } from '../../data/text.ts';
 import { DOCUMENT } from '../../data/tokenizer.ts';
 import { XlstmError } from '../../errors.ts';
 import { formatCount, formatInteger } from '../../format.ts';
+import { MAX_REPETITION_WINDOW } from '../../generation/sampling.ts';
 import { Session } from '../../generation/session.ts';
 import { addEngineOptions, type EngineChoice, withEngine } from '../engine_options.ts';
+import { INTERRUPTED, interruptible } from '../interrupt.ts';
 import { standardOutput } from '../output.ts';
 import { integer, number, positive } from '../parse.ts';
 
@@ -45,8 +47,13 @@ export function generateCommand(): Command {
       0.95,
     )
     .option('--min-p <p>', 'leave out tokens below this fraction of the likeliest one', number(0, 1), 0)
-    .option('--repetition-penalty <f>', 'above 1: what came lately becomes less likely', positive(), 1)
-    .option('--repetition-window <n>', 'tokens back that the penalty counts', integer(0), 64)
+    .option('--repetition-penalty <f>', 'above 1: what came lately becomes less likely', number(1e-6, 1e6), 1)
+    .option(
+      '--repetition-window <n>',
+      'tokens back that the penalty counts',
+      integer(0, MAX_REPETITION_WINDOW),
+      64,
+    )
     .option('--seed <n>', 'the same seed writes the same text (default: another one each time)', integer(0))
     .option('--stop <text...>', 'end before any of these texts')
     .option('--json', 'print the text and what was counted as JSON')
@@ -61,7 +68,7 @@ Examples:
   return addEngineOptions(command).action(async (path: string, options: GenerateOptions) => {
     const prompt = await readPrompt(options);
     await withEngine(options, async (engine) => {
-      const { model, tokenizer } = await loadCheckpoint(engine, path);
+      const { model, tokenizer } = await loadTextModel(engine, path);
       if (prompt === undefined && !tokenizer.specials.has(DOCUMENT)) {
         throw new XlstmError(
           'usage',
@@ -73,17 +80,18 @@ Examples:
       const output = standardOutput();
       if (prompt !== undefined) await session.append(prompt);
       const promptTokens = session.tokensSeen;
-      const stop = new AbortController();
       const start = performance.now();
+      const { maxTokens, temperature, topK, topP, minP, repetitionPenalty, repetitionWindow, stop } = options;
+      const drawn = { maxTokens, temperature, topK, topP, minP, repetitionPenalty, repetitionWindow, stop };
       const seed = options.seed ?? Math.floor(Math.random() * 2 ** 32);
-      const pieces = session.generate({ ...options, seed, signal: stop.signal });
-      if (!options.json && prompt !== undefined) output.text(output.style.dim(prompt));
-      const text = await write(pieces, stop, (piece) => {
-        if (!options.json) output.text(piece);
+      const { text, interrupted } = await interruptible((signal) => {
+        if (!options.json && prompt !== undefined) output.text(output.style.dim(prompt));
+        return write(session.generate({ ...drawn, seed, signal }), signal, (piece) => {
+          if (!options.json) output.text(piece);
+        });
       }).finally(() => {
         if (!options.json) output.line(); // what follows, an error too, starts a line
       });
-      const interrupted = stop.signal.aborted;
       const seconds = (performance.now() - start) / 1000;
       const tokens = session.tokensSeen - promptTokens;
       if (options.json) {
@@ -100,31 +108,28 @@ Examples:
         const speed = `${formatInteger(tokens)} tokens, ${formatCount(tokens / seconds)} tokens/s, seed ${seed}`;
         process.stderr.write(`${speed}\n`);
       }
-      if (interrupted) process.exitCode = 130;
+      if (interrupted) process.exitCode = INTERRUPTED;
     });
   });
 }
 
-/** Ctrl-C ends the text where it is; a second one ends the program. */
+/** An abort ends the text where it is. */
 async function write(
   pieces: AsyncIterable<string>,
-  stop: AbortController,
+  signal: AbortSignal,
   onPiece: (piece: string) => void,
-): Promise<string> {
-  const onSignal = (): void => stop.abort();
-  process.once('SIGINT', onSignal);
+): Promise<{ text: string; interrupted: boolean }> {
   let text = '';
   try {
     for await (const piece of pieces) {
       text += piece;
       onPiece(piece);
     }
+    return { text, interrupted: false };
   } catch (error) {
-    if (!stop.signal.aborted) throw error;
-  } finally {
-    process.off('SIGINT', onSignal);
+    if (!signal.aborted) throw error;
+    return { text, interrupted: true };
   }
-  return text;
 }
 
 async function readPrompt({ prompt, promptFile }: GenerateOptions): Promise<string | undefined> {
@@ -134,6 +139,11 @@ async function readPrompt({ prompt, promptFile }: GenerateOptions): Promise<stri
   if (prompt === '')
     throw new XlstmError('data', '--prompt: expected some text, found none', 'For example: --prompt "The"');
   if (promptFile === undefined) return prompt;
-  const [document] = await readTexts([promptFile]);
-  return document.text;
+  const [document, ...more] = await readTexts([promptFile]);
+  if (more.length === 0) return document.text;
+  throw new XlstmError(
+    'data',
+    `${promptFile}: expected one file as the prompt, found a folder of ${more.length + 1}`,
+    'Give one of its files.',
+  );
 }

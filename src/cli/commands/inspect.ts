@@ -1,9 +1,9 @@
 import { Command } from 'commander';
 import { formatBytes, formatCount, formatInteger } from '../../format.ts';
-import { type Inspection, inspect } from '../../inspection/inspect.ts';
+import { type Inspection, inspect } from '../../lab/inspect.ts';
 import { type Output, standardOutput } from '../output.ts';
 import { integer } from '../parse.ts';
-import { readModelConfig } from '../read_config.ts';
+import { readModelDesign } from '../read_config.ts';
 import { renderTable } from '../ui/table.ts';
 
 export function inspectCommand(): Command {
@@ -17,12 +17,13 @@ export function inspectCommand(): Command {
       `
 Examples:
   xlstm inspect runs/moby-dick
-  xlstm inspect my-model/config.json --json`,
+  xlstm inspect my-model/config.json --json
+  xlstm inspect from-pytorch            (config.json beside model.safetensors, or a .pt, .pth or .ckpt)`,
     )
     .action(async (path: string, { length, json }: { length?: number; json?: boolean }) => {
       const output = standardOutput();
-      const { config, source } = await readModelConfig(path);
-      const facts = inspect(config, length);
+      const { design, source } = await readModelDesign(path);
+      const facts = inspect(design, length);
       if (json) output.json({ source, ...facts });
       else print(output, source, facts);
     });
@@ -31,7 +32,7 @@ Examples:
 function print(output: Output, source: string, facts: Inspection): void {
   const { style, width } = output;
   const { layers, parameters, stateBytes, decoding, training } = facts;
-  output.line(style.strong(source));
+  output.line(`${style.strong(source)}  ${facts.architecture}`);
   const rows = [...layers, { name: 'all', kind: '', parameters, stateBytes }].map((layer) => [
     layer.name,
     layer.kind,
@@ -48,12 +49,15 @@ function print(output: Output, source: string, facts: Inspection): void {
   const lines: [string, string][] = [
     ['parameters', `${formatCount(parameters)} (${formatBytes(4 * parameters)} in float32)`],
     ['state', `${formatBytes(stateBytes)} for each sequence, however long it is`],
-    ['decoding', `${flop(decoding.flopsPerToken)} for each token`],
-    [
-      'training',
-      `${flop(training.flopsPerToken)} for each token in sequences of ${formatInteger(training.length)}`,
-    ],
   ];
+  if (decoding) lines.push(['decoding', `${flop(decoding.flopsPerToken)} for each token`]);
+  if (training) {
+    const { flopsPerToken, length } = training;
+    lines.push([
+      'training',
+      `${flop(flopsPerToken)} for each token in sequences of ${formatInteger(length)}`,
+    ]);
+  }
   output.line();
   for (const [name, text] of lines) output.line(`${name.padEnd(12)}${text}`);
 }

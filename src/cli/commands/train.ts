@@ -1,74 +1,17 @@
-import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
-import { loadCheckpoint } from '../../checkpoints/checkpoint.ts';
-import { type Corpus, holdOutTenth, mobyDick, readTexts, sotu } from '../../data/text.ts';
-import { ByteTokenizer, DOCUMENT, encodeDocuments, type Tokenizer } from '../../data/tokenizer.ts';
-import type { Engine } from '../../engine/engine.ts';
+import type { Engine } from '../../compute/engines/engine.ts';
 import { XlstmError } from '../../errors.ts';
 import { formatCount, formatDuration } from '../../format.ts';
 import { Session } from '../../generation/session.ts';
-import { Model } from '../../nn/model.ts';
-import {
-  type RunOptions,
-  type RunResult,
-  readProgress,
-  requireNewFolder,
-  runTraining,
-  type StepEvent,
-  type TrainingRun,
-} from '../../training/run.ts';
-import {
-  blocksFromNotation,
-  isSlstmBlock,
-  type LanguageModelConfig,
-  languageModelConfig,
-  parseConfig,
-} from '../../xlstm/config.ts';
-import { XlstmLanguageModel } from '../../xlstm/language_model.ts';
+import { openRun } from '../../training/resume.ts';
+import { type Run, type RunResult, type StepEvent, trainRun } from '../../training/run.ts';
 import { collectGarbage } from '../collect_garbage.ts';
-import { addEngineOptions, type EngineChoice, withEngine } from '../engine_options.ts';
+import { addEngineOptions, withEngine } from '../engine_options.ts';
 import { interruptible } from '../interrupt.ts';
-import { blockList, integer, number, positive } from '../parse.ts';
+import { type IsGiven, newRun, type TrainOptions } from '../new_run.ts';
+import { integer, number, path, positive } from '../parse.ts';
 import { History } from '../ui/curve.ts';
 import { ProgressWriter } from '../ui/progress.ts';
-
-interface TrainOptions extends EngineChoice {
-  readonly data?: string[];
-  readonly corpus: string;
-  readonly documents?: boolean;
-  readonly out?: string;
-  readonly resume?: string;
-  readonly config?: string;
-  readonly model: string;
-  readonly slstmAt?: string;
-  readonly blocks: number;
-  readonly dim: number;
-  readonly heads: number;
-  readonly dropout: number;
-  readonly tieWeights?: boolean;
-  readonly batch: number;
-  readonly length: number;
-  readonly microBatches: number;
-  readonly steps: number;
-  readonly learningRate: number;
-  readonly warmupSteps: number;
-  readonly finalFraction: number;
-  readonly beta1: number;
-  readonly beta2: number;
-  readonly weightDecay: number;
-  readonly clipNorm: number;
-  readonly order: string;
-  readonly seed: number;
-  readonly evaluateEvery: number;
-  readonly checkpointEvery: number;
-  readonly sample: number;
-  readonly prompt: string;
-  readonly json?: boolean;
-}
-
-/** The run without what belongs to one terminal. */
-type Run = Omit<TrainingRun, 'signal' | 'onStep'>;
 
 /** Without options: a small model on Moby-Dick, two minutes on two cores. */
 export function trainCommand(): Command {
@@ -80,9 +23,29 @@ export function trainCommand(): Command {
     )
     .option('--corpus <name>', 'a built-in text: moby-dick or sotu', 'moby-dick')
     .option('--documents', 'each file or chapter is a document: the state is erased where one starts')
-    .option('--out <folder>', 'folder of the run (default: a new one under runs/)')
-    .option('--resume <folder>', 'go on with a run exactly where its last checkpoint stands')
-    .option('--config <file>', "a model's config.json in place of the model options below")
+    .option('--validation <path...>', 'held-out texts of your own; all of the others is trained on')
+    .option(
+      '--validation-share <f>',
+      'share of the text, its end, that is held out (default: 0.1); 0: none, and nothing is measured',
+      number(0, 0.9),
+    )
+    .option('--out <folder>', 'folder of the run (default: a new one under runs/)', path)
+    .option(
+      '--init <model>',
+      'begin with the weights and the tokenizer of a model: a run, its best/, a folder, a file of weights, an address',
+      path,
+    )
+    .option(
+      '--resume <folder>',
+      'go on with a run exactly where its last checkpoint stands; with a larger --steps beyond its end',
+      path,
+    )
+    .option('--accept-new-data', 'with --resume: go on although the texts are others than before')
+    .option(
+      '--config <file>',
+      "a model's config.json, of any architecture: decides all of the next seven",
+      path,
+    )
     .option('--model <notation>', 'kinds of blocks, m mLSTM to s sLSTM: xLSTM[m:s]', 'xLSTM[1:1]')
     .option('--slstm-at <list>', 'blocks that are sLSTM, counted from 0: 1,3 or all or none')
     .option('--blocks <n>', 'blocks', integer(1), 4)
@@ -91,9 +54,9 @@ export function trainCommand(): Command {
     .option('--dropout <rate>', 'dropout', number(0, 0.99), 0)
     .option('--tie-weights', 'the output layer uses the embedding')
     .option('--batch <n>', 'sequences of a batch', integer(1), 16)
-    .option('--length <n>', 'tokens of a sequence', integer(1), 128)
+    .option('--length <n>', "tokens of a sequence; with --init by default the model's", integer(1), 128)
     .option('--micro-batches <n>', 'batches whose gradients make one step', integer(1), 1)
-    .option('--steps <n>', 'training steps', integer(1), 1200)
+    .option('--steps <n>', 'training steps, counted from the beginning of the run', integer(1), 1200)
     .option('--learning-rate <rate>', 'learning rate after the warm-up', positive(), 4e-3)
     .option('--warmup-steps <n>', 'steps of linear warm-up', integer(0), 100)
     .option(
@@ -109,6 +72,11 @@ export function trainCommand(): Command {
     .option('--order <order>', 'contiguous (batches continue each other) or shuffled', 'contiguous')
     .option('--seed <n>', 'seed of initial values, order and dropout', integer(0), 1)
     .option('--evaluate-every <n>', 'steps between measurements on the held-out text', integer(1), 400)
+    .option(
+      '--evaluation-tokens <n>',
+      'held-out tokens to measure at most, the first ones (default: all); 0: measure nothing',
+      integer(0),
+    )
     .option('--checkpoint-every <n>', 'steps between checkpoints', integer(1), 400)
     .option('--sample <n>', 'characters to write at the end, 0 for none', integer(0), 300)
     .option('--prompt <text>', 'what the sample continues', 'The whale')
@@ -116,21 +84,45 @@ export function trainCommand(): Command {
     .addHelpText(
       'after',
       `
+The folder of the run holds the last checkpoint (checkpoint/), the model that had the least loss on the held-out text
+(best/) and metrics.jsonl. Other commands take the run, which is its last checkpoint, or runs/NAME/best.
+
+With --resume and more --steps the learning rate rises (or falls) within --warmup-steps steps from where it stands to the
+cosine of a run that had been planned so long; with the same --steps a run goes on to the same bits as without a break.
+
 Examples:
   xlstm train
   xlstm train --data book.txt --out runs/book --blocks 6 --dim 192 --model xLSTM[1:0]
-  xlstm train --resume runs/book`,
+  xlstm train --data book.txt --validation other.txt --evaluation-tokens 100000
+  xlstm train --init runs/moby-dick/best --data letters.txt --learning-rate 1e-3
+  xlstm train --data book.txt --config gru.json   # {"architecture": "gru", "vocab_size": 256, "embedding_dim": 128}
+  xlstm train --resume runs/book
+  xlstm train --resume runs/book --steps 3000
+  xlstm train --resume runs/book --data moved/book.txt`,
     );
   return addEngineOptions(command).action((options: TrainOptions) => {
-    if (options.resume) requireNoRunOptions(command);
+    if (options.config !== undefined) requireNoModelOptions(command);
+    const isGiven: IsGiven = (name) => command.getOptionValueSource(name) === 'cli';
+    if (options.resume !== undefined) requireNoRunOptions(command);
+    else if (options.acceptNewData) {
+      throw new XlstmError('usage', '--accept-new-data: goes with --resume, found without it');
+    }
     if (options.sample > 0 && options.prompt === '') {
       throw new XlstmError('data', '--prompt: expected some text, found none', 'For no sample: --sample 0');
     }
     return withEngine(options, async (engine) => {
-      const run = options.resume ? await resumedRun(engine, options.resume) : await newRun(engine, options);
-      announce(run);
-      collectGarbage();
-      const result = await trainWithProgress(run);
+      const run =
+        options.resume !== undefined
+          ? await resumedRun(engine, options.resume, options, isGiven('steps') ? options.steps : undefined)
+          : await newRun(engine, options, isGiven);
+      let result: RunResult;
+      try {
+        announce(run);
+        collectGarbage();
+        result = await trainWithProgress(run);
+      } finally {
+        await run.close();
+      }
       await report(run, result, options);
     });
   });
@@ -138,153 +130,74 @@ Examples:
 
 /** What a run computes is decided when it starts: a resumed one takes only what leaves that as it is. */
 function requireNoRunOptions(command: Command): void {
-  const free = new Set(['resume', 'engine', 'threads', 'sample', 'prompt', 'json']);
-  const given = command.options.filter(
-    (option) =>
-      !free.has(option.attributeName()) && command.getOptionValueSource(option.attributeName()) === 'cli',
-  );
-  if (given.length === 0) return;
+  const texts = ['data', 'validation', 'acceptNewData'];
+  const free = new Set(['resume', 'steps', ...texts, 'engine', 'threads', 'sample', 'prompt', 'json']);
+  const given = givenOptions(command, (name) => !free.has(name));
+  if (given === '') return;
   throw new XlstmError(
     'usage',
-    `${given.map(({ long }) => long).join(', ')}: a run that is resumed keeps the options it was started with`,
+    `${given}: a run that is resumed keeps the options it was started with`,
     'Leave them out, or start a new run without --resume.',
   );
 }
 
-async function newRun(engine: Engine, options: TrainOptions): Promise<Run> {
-  const { order, steps, batch: batchSize, out, data, corpus: name } = options;
-  if (order !== 'contiguous' && order !== 'shuffled') {
-    throw new XlstmError('usage', `--order: expected contiguous or shuffled, found "${order}"`);
-  }
-  const folder = out ?? freeFolder(data ? 'text' : name);
-  await requireNewFolder(folder);
-  const tokenizer = new ByteTokenizer(options.documents ? [DOCUMENT] : []);
-  const config = await modelConfig(options, tokenizer.vocabSize);
-  const { length, microBatches, learningRate, finalFraction, beta1, beta2, weightDecay, clipNorm, seed } =
-    options;
-  const { evaluateEvery, checkpointEvery } = options;
-  const runOptions: RunOptions = {
-    steps,
-    batchSize,
-    length,
-    microBatches,
-    learningRate,
-    finalFraction,
-    beta1,
-    beta2,
-    weightDecay,
-    clipNorm,
-    seed,
-    order,
-    evaluateEvery,
-    checkpointEvery,
-    epsilon: 1e-8,
-    warmupSteps: Math.min(options.warmupSteps, steps),
-  };
-  const source = { data: data ?? null, corpus: name };
-  const texts = encodeCorpus(tokenizer, await readCorpus(data, name));
-  const model = Model.create(engine, (scope) => new XlstmLanguageModel(scope, config), seed);
-  return { model, tokenizer, options: runOptions, folder, source, ...texts };
-}
-
-async function resumedRun(engine: Engine, folder: string): Promise<Run> {
-  const { model, tokenizer, training } = await loadCheckpoint(engine, folder);
-  if (!training) {
-    throw new XlstmError(
-      'checkpoint',
-      `${folder}: the checkpoint holds a model, but no training state to go on from`,
-    );
-  }
-  const { options, source, step } = readProgress(training, folder);
-  if (step >= options.steps) {
-    throw new XlstmError(
-      'checkpoint',
-      `${folder}: the run is complete (${step} of ${options.steps} steps)`,
-      'Start a new run with xlstm train.',
-    );
-  }
-  const { data, corpus } = source as { data: string[] | null; corpus: string };
-  const texts = encodeCorpus(tokenizer, await readCorpus(data ?? undefined, corpus));
-  return { model, tokenizer, options, folder, source, resume: training, ...texts };
-}
-
-async function readCorpus(paths: readonly string[] | undefined, name: string): Promise<Corpus> {
-  if (paths) return holdOutTenth(paths.join(', '), await readTexts(paths));
-  if (name === 'moby-dick') return mobyDick();
-  if (name === 'sotu') return sotu();
+function requireNoModelOptions(command: Command): void {
+  const decided = new Set(['model', 'slstmAt', 'blocks', 'dim', 'heads', 'dropout', 'tieWeights']);
+  const given = givenOptions(command, (name) => decided.has(name));
+  if (given === '') return;
   throw new XlstmError(
     'usage',
-    `--corpus: expected moby-dick or sotu, found "${name}"`,
-    'For texts of your own use --data.',
+    `${given}: with --config the file says all of the model`,
+    'Leave them out, or change the file.',
   );
 }
 
-function encodeCorpus(tokenizer: Tokenizer, corpus: Corpus): Pick<TrainingRun, 'train' | 'validation'> {
-  const encode = (part: Corpus['train']): Int32Array =>
-    encodeDocuments(
-      tokenizer,
-      part.map(({ text }) => text),
-    );
-  return { train: encode(corpus.train), validation: encode(corpus.validation) };
+/** Those of some options that the command line has, as it spells them. */
+const givenOptions = (command: Command, those: (name: string) => boolean): string =>
+  command.options
+    .filter((option) => those(option.attributeName()))
+    .filter((option) => command.getOptionValueSource(option.attributeName()) === 'cli')
+    .map(({ long }) => long)
+    .join(', ');
+
+async function resumedRun(
+  engine: Engine,
+  folder: string,
+  { data, validation, acceptNewData }: TrainOptions,
+  steps: number | undefined,
+): Promise<Run> {
+  const { run, note } = await openRun(engine, folder, { data, validation, acceptNewData, steps });
+  if (note) process.stderr.write(`note    ${note}\n`);
+  return run;
 }
 
-async function modelConfig(options: TrainOptions, vocabSize: number): Promise<LanguageModelConfig> {
-  if (options.config) return readConfig(options.config, vocabSize);
-  const { blocks, dim, heads, dropout, length, tieWeights } = options;
-  return languageModelConfig({
-    vocabSize,
-    numBlocks: blocks,
-    embeddingDim: dim,
-    numHeads: heads,
-    slstmAt:
-      options.slstmAt === undefined ? blocksFromNotation(options.model, blocks) : blockList(options.slstmAt),
-    dropout,
-    contextLength: length,
-    tieWeights: tieWeights ?? false,
-  });
-}
-
-async function readConfig(path: string, vocabSize: number): Promise<LanguageModelConfig> {
-  let json: unknown;
-  try {
-    json = JSON.parse(await readFile(path, 'utf8'));
-  } catch (error) {
-    throw new XlstmError('config', `${path}: cannot be read as JSON (${(error as Error).message})`);
-  }
-  const config = parseConfig(json, path);
-  if (config.vocabSize >= vocabSize) return config;
-  throw new XlstmError(
-    'config',
-    `${path}: vocab_size: the tokenizer needs at least ${vocabSize}, found ${config.vocabSize}`,
-  );
-}
-
-function freeFolder(name: string): string {
-  for (let i = 1; ; i++) {
-    const folder = i === 1 ? `runs/${name}` : `runs/${name}-${i}`;
-    if (!existsSync(folder)) return folder;
-  }
-}
-
-function announce({ model, options, train, validation, folder }: Run): void {
-  const { config } = model.network;
-  const slstm = Array.from({ length: config.numBlocks }, (_, i) => i).filter((i) =>
-    isSlstmBlock(config, i),
-  ).length;
+function announce({ model, options, train, validation, measured, trainer, folder }: Run): void {
   const { steps, batchSize, microBatches, length } = options;
+  const heldOut = validation.length === 0 ? 'none' : formatCount(validation.length);
+  const part =
+    measured.length === validation.length
+      ? ''
+      : measured.length === 0
+        ? ', not measured'
+        : `, the first ${formatCount(measured.length)} of them measured`;
+  const from = trainer.steps > 0 ? ` from step ${trainer.steps} on` : '';
   const lines = [
-    `model   ${formatCount(model.parameters.count)} parameters: ${config.numBlocks - slstm} mLSTM and ${slstm} sLSTM blocks, width ${config.embeddingDim}`,
-    `text    ${formatCount(train.length)} tokens to train on, ${formatCount(validation.length)} held out`,
-    `run     ${steps} steps of ${batchSize * microBatches} × ${length} tokens, into ${folder}/`,
+    `model   ${formatCount(model.parameters.count)} parameters: ${model.design?.describe().summary}`,
+    `text    ${formatCount(train.length)} tokens to train on, ${heldOut} held out${part}`,
+    `run     ${steps} steps of ${batchSize * microBatches} × ${length} tokens${from}, into ${folder}/`,
   ];
   process.stderr.write(`${lines.join('\n')}\n`);
 }
 
-/** Held-out tokens for each byte of text they stand for: turns nats per token into nats per byte. */
-function tokensPerByte({ tokenizer, validation }: Run): number {
+/** Enough of a text to know how many bytes a token of it has. */
+const SAMPLED_TOKENS = 2 ** 20;
+
+/** Tokens for each byte of text they stand for, of what is measured: turns nats per token into nats per byte. */
+function tokensPerByte({ tokenizer, measured, train }: Run): number {
+  const tokens = measured.length > 0 ? measured : train.subarray(0, SAMPLED_TOKENS);
   const specials = new Set(tokenizer.specials.values());
-  const text = tokenizer.decode(validation.filter((token) => !specials.has(token)));
-  return validation.length / new TextEncoder().encode(text).length;
+  const text = tokenizer.decode(tokens.filter((token) => !specials.has(token)));
+  return tokens.length / new TextEncoder().encode(text).length;
 }
 
 /** Ctrl-C stops after the step in progress, with a checkpoint. */
@@ -315,8 +228,9 @@ async function trainWithProgress(run: Run): Promise<RunResult> {
       losses: losses.values,
     });
   };
+  const onWarning = (message: string): void => progress.print(`warning: ${message}`);
   try {
-    return await interruptible((signal) => runTraining({ ...run, signal, onStep }));
+    return await interruptible((signal) => trainRun(run, { signal, onStep, onWarning }));
   } finally {
     progress.finish();
   }
@@ -324,12 +238,22 @@ async function trainWithProgress(run: Run): Promise<RunResult> {
 
 async function report(run: Run, result: RunResult, options: TrainOptions): Promise<void> {
   const { model, folder } = run;
-  if (result.validationLoss === undefined || result.interrupted) {
-    process.stderr.write(`stopped after step ${result.steps}; go on with: xlstm train --resume ${folder}\n`);
+  if (result.interrupted) {
+    const next =
+      result.steps < run.options.steps
+        ? `go on with: xlstm train --resume ${folder}`
+        : `the model is in ${folder}/, the held-out text was not measured`;
+    process.stderr.write(`stopped after step ${result.steps}; ${next}\n`);
     return;
   }
-  const validationLoss = result.validationLoss * tokensPerByte(run);
-  const bitsPerByte = validationLoss / Math.LN2;
+  const perByte = (loss: number | undefined): number | null =>
+    loss === undefined ? null : loss * tokensPerByte(run);
+  const validationLoss = perByte(result.validationLoss);
+  const best = result.best && {
+    folder: run.best.path,
+    step: result.best.step,
+    validationLoss: perByte(result.best.validationLoss),
+  };
   const sample = options.sample > 0 ? await writeSample(run, options) : null;
   const { steps, trainingSeconds } = result;
   if (options.json) {
@@ -338,7 +262,8 @@ async function report(run: Run, result: RunResult, options: TrainOptions): Promi
       steps,
       trainingSeconds,
       validationLoss,
-      bitsPerByte,
+      bitsPerByte: validationLoss === null ? null : validationLoss / Math.LN2,
+      best: best ?? null,
       parameters: model.parameters.count,
       engine: model.engine.description,
       sample,
@@ -347,12 +272,18 @@ async function report(run: Run, result: RunResult, options: TrainOptions): Promi
     return;
   }
   process.stdout.write(`${steps} steps in ${formatDuration(trainingSeconds)}; the model is in ${folder}/\n`);
-  process.stdout.write(
-    `validation loss ${validationLoss.toFixed(4)} nats per byte (${bitsPerByte.toFixed(3)} bits per byte)\n`,
-  );
+  if (validationLoss !== null) process.stdout.write(`validation loss ${inNats(validationLoss)}\n`);
+  if (best?.validationLoss && best.step !== steps) {
+    process.stdout.write(
+      `best at step ${best.step}: ${inNats(best.validationLoss)}; that model is in ${best.folder}/\n`,
+    );
+  }
   if (sample)
     process.stdout.write(`\n${sample}\n\nmore: npx xlstm generate ${folder} --prompt "${options.prompt}"\n`);
 }
+
+const inNats = (loss: number): string =>
+  `${loss.toFixed(4)} nats per byte (${(loss / Math.LN2).toFixed(3)} bits per byte)`;
 
 async function writeSample(
   { model, tokenizer, options: { seed } }: Run,

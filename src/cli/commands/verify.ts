@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { formatRate } from '../../format.ts';
-import { type Row, type Verification, verifyFile } from '../../verification/verify.ts';
+import { type Row, type Verification, verifyFile } from '../../lab/verification/verify.ts';
 import { addEngineOptions, type EngineChoice, withEngine } from '../engine_options.ts';
 import { type Output, standardOutput } from '../output.ts';
 import { renderTable } from '../ui/table.ts';

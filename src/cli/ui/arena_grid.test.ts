@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { cellsOf } from '../../arena/arena.ts';
-import type { CellRecord } from '../../arena/records.ts';
+import { cellsOf } from '../../lab/arena/arena.ts';
+import type { CellRecord } from '../../lab/arena/records.ts';
 import { ArenaGrid, recordLine } from './arena_grid.ts';
 import { createStyle } from './style.ts';
 

@@ -1,8 +1,9 @@
-import type { CellState } from '../../arena/arena.ts';
-import { type CellName, type CellRecord, cellKey } from '../../arena/records.ts';
+import stringWidth from 'string-width';
 import { formatDuration, formatFixed } from '../../format.ts';
+import type { CellState } from '../../lab/arena/arena.ts';
+import { type CellName, type CellRecord, cellKey } from '../../lab/arena/records.ts';
 import type { Style } from './style.ts';
-import { padEnd, padStart, truncate, visibleWidth } from './width.ts';
+import { padEnd, padStart, truncate } from './width.ts';
 
 const GAP = 2;
 /** A score: 0.98, -0.02, ×. */
@@ -30,9 +31,9 @@ export class ArenaGrid {
   }
 
   render(width: number, style: Style): string[] {
-    const label = Math.min(MOST_TASK, Math.max(4, ...this.#tasks.map(visibleWidth)));
+    const label = Math.min(MOST_TASK, Math.max(4, ...this.#tasks.map((task) => stringWidth(task))));
     const room = Math.floor((width - label) / Math.max(1, this.#models.length)) - GAP;
-    const longest = Math.max(...this.#models.map(visibleWidth));
+    const longest = Math.max(...this.#models.map((model) => stringWidth(model)));
     // Names that do not fit above their columns stand in a legend, columns have numbers.
     const numbered = room < longest;
     const column = Math.max(LEAST_COLUMN, Math.min(room, Math.max(longest, LEAST_COLUMN)));
@@ -104,7 +105,7 @@ function legend(models: readonly string[], width: number, style: Style): string[
     const entry = `${i + 1} ${model}`;
     const last = lines[lines.length - 1];
     const longer = last ? `${last}   ${entry}` : entry;
-    if (last && visibleWidth(longer) > width) lines.push(truncate(entry, width));
+    if (last && stringWidth(longer) > width) lines.push(truncate(entry, width));
     else lines[lines.length - 1] = truncate(longer, width);
   });
   return lines.map(style.dim);

@@ -1,9 +1,9 @@
-import type { LengthReport } from '../../bench/length.ts';
-import type { PeersReport } from '../../bench/peers.ts';
-import type { KernelTime, ProfileReport } from '../../bench/profile.ts';
-import type { Spread } from '../../bench/statistics.ts';
-import type { ModelReport, ModelShape, ReportHead } from '../../bench/subject.ts';
-import { formatBytes, formatCount, formatInteger, formatPercent, NOTHING } from '../../format.ts';
+import { formatBytes, formatCount, formatInteger, formatPercent } from '../../format.ts';
+import type { LengthReport } from '../../lab/bench/length.ts';
+import type { PeersReport } from '../../lab/bench/peers.ts';
+import type { KernelTime, ProfileReport } from '../../lab/bench/profile.ts';
+import type { Spread } from '../../lab/bench/statistics.ts';
+import type { ModelReport, ModelShape, ReportHead } from '../../lab/bench/subject.ts';
 import type { Output } from '../output.ts';
 import { type Column, renderTable } from './table.ts';
 
@@ -135,7 +135,7 @@ const kernelCells = (time: KernelTime): string[] => [
   time.ms.toFixed(time.ms < 1 ? 3 : 2),
   formatPercent(time.share),
   figure(time.gflops),
-  time.gigabytesPerSecond === undefined ? NOTHING : figure(time.gigabytesPerSecond),
+  figure(time.gigabytesPerSecond),
   time.bound,
   formatPercent(time.ofBound),
 ];

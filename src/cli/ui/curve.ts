@@ -6,13 +6,19 @@ const DOTS = [
 
 /**
  * A line through the values, drawn with braille dots, `columns` × `rows` characters; the whole width is the whole
- * run. More values than dots are averaged, fewer are connected. Values that are not finite leave a gap.
+ * run, the whole height is `range` or that of the values. More values than dots are averaged, fewer are connected. Values
+ * that are not finite leave a gap.
  */
-export function drawCurve(values: readonly number[], columns: number, rows: number): string[] {
+export function drawCurve(
+  values: readonly number[],
+  columns: number,
+  rows: number,
+  range?: { readonly low: number; readonly high: number },
+): string[] {
   const width = columns * 2;
   const height = rows * 4;
   const points = resample(values, width);
-  const { low, high } = rangeOf(points);
+  const { low, high } = range ?? rangeOf(points);
   const cells = Array.from({ length: rows }, () => new Uint8Array(columns));
   let previous: number | null = null;
   points.forEach((value, x) => {

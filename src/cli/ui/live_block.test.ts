@@ -1,18 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import { LiveBlock } from './live_block.ts';
 
-function record(isTTY: boolean) {
+function record(isTTY: boolean, rows = 24) {
   const writes: string[] = [];
   const lines = ['one', 'two'];
   let time = 0;
-  const stream = { isTTY, columns: 80, write: (text: string) => writes.push(text) };
+  const stream = { isTTY, columns: 80, rows, write: (text: string) => writes.push(text) };
   const block = new LiveBlock(
     () => lines,
     stream,
     {},
     () => time,
   );
-  return { block, writes, lines, wait: (ms: number) => (time += ms) };
+  return { block, writes, lines, stream, wait: (ms: number) => (time += ms) };
 }
 
 describe('LiveBlock', () => {
@@ -36,6 +36,24 @@ describe('LiveBlock', () => {
     expect(writes.length).toBe(1);
     block.finish();
     expect(writes[1]).toBe('\x1b[2A\r\x1b[Jone\nthree\n');
+  });
+
+  it('shows the end of a block that is higher than the terminal: what has scrolled away cannot be redrawn', () => {
+    const { block, writes, lines } = record(true, 3);
+    lines.push('three');
+    block.update();
+    block.print('saved');
+    expect(writes).toEqual(['two\nthree\n', '\x1b[2A\r\x1b[Jsaved\n', 'two\nthree\n']);
+  });
+
+  it('erases the rows that its lines take after the terminal became narrower', () => {
+    const { block, writes, lines, stream, wait } = record(true);
+    lines[0] = 'x'.repeat(79);
+    block.update();
+    stream.columns = 40;
+    wait(200);
+    block.update();
+    expect(writes[1].startsWith('\x1b[3A\r\x1b[J')).toBe(true);
   });
 
   it('draws nothing where there are no lines', () => {

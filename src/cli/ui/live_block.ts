@@ -1,11 +1,12 @@
+import stringWidth from 'string-width';
 import { isInteractive } from './style.ts';
-import { visibleWidth } from './width.ts';
 
 const REDRAW_MS = 100;
 
 export interface OutputStream {
   readonly isTTY?: boolean;
   readonly columns?: number;
+  readonly rows?: number;
   write(text: string): unknown;
 }
 
@@ -54,7 +55,7 @@ export class LiveBlock {
 
   #draw(): void {
     // The last column stays free: some terminals wrap when it is written.
-    const lines = this.#render(Math.max(1, this.#columns() - 1));
+    const lines = this.#render(Math.max(1, this.#columns() - 1)).slice(-this.#room());
     this.#changed = false;
     if (lines.length === 0) return;
     this.#stream.write(`${this.#erase()}${lines.join('\n')}\n`);
@@ -65,11 +66,16 @@ export class LiveBlock {
     return this.#stream.columns || 80;
   }
 
+  /** Lines that can be reached again: the cursor stands below them. */
+  #room(): number {
+    return Math.max(1, (this.#stream.rows || 24) - 1);
+  }
+
   /** Moves to the start of the block and clears it; in a terminal that became narrower its lines have wrapped. */
   #erase(): string {
     const columns = this.#columns();
     const rows = this.#drawn.reduce(
-      (sum, line) => sum + Math.max(1, Math.ceil(visibleWidth(line) / columns)),
+      (sum, line) => sum + Math.max(1, Math.ceil(stringWidth(line) / columns)),
       0,
     );
     return rows > 0 ? `\x1b[${rows}A\r\x1b[J` : '';

@@ -1,11 +1,11 @@
 import { stripVTControlCharacters } from 'node:util';
 import fc from 'fast-check';
+import stringWidth from 'string-width';
 import { describe, expect, it } from 'vitest';
 import { curveRange, drawCurve, History } from './curve.ts';
 import type { OutputStream } from './live_block.ts';
 import { type ProgressState, ProgressWriter, renderProgress, renderProgressLine } from './progress.ts';
 import { createStyle } from './style.ts';
-import { visibleWidth } from './width.ts';
 
 const plain = createStyle(false);
 const losses = Array.from({ length: 200 }, (_, k) => 1.5 + 4 * Math.exp(-k / 30));
@@ -65,7 +65,7 @@ describe('renderProgress', () => {
     fc.assert(
       fc.property(states, fc.integer({ min: 1, max: 200 }), (any, width) => {
         const lines = renderProgress(any, width, plain);
-        expect(Math.max(...lines.map(visibleWidth))).toBeLessThanOrEqual(width);
+        expect(Math.max(...lines.map((line) => stringWidth(line)))).toBeLessThanOrEqual(width);
         expect(renderProgress(any, width, createStyle(true)).map(stripVTControlCharacters)).toEqual(lines);
       }),
     );

@@ -1,3 +1,4 @@
+import stringWidth from 'string-width';
 import {
   formatCount,
   formatDuration,
@@ -9,7 +10,7 @@ import {
 import { curveRange, drawCurve } from './curve.ts';
 import { LiveBlock, type OutputStream } from './live_block.ts';
 import { createStyle, type Style, wantsColor } from './style.ts';
-import { padEnd, truncate, visibleWidth } from './width.ts';
+import { padEnd, truncate } from './width.ts';
 
 /** Where a training run stands. */
 export interface ProgressState {
@@ -85,7 +86,7 @@ function joinFitting(fields: readonly string[], width: number): string {
   for (let count = fields.length; count > 0; count--) {
     for (const gap of ['   ', '  ']) {
       const line = fields.slice(0, count).join(gap);
-      if (visibleWidth(line) <= width) return line;
+      if (stringWidth(line) <= width) return line;
     }
   }
   return '';
@@ -152,6 +153,11 @@ export class ProgressWriter {
     this.#latest = state;
     this.#block.update();
     if (!this.#block.interactive && this.#now() - this.#last >= LINE_MS) this.#writeLine(state);
+  }
+
+  /** Writes a line that stays. */
+  print(line: string): void {
+    this.#block.print(line);
   }
 
   /** Shows the last state; the block stays where it is. */

@@ -1,5 +1,6 @@
+import stringWidth from 'string-width';
 import type { Style } from './style.ts';
-import { padEnd, padStart, truncate, visibleWidth } from './width.ts';
+import { padEnd, padStart, truncate } from './width.ts';
 
 export interface Column {
   readonly header: string;
@@ -31,7 +32,7 @@ export function renderTable(table: Table, style: Style, width: number): string {
       (align ?? (rows.every((row) => isNumber(row[index])) ? 'right' : 'left')) === 'right',
   );
   const widths = columns.map(({ header, unit = '' }, index) =>
-    Math.max(visibleWidth(header), visibleWidth(unit), ...rows.map((row) => visibleWidth(row[index]))),
+    Math.max(stringWidth(header), stringWidth(unit), ...rows.map((row) => stringWidth(row[index]))),
   );
   shrink(widths, right, width - GAP.length * (columns.length - 1));
 

@@ -1,14 +1,14 @@
+import type { Engine } from '../../compute/engines/engine.ts';
+import { createReferenceEngine } from '../../compute/engines/reference/engine.ts';
+import { add } from '../../compute/graph/elementwise.ts';
+import { embedding } from '../../compute/graph/embedding.ts';
+import type { Tensor } from '../../compute/graph/tensor.ts';
 import type { StreamingDecoder, Tokenizer, TokenizerDescription } from '../../data/tokenizer.ts';
-import type { Engine } from '../../engine/engine.ts';
-import { createReferenceEngine } from '../../engine/reference/engine.ts';
-import { add } from '../../graph/elementwise.ts';
-import { embedding } from '../../graph/embedding.ts';
-import type { Tensor } from '../../graph/tensor.ts';
-import type { LanguageModel, LayerState, Pass } from '../../nn/layer.ts';
+import { createModel } from '../../models/create_model.ts';
+import { languageModelConfig } from '../../models/xlstm/config.ts';
+import type { LanguageModel, LayerOutput, LayerState, Pass } from '../../nn/layer.ts';
 import { Model } from '../../nn/model.ts';
 import type { Scope } from '../../nn/parameters.ts';
-import { languageModelConfig } from '../../xlstm/config.ts';
-import { XlstmLanguageModel } from '../../xlstm/language_model.ts';
 
 /** An mLSTM and an sLSTM block with random weights. */
 export function tinyModel(vocabSize: number, seed: number, engine: Engine = createReferenceEngine()): Model {
@@ -20,7 +20,7 @@ export function tinyModel(vocabSize: number, seed: number, engine: Engine = crea
     slstmAt: [1],
     tieWeights: false,
   });
-  return Model.create(engine, (scope) => new XlstmLanguageModel(scope, config), seed);
+  return createModel(engine, config, { seed: seed });
 }
 
 /** Says which token follows which; its state counts the tokens. */
@@ -41,7 +41,7 @@ class SuccessorNetwork implements LanguageModel {
     return { count: [batch, 1] };
   }
 
-  forward(tokens: Tensor, _: Pass, state: LayerState): { y: Tensor; state: LayerState } {
+  forward(tokens: Tensor, _: Pass, state: LayerState): LayerOutput {
     return { y: embedding(tokens, this.#table), state: { count: add(state.count, tokens.shape[1]) } };
   }
 

@@ -1,0 +1,145 @@
+import { stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import type { Engine } from '../compute/engines/engine.ts';
+import type { Tokenizer } from '../data/tokenizer.ts';
+import { XlstmError } from '../errors.ts';
+import type { LanguageModel } from '../nn/layer.ts';
+import { type Model, takesTokens } from '../nn/model.ts';
+import {
+  CHECKPOINT_FILES,
+  type Checkpoint,
+  type CheckpointFiles,
+  checkpointFiles,
+  decodeTensors,
+  type LoadedModel,
+  type TrainingState,
+} from './checkpoint.ts';
+import { makeFolder, replaceFolder } from './files.ts';
+import { decodeModelFiles, modelFilesIn, readJson } from './model_files.ts';
+import { type FolderFiles, readFolder } from './read_folder.ts';
+
+/** Writes a checkpoint of a run, whose folder is ours: whatever else lies in it stays. */
+export const writeCheckpoint = (path: string, files: CheckpointFiles): Promise<void> =>
+  replaceFolder(path, files, { owned: CHECKPOINT_FILES, ours: true });
+
+/**
+ * Writes a checkpoint as a whole: a folder that is made or, if it holds a checkpoint, replaced. Other files in it stay;
+ * a folder that holds other files and no checkpoint is refused. Throws a usage error where the model or the tokenizer
+ * could not be loaded again, a checkpoint error where the folder cannot be written; what was there before then stays.
+ */
+export async function saveCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
+  const files = await checkpointFiles(checkpoint);
+  await makeFolder(dirname(path));
+  await replaceFolder(path, files, { owned: CHECKPOINT_FILES });
+}
+
+/**
+ * Reads the model of a checkpoint folder, or of the folder of a run, whose checkpoint is in `checkpoint/`; or of a file
+ * of weights, whose `config.json` and `tokenizer.json` lie beside it. Changes nothing, and finds a whole checkpoint also
+ * beside a process that trains and after one that was killed. Throws a checkpoint or config error that names the file for
+ * what is missing, damaged or not right.
+ */
+export async function loadCheckpoint(engine: Engine, path: string): Promise<LoadedModel> {
+  const isFile = (await stat(path).catch(() => undefined))?.isFile();
+  if (!isFile) return readCheckpoint(path, modelFilesIn, (files) => decodeModelFiles(engine, files));
+  const [folder, name] = [dirname(path), basename(path)];
+  return readCheckpoint(
+    path,
+    () => ['config.json', 'tokenizer.json', name],
+    (files) => decodeModelFiles(engine, files, name),
+    [folder],
+  );
+}
+
+/** A model that reads and writes texts. */
+export interface LoadedTextModel {
+  /** On the engine that was given; to be freed by the caller. */
+  readonly model: Model<LanguageModel>;
+  /** The one that it was trained with. */
+  readonly tokenizer: Tokenizer;
+}
+
+/** As `loadCheckpoint`, for texts: throws a checkpoint error where the model takes no tokens or has no tokenizer. */
+export async function loadTextModel(engine: Engine, path: string): Promise<LoadedTextModel> {
+  return textModel(await loadCheckpoint(engine, path), path);
+}
+
+/** The model in the folder of a run, with what the run needs to go on from there. */
+export const loadTraining = (
+  engine: Engine,
+  run: string,
+): Promise<LoadedTextModel & { readonly training: TrainingState }> =>
+  readCheckpoint(
+    run,
+    () => CHECKPOINT_FILES,
+    async (files) => {
+      for (const name of ['tokenizer.json', 'training.json', 'optimizer.safetensors']) {
+        if (files.names.includes(name)) continue;
+        throw new XlstmError(
+          'checkpoint',
+          `${files.folder}: the checkpoint holds a model, but no ${name}, without which its training cannot go on`,
+        );
+      }
+      const loaded = textModel(await decodeModelFiles(engine, files), files.folder);
+      const optimizer = join(files.folder, 'optimizer.safetensors');
+      return {
+        ...loaded,
+        training: {
+          progress: await readJson(files, 'training.json'),
+          tensors: decodeTensors(await files.read('optimizer.safetensors'), optimizer),
+        },
+      };
+    },
+    [join(run, 'checkpoint')],
+  );
+
+/** The configuration in a checkpoint folder or the folder of a run, as parsed, and where it was found. */
+export const loadConfigJson = (path: string): Promise<{ readonly json: unknown; readonly source: string }> =>
+  readCheckpoint(
+    path,
+    () => ['config.json'],
+    async (files) => {
+      const source = join(files.folder, 'config.json');
+      return { json: await readJson(files, 'config.json'), source };
+    },
+  );
+
+/** Throws a checkpoint error where the model takes no tokens or has no tokenizer. */
+export function textModel({ model, tokenizer }: LoadedModel, source: string): LoadedTextModel {
+  if (!takesTokens(model)) {
+    model.free();
+    throw new XlstmError(
+      'checkpoint',
+      `${source}: expected a language model, found a model that takes no tokens: ${model.design?.describe().summary}`,
+    );
+  }
+  if (tokenizer) return { model, tokenizer };
+  model.free();
+  throw new XlstmError(
+    'checkpoint',
+    `${source}: the model has no tokenizer (tokenizer.json), without which there is no text for its tokens`,
+    model.network.vocabSize >= 256
+      ? 'If its tokens are bytes, put {"type": "byte", "specials": []} into tokenizer.json beside its config.json.'
+      : `Its ${model.network.vocabSize} tokens are no bytes: put what its own tokenizer is rebuilt from into tokenizer.json (registerTokenizer).`,
+  );
+}
+
+/** Runs something on files of the checkpoint at a path or in `checkpoint/` below it. */
+async function readCheckpoint<T>(
+  path: string,
+  choose: (present: readonly string[]) => readonly string[],
+  run: (files: FolderFiles) => Promise<T>,
+  folders: readonly string[] = [path, join(path, 'checkpoint')],
+): Promise<T> {
+  for (const folder of folders) {
+    const found = await readFolder(folder, choose, async (files) =>
+      files.names.includes('config.json') ? { result: await run(files) } : undefined,
+    );
+    if (found) return found.result;
+  }
+  throw new XlstmError(
+    'checkpoint',
+    `${path}: expected a checkpoint (config.json, model.safetensors), a file of weights beside its config.json, or the folder of a run; found none of them`,
+    'Train one with "xlstm train", or give the path of its folder.',
+  );
+}

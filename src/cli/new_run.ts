@@ -1,0 +1,201 @@
+import { existsSync } from 'node:fs';
+import type { Engine } from '../compute/engines/engine.ts';
+import { encodeCorpus, readCorpus } from '../data/corpus.ts';
+import { ByteTokenizer, DOCUMENT, type Tokenizer } from '../data/tokenizer.ts';
+import { XlstmError } from '../errors.ts';
+import { readDesign } from '../models/registry.ts';
+import { blocksFromNotation } from '../models/xlstm/config.ts';
+import type { Design } from '../nn/architecture.ts';
+import { isLanguageModel, type LanguageModel } from '../nn/layer.ts';
+import { Model } from '../nn/model.ts';
+import { Parameters, Scope } from '../nn/parameters.ts';
+import { Run, type RunOptions } from '../training/run.ts';
+import { dataSource } from '../training/run_data.ts';
+import { requireNewFolder } from '../training/run_folder.ts';
+import type { EngineChoice } from './engine_options.ts';
+import { openGivenModel } from './given_model.ts';
+import { blockList } from './parse.ts';
+import { readConfigFile } from './read_config.ts';
+
+/** The command line of `xlstm train`, as read. */
+export interface TrainOptions extends EngineChoice {
+  readonly data?: string[];
+  readonly corpus: string;
+  readonly documents?: boolean;
+  readonly validation?: string[];
+  readonly validationShare?: number;
+  readonly out?: string;
+  readonly init?: string;
+  readonly resume?: string;
+  readonly acceptNewData?: boolean;
+  readonly config?: string;
+  readonly model: string;
+  readonly slstmAt?: string;
+  readonly blocks: number;
+  readonly dim: number;
+  readonly heads: number;
+  readonly dropout: number;
+  readonly tieWeights?: boolean;
+  readonly batch: number;
+  readonly length: number;
+  readonly microBatches: number;
+  readonly steps: number;
+  readonly learningRate: number;
+  readonly warmupSteps: number;
+  readonly finalFraction: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly weightDecay: number;
+  readonly clipNorm: number;
+  readonly order: string;
+  readonly seed: number;
+  readonly evaluateEvery: number;
+  readonly evaluationTokens?: number;
+  readonly checkpointEvery: number;
+  readonly sample: number;
+  readonly prompt: string;
+  readonly json?: boolean;
+}
+
+/** Whether the command line has an option, which is otherwise its default. */
+export type IsGiven = (name: keyof TrainOptions) => boolean;
+
+/** Begins the run that the command line describes. */
+export async function newRun(engine: Engine, options: TrainOptions, isGiven: IsGiven): Promise<Run> {
+  const { order, steps, batch: batchSize, out, data, corpus: name } = options;
+  if (order !== 'contiguous' && order !== 'shuffled') {
+    throw new XlstmError('usage', `--order: expected contiguous or shuffled, found "${order}"`);
+  }
+  const folder = out ?? freeFolder(data ? 'text' : name);
+  await requireNewFolder(folder);
+  const heldOut = { validation: options.validation, validationShare: options.validationShare };
+  const evaluationTokens = tokensToMeasure(options);
+  const { tokenizer, ...start } =
+    options.init === undefined
+      ? await newModel(options)
+      : await givenModel(engine, options.init, options, isGiven);
+  const { microBatches, learningRate, finalFraction, clipNorm, seed } = options;
+  const { evaluateEvery, checkpointEvery } = options;
+  const runOptions: RunOptions = {
+    steps,
+    batchSize,
+    length: start.length,
+    microBatches,
+    learningRate,
+    finalFraction,
+    optimizer: adamw(options),
+    clipNorm,
+    seed,
+    order,
+    evaluateEvery,
+    evaluationTokens,
+    checkpointEvery,
+    warmupSteps: Math.min(options.warmupSteps, steps),
+  };
+  const source = { ...dataSource(data, name, heldOut) };
+  const texts = encodeCorpus(tokenizer, await readCorpus(data, name, heldOut));
+  const model = 'model' in start ? start.model : Model.create(engine, start.design, seed);
+  return Run.create({ model, tokenizer, options: runOptions, folder, source, ...texts });
+}
+
+/** Undefined: all that is held out. */
+function tokensToMeasure({
+  validation,
+  validationShare,
+  evaluationTokens,
+}: TrainOptions): number | undefined {
+  if (validation && validationShare !== undefined) {
+    throw new XlstmError(
+      'usage',
+      '--validation-share: with --validation nothing of the other texts is held out',
+      'Give one of the two.',
+    );
+  }
+  if (validationShare !== 0) return evaluationTokens;
+  if (evaluationTokens) {
+    throw new XlstmError(
+      'usage',
+      `--evaluation-tokens ${evaluationTokens}: with --validation-share 0 there is nothing to measure on`,
+      'Leave one of the two out.',
+    );
+  }
+  return 0;
+}
+
+async function newModel(
+  options: TrainOptions,
+): Promise<{ tokenizer: Tokenizer; length: number; design: Design<LanguageModel> }> {
+  const tokenizer = new ByteTokenizer(options.documents ? [DOCUMENT] : []);
+  return { tokenizer, length: options.length, design: await modelDesign(options, tokenizer.vocabSize) };
+}
+
+async function givenModel(
+  engine: Engine,
+  place: string,
+  options: TrainOptions,
+  isGiven: IsGiven,
+): Promise<{ tokenizer: Tokenizer; length: number; model: Model<LanguageModel> }> {
+  const ifGiven = <K extends keyof TrainOptions>(name: K): TrainOptions[K] | undefined =>
+    isGiven(name) ? options[name] : undefined;
+  const { model, tokenizer } = await openGivenModel(engine, place, {
+    config: ifGiven('config'),
+    model: ifGiven('model'),
+    slstmAt: options.slstmAt === undefined ? undefined : blockList(options.slstmAt),
+    blocks: ifGiven('blocks'),
+    dim: ifGiven('dim'),
+    heads: ifGiven('heads'),
+    dropout: ifGiven('dropout'),
+    tieWeights: ifGiven('tieWeights'),
+  });
+  if (options.documents && !tokenizer.specials.has(DOCUMENT)) {
+    throw new XlstmError(
+      'usage',
+      `--documents: the tokenizer of ${place} has no token that starts a document`,
+      'Leave it out, or begin with a model that was trained with --documents.',
+    );
+  }
+  const length = ifGiven('length') ?? model.design?.describe().contextLength ?? options.length;
+  return { model, tokenizer, length };
+}
+
+const adamw = ({ beta1, beta2, weightDecay }: TrainOptions): RunOptions['optimizer'] => ({
+  ...{ beta1, beta2, weightDecay },
+  epsilon: 1e-8,
+});
+
+async function modelDesign(options: TrainOptions, vocabSize: number): Promise<Design<LanguageModel>> {
+  if (options.config) return languageDesign(await readConfigFile(options.config), options.config, vocabSize);
+  const { blocks, dim, heads, dropout, length, tieWeights } = options;
+  const config = {
+    vocabSize,
+    numBlocks: blocks,
+    embeddingDim: dim,
+    numHeads: heads,
+    slstmAt:
+      options.slstmAt === undefined ? blocksFromNotation(options.model, blocks) : blockList(options.slstmAt),
+    dropout,
+    contextLength: length,
+    tieWeights: tieWeights ?? false,
+  };
+  return languageDesign(config, 'model configuration', vocabSize);
+}
+
+/** Throws unless it is a language model's that knows so many tokens. */
+function languageDesign(config: unknown, source: string, vocabSize: number): Design<LanguageModel> {
+  const design = readDesign(config, source);
+  const network = design.build(new Scope(new Parameters()));
+  if (isLanguageModel(network) && network.vocabSize >= vocabSize) return design as Design<LanguageModel>;
+  throw new XlstmError(
+    'config',
+    isLanguageModel(network)
+      ? `${source}: vocab_size: the tokenizer needs at least ${vocabSize}, found ${network.vocabSize}`
+      : `${source}: expected a language model, found a model that takes no tokens: ${design.describe().summary}`,
+  );
+}
+
+function freeFolder(name: string): string {
+  for (let i = 1; ; i++) {
+    const folder = i === 1 ? `runs/${name}` : `runs/${name}-${i}`;
+    if (!existsSync(folder)) return folder;
+  }
+}

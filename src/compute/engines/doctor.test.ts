@@ -1,0 +1,45 @@
+import { spawnSync } from 'node:child_process';
+import { expect, it } from 'vitest';
+import { chooseEngine } from './choose.ts';
+import { type DoctorReport, doctor } from './doctor.ts';
+
+const library = new URL('../../../dist/index.js', import.meta.url).href;
+
+/** What the doctor finds in a process of its own, where something is missing. */
+function found(flags: readonly string[], env: NodeJS.ProcessEnv): DoctorReport {
+  const script = `const { doctor } = await import(${JSON.stringify(library)}); console.log(JSON.stringify(await doctor()));`;
+  const { stdout, stderr } = spawnSync(process.execPath, [...flags, '--input-type=module', '-e', script], {
+    encoding: 'utf8',
+    env: { ...process.env, ...env },
+  });
+  expect(stdout, stderr).not.toBe('');
+  return JSON.parse(stdout);
+}
+
+it('reports the engine that is taken, as it describes itself', async () => {
+  const report = await doctor();
+  expect(report.engines.map(({ name }) => name)).toEqual(['native', 'wasm', 'reference']);
+  expect(report.parts.map(({ name }) => name)).toEqual(['koffi', 'relaxed SIMD', 'shared memory']);
+  const { engine } = await chooseEngine('auto');
+  expect(report.choice.engine).toBe(engine.name);
+  expect(report.threads).toBe(engine.threads);
+  if (engine.name === 'native') expect(engine.description).toContain(report.instructionSets[0]);
+  await engine.close();
+});
+
+it.each<[string, string[], NodeJS.ProcessEnv, string, string, RegExp]>([
+  ['no native library', [], { XLSTM_NATIVE_FOLDER: '/nowhere' }, 'wasm', 'native', /build/],
+  ['no WebAssembly', ['--jitless'], {}, 'native', 'wasm', /--jitless/],
+  ['neither', ['--jitless'], { XLSTM_NATIVE_FOLDER: '/nowhere' }, 'none', 'wasm', /--jitless/],
+])(
+  'where there is %s it says so, how to get it, and what is taken instead',
+  async (_, flags, env, choice, missing, hint) => {
+    const report = found(flags, env);
+    const native = found([], {}).engines.find(({ name }) => name === 'native');
+    if (choice === 'native' && !native?.present) return; // not built: nothing is left to be taken
+    expect(report.choice.engine).toBe(choice);
+    const finding = report.engines.find(({ name }) => name === missing);
+    expect(finding).toMatchObject({ present: false, hint: expect.stringMatching(hint) });
+    expect(report.engines.find(({ name }) => name === 'reference')?.present).toBe(true);
+  },
+);

@@ -1,0 +1,130 @@
+import { XlstmError } from '../../errors.ts';
+import { availableCores, inNode, nodeHost, permits } from './host.ts';
+import { hasRelaxedSimd, hasSharedMemory, loadWasmModule } from './wasm/module.ts';
+
+/** One thing that was looked for. */
+export interface Finding {
+  /** What was looked for: an engine, or a part of one such as "shared memory". */
+  readonly name: string;
+  /** Whether it can be used here. */
+  readonly present: boolean;
+  /** What was found, or why it is missing. */
+  readonly detail: string;
+  /** What to do to get it, where it is missing. */
+  readonly hint?: string;
+}
+
+/** What a machine has for the engines. */
+export interface DoctorReport {
+  /** For example "Node v20.20.2, linux x64, 8 cores". */
+  readonly host: string;
+  /** native, wasm and reference. */
+  readonly engines: readonly Finding[];
+  /** What engines need or are faster with: relaxed SIMD, shared memory and, in Node, koffi. */
+  readonly parts: readonly Finding[];
+  /** Instruction sets of the native engine that this machine can run, best first. */
+  readonly instructionSets: readonly string[];
+  /** Cores that this process may use: engines take as many threads where they are given no number. */
+  readonly threads: number;
+  /** What `auto` takes, and why. */
+  readonly choice: {
+    /** none: `auto` would throw. */
+    readonly engine: 'native' | 'wasm' | 'none';
+    /** For people. */
+    readonly reason: string;
+  };
+}
+
+/** Looks at what the engines need without starting one. */
+export async function doctor(): Promise<DoctorReport> {
+  const threads = await availableCores();
+  const { native, instructionSets } = await findNative();
+  const wasm = await findWasm();
+  const reference = {
+    name: 'reference',
+    present: true,
+    detail: 'plain TypeScript in float64: slow, for checking the others',
+  };
+  return {
+    host: inNode
+      ? `Node ${process.version}, ${process.platform} ${process.arch}, ${threads} cores`
+      : `${navigator.userAgent}, ${threads} cores`,
+    engines: [native, wasm, reference],
+    parts: [
+      ...(inNode ? [await (await nodeHost()).findKoffi()] : []),
+      await findRelaxedSimd(),
+      findSharedMemory(),
+    ],
+    instructionSets,
+    threads,
+    choice: native.present
+      ? { engine: 'native', reason: 'the native library loads and is the fastest' }
+      : wasm.present
+        ? { engine: 'wasm', reason: `native is not there: ${native.detail}` }
+        : { engine: 'none', reason: 'neither native nor wasm is there' },
+  };
+}
+
+const missing = (name: string, error: unknown): Finding => {
+  if (!(error instanceof XlstmError)) throw error;
+  return { name, present: false, detail: error.message, hint: error.hint };
+};
+
+async function findNative(): Promise<{ native: Finding; instructionSets: readonly string[] }> {
+  const name = 'native';
+  if (!inNode)
+    return { native: { name, present: false, detail: 'browsers run no native code' }, instructionSets: [] };
+  const { chooseInstructionSet, loadNativeLibrary } = await import('./native/engine.ts');
+  try {
+    const library = await loadNativeLibrary();
+    const detail = `runs ${chooseInstructionSet(library)} (this machine has ${library.instructionSets.join(', ')})`;
+    return { native: { name, present: true, detail }, instructionSets: library.instructionSets };
+  } catch (error) {
+    return { native: missing(name, error), instructionSets: [] };
+  }
+}
+
+async function findWasm(): Promise<Finding> {
+  const variant = (await hasRelaxedSimd()) ? 'relaxed' : 'simd';
+  try {
+    await loadWasmModule(variant);
+    const threads = hasSharedMemory() && permits('worker') ? 'threads on shared memory' : 'one thread';
+    return {
+      name: 'wasm',
+      present: true,
+      detail: `${variant === 'relaxed' ? 'relaxed SIMD' : 'SIMD'}, ${threads}`,
+    };
+  } catch (error) {
+    return missing('wasm', error);
+  }
+}
+
+async function findRelaxedSimd(): Promise<Finding> {
+  const present = await hasRelaxedSimd();
+  return {
+    name: 'relaxed SIMD',
+    present,
+    detail: present ? 'wasm has fused multiply-add' : 'this host has none; wasm runs with plain SIMD',
+    ...(present ? {} : { hint: 'use Node 20 or later, or a current browser' }),
+  };
+}
+
+function findSharedMemory(): Finding {
+  const name = 'shared memory';
+  if (!hasSharedMemory()) {
+    return {
+      name,
+      present: false,
+      detail: 'the page is not cross-origin isolated; wasm runs on one thread',
+      hint: 'serve with Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp',
+    };
+  }
+  return permits('worker')
+    ? { name, present: true, detail: 'wasm can use threads' }
+    : {
+        name,
+        present: false,
+        detail: "Node's permission model allows no workers; wasm runs on one thread",
+        hint: 'start Node with --allow-worker',
+      };
+}

@@ -1,0 +1,36 @@
+import { doctor } from '../doctor.ts';
+import type { Engine } from '../engine.ts';
+import { findCompiler } from '../native/compiler.ts';
+import { createNativeEngine } from '../native/engine.ts';
+import { createWasmEngine } from '../wasm/engine.ts';
+
+/** An engine under test; `open` makes a new one. */
+export interface EngineCase {
+  readonly name: string;
+  open(threads: number): Promise<Engine>;
+}
+
+export interface EngineCases {
+  readonly cases: readonly EngineCase[];
+  /** Why the native engine is not among them: a test that cannot run is to be reported with it. */
+  readonly missing: string | undefined;
+}
+
+/**
+ * The fast engines in all their variants: wasm with and without relaxed SIMD, native for each instruction set of this
+ * machine. Only a machine without a C++ compiler may lack the native one.
+ */
+export async function fastEngines(): Promise<EngineCases> {
+  const { instructionSets } = await doctor();
+  const compiler = findCompiler();
+  const wasm = (['relaxed', 'simd'] as const).map((variant) => ({
+    name: `wasm, ${variant === 'relaxed' ? 'relaxed SIMD' : 'SIMD'}`,
+    open: (threads: number) => createWasmEngine({ threads, instructionSet: variant }),
+  }));
+  if (!compiler.present) return { cases: wasm, missing: `no C++ compiler: ${compiler.detail}` };
+  const native = (instructionSets.length > 0 ? instructionSets : ['']).map((instructionSet) => ({
+    name: `native, ${instructionSet || 'not built'}`,
+    open: (threads: number) => createNativeEngine({ threads, instructionSet }),
+  }));
+  return { cases: [...wasm, ...native], missing: undefined };
+}

@@ -1,0 +1,60 @@
+import { XlstmError } from '../errors.ts';
+import { type Corpus, type Document, holdOut, mobyDick, readTexts, sotu } from './text.ts';
+import { encodeDocuments, type Tokenizer } from './tokenizer.ts';
+
+/** A corpus as tokens. */
+export interface EncodedCorpus {
+  /** The tokens to train on, all documents one after another. */
+  readonly train: Int32Array;
+  /** The tokens to measure on. */
+  readonly validation: Int32Array;
+}
+
+/** What a corpus is held out of, and how much. */
+export interface HeldOut {
+  /** Paths of texts to measure on; then all of the others are trained on. */
+  readonly validation?: readonly string[] | undefined;
+  /** The share of the texts, their end, that is held out. Default: 0.1. */
+  readonly validationShare?: number | undefined;
+}
+
+/** Texts at paths, of which the end is held out, or else the built-in text of that name. */
+export async function readCorpus(
+  paths: readonly string[] | undefined,
+  name: string,
+  { validation, validationShare }: HeldOut = {},
+): Promise<Corpus> {
+  if (!validation) return readSplit(paths, name, validationShare);
+  if (paths?.includes('-') && validation.includes('-')) {
+    throw new XlstmError(
+      'usage',
+      'standard input ("-") can be read once, found it as the text to train on and as the one held out',
+    );
+  }
+  const corpus = await readSplit(paths, name, 0);
+  return { ...corpus, validation: await readTexts(validation) };
+}
+
+async function readSplit(
+  paths: readonly string[] | undefined,
+  name: string,
+  share: number | undefined,
+): Promise<Corpus> {
+  if (paths) return holdOut(paths.join(', '), await readTexts(paths), share);
+  if (name === 'moby-dick') return mobyDick(share);
+  if (name === 'sotu') return sotu(share);
+  throw new XlstmError(
+    'usage',
+    `--corpus: expected moby-dick or sotu, found "${name}"`,
+    'For texts of your own use --data.',
+  );
+}
+
+export function encodeCorpus(tokenizer: Tokenizer, corpus: Corpus): EncodedCorpus {
+  const encode = (part: readonly Document[]): Int32Array =>
+    encodeDocuments(
+      tokenizer,
+      part.map(({ text }) => text),
+    );
+  return { train: encode(corpus.train), validation: encode(corpus.validation) };
+}

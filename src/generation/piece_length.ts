@@ -1,0 +1,5 @@
+/** Lengths of the pieces that a sequence is read in, so that any length takes a few Programs. */
+const LENGTHS = [256, 128, 64, 32, 16, 8, 4, 2, 1] as const;
+
+/** The longest piece for so many tokens. */
+export const pieceLength = (tokens: number): number => LENGTHS.find((length) => length <= tokens) ?? 1;

@@ -1,0 +1,91 @@
+import { join } from 'node:path';
+import { writeFileAtomic } from '../../checkpoints/files.ts';
+import { readJsonFile } from '../../checkpoints/json_file.ts';
+import { XlstmError } from '../../errors.ts';
+import { type ContestantName, contestantNames } from '../../models/baselines/contestants.ts';
+import { quote } from '../../quote.ts';
+import { tasks as formalTasks, taskByName } from '../tasks/registry.ts';
+import { COST, TEXT } from './cell.ts';
+
+export interface ArenaOptions {
+  readonly tasks: readonly string[];
+  readonly models: readonly ContestantName[];
+  /** Each cell is run with the seeds 1 to so many. */
+  readonly seeds: number;
+  /** Parameters of each model. */
+  readonly budget: number;
+  /** Wall-clock time that the whole run should take; text, which reads equal tokens, and cost take what they need. */
+  readonly minutes: number;
+  /** Fewer test sequences, less text. */
+  readonly quick: boolean;
+  /** Text files for the text task. */
+  readonly data?: readonly string[];
+  readonly learningRate?: number;
+  readonly steps?: number;
+  /** What computes, in words. */
+  readonly engine: string;
+}
+
+export const QUICK: Pick<ArenaOptions, 'tasks' | 'models' | 'seeds' | 'budget' | 'minutes'> = {
+  tasks: ['parity', 's3', 'mqar', TEXT, COST],
+  models: ['lstm', 'transformer', 'mamba', 'xlstm[1:0]', 'xlstm[0:1]', 'xlstm[1:1]'],
+  seeds: 1,
+  budget: 100_000,
+  minutes: 5,
+};
+
+export const FULL: typeof QUICK = {
+  tasks: [...formalTasks.map(({ name }) => name), TEXT, COST],
+  models: contestantNames,
+  seeds: 3,
+  budget: 200_000,
+  minutes: 600,
+};
+
+/** The name of a task as it is written in records; throws where there is no such task. */
+export function checkedTask(name: string): string {
+  return name === TEXT || name === COST ? name : taskByName(name).name;
+}
+
+export function checkedModel(name: string): ContestantName {
+  const found = contestantNames.find((known) => known === name.toLowerCase());
+  if (found) return found;
+  throw new XlstmError('usage', `no model is called "${name}"`, `the models: ${contestantNames.join(', ')}`);
+}
+
+/** What all cells of a folder have in common: results of other settings would not stand side by side. */
+const COMMON = [
+  'budget',
+  'quick',
+  'data',
+  'learningRate',
+  'steps',
+  'engine',
+] as const satisfies (keyof ArenaOptions)[];
+
+/** Writes the run's settings; throws where the folder holds results of a run with others. */
+export async function keepSettings(folder: string, options: ArenaOptions): Promise<void> {
+  const path = join(folder, 'settings.json');
+  const before = await readSettings(path);
+  for (const key of before ? COMMON : []) {
+    const [found, wanted] = [JSON.stringify(before?.[key]), JSON.stringify(options[key])];
+    if (found !== wanted) {
+      throw new XlstmError(
+        'data',
+        `${folder} holds results with ${key} ${found ?? 'not set'}, this run has ${wanted ?? 'none'}`,
+        'Use the same settings to go on with it, or choose another folder with --out.',
+      );
+    }
+  }
+  await writeFileAtomic(path, `${JSON.stringify(options, null, 2)}\n`);
+}
+
+async function readSettings(path: string): Promise<Partial<ArenaOptions> | undefined> {
+  const settings = await readJsonFile(path, 'data');
+  if (settings === undefined || (typeof settings === 'object' && settings !== null)) return settings;
+  throw new XlstmError(
+    'data',
+    `${path}: expected the settings of an arena, found ${quote(settings)}`,
+    'Choose another folder with --out.',
+  );
+}

@@ -1,0 +1,63 @@
+import type { Engine } from '../../compute/engines/engine.ts';
+import { createModel } from '../../models/create_model.ts';
+import type { XlstmLanguageModel } from '../../models/xlstm/language_model.ts';
+import type { Model } from '../../nn/model.ts';
+import { Random } from '../../random.ts';
+import type { TrainingBatch } from '../../training/objective.ts';
+
+/** The model that is measured. */
+export interface ModelShape {
+  readonly blocks: number;
+  readonly dim: number;
+  readonly heads: number;
+  readonly slstmAt: readonly number[] | 'all';
+  readonly vocab: number;
+}
+
+/** What every report begins with. */
+export interface ReportHead {
+  readonly bench: string;
+  readonly engine: string;
+  readonly instructionSet: string;
+  readonly threads: number;
+  readonly repeats: number;
+}
+
+export const reportHead = (bench: string, engine: Engine, repeats: number): ReportHead => ({
+  bench,
+  engine: engine.name,
+  instructionSet: engine.description,
+  threads: engine.threads,
+  repeats,
+});
+
+/** What a report says of the model. */
+export interface ModelReport {
+  readonly model: ModelShape;
+  readonly parameters: number;
+}
+
+const SEED = 1;
+
+export function measuredModel(engine: Engine, shape: ModelShape): Model<XlstmLanguageModel> {
+  const config = {
+    vocabSize: shape.vocab,
+    embeddingDim: shape.dim,
+    numBlocks: shape.blocks,
+    numHeads: shape.heads,
+    slstmAt: shape.slstmAt,
+  };
+  return createModel(engine, config, { seed: SEED });
+}
+
+export function randomTokens(vocab: number, count: number): Float32Array {
+  const random = new Random(SEED);
+  return Float32Array.from({ length: count }, () => random.integer(vocab));
+}
+
+/** Random tokens, each position's target the token after it. */
+export function randomBatch(vocab: number, batch: number, length: number): TrainingBatch {
+  const count = batch * length;
+  const tokens = randomTokens(vocab, count + 1);
+  return { tokens: tokens.subarray(0, count), targets: tokens.subarray(1), reset: new Float32Array(count) };
+}

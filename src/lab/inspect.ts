@@ -1,0 +1,98 @@
+import { cpuLimits as limits } from '../compute/program/limits.ts';
+import { sizeOf } from '../compute/program/region.ts';
+import type { Design } from '../nn/architecture.ts';
+import { inferenceProgram, stateRegion } from '../nn/inference_programs.ts';
+import { isLanguageModel } from '../nn/layer.ts';
+import { Parameters, Scope } from '../nn/parameters.ts';
+import { languageModelObjective as objective } from '../training/objective.ts';
+import { gradientProgram, optimizerRegions } from '../training/step_programs.ts';
+
+/** A layer of a model, as its parameters and states are named. */
+export interface Layer {
+  /** "blocks.0", "lm_head" */
+  readonly name: string;
+  /** Such as "mLSTM", as the architecture describes it; '' where it does not. */
+  readonly kind: string;
+  /** Numbers that are learned. */
+  readonly parameters: number;
+  /** Of one sequence, in float32. */
+  readonly stateBytes: number;
+}
+
+/** What a design amounts to, known without running anything. */
+export interface Inspection {
+  /** Its name. */
+  readonly architecture: string;
+  /** In the order in which parameters are declared; layers without any come last. */
+  readonly layers: readonly Layer[];
+  /** Numbers that are learned, of all layers. */
+  readonly parameters: number;
+  /** State of one sequence, of all layers, in float32. */
+  readonly stateBytes: number;
+  /** Of a language model: reading one token and predicting the next. */
+  readonly decoding?: {
+    /** Floating-point operations; a multiplication and an addition are two, an exponential is 12. */
+    readonly flopsPerToken: number;
+  };
+  /** Of a language model: forward and backward pass over a sequence. */
+  readonly training?: {
+    /** Floating-point operations of both passes, over the tokens of the sequence. */
+    readonly flopsPerToken: number;
+    /** Tokens of the sequence. */
+    readonly length: number;
+  };
+}
+
+/** Tokens of a training sequence where the configuration leaves it open. */
+const LENGTH = 256;
+
+const BYTES = 4;
+
+/**
+ * What a design amounts to: layers, parameters, state and, of a language model, the work of a token. `length`: tokens of a
+ * training sequence, if it is not to be the configuration's context length (256 where it has none).
+ */
+export function inspect(design: Design, length?: number): Inspection {
+  const parameters = new Parameters();
+  const network = design.build(new Scope(parameters));
+  const { kinds = {}, contextLength = LENGTH } = design.describe();
+  const state = stateRegion(network, 1);
+  const layers = new Map<string, { parameters: number; stateBytes: number }>();
+  const layer = (name: string): { parameters: number; stateBytes: number } => {
+    const found = layers.get(name) ?? { parameters: 0, stateBytes: 0 };
+    layers.set(name, found);
+    return found;
+  };
+  for (const { name, shape } of parameters.list) layer(layerOf(name)).parameters += sizeOf(shape);
+  for (const { name, shape } of state.entries) layer(layerOf(name)).stateBytes += BYTES * sizeOf(shape);
+  // Such as an output layer that has no parameters of its own.
+  for (const name of Object.keys(kinds)) layer(name);
+  const all = [...layers.values()];
+  const facts = {
+    architecture: design.architecture.name,
+    layers: [...layers].map(([name, counts]) => ({ name, kind: kinds[name] ?? '', ...counts })),
+    parameters: parameters.count,
+    stateBytes: all.reduce((sum, { stateBytes }) => sum + stateBytes, 0),
+  };
+  if (!isLanguageModel(network)) return facts;
+
+  const tokens = length ?? contextLength;
+  const shape = { batchSize: 1, length: tokens };
+  const step = gradientProgram(
+    { network, objective, shape, state, limits },
+    optimizerRegions(parameters),
+    'set',
+  );
+  return {
+    ...facts,
+    decoding: { flopsPerToken: inferenceProgram(network, state, 1, 1, 'last', limits).flops },
+    training: { flopsPerToken: step.flops / tokens, length: tokens },
+  };
+}
+
+/**
+ * The layer that a parameter or a piece of state belongs to: the first part of its name that ends in a number, such as
+ * a block, or else what holds it.
+ */
+const layerOf = (name: string): string =>
+  /^(?:.*?\.)??([^.]+\.\d+)(?=\.)/.exec(name)?.[1] ?? name.split('.').at(-2) ?? name;

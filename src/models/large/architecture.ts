@@ -1,0 +1,26 @@
+import type { Architecture } from '../../nn/architecture.ts';
+import { formatLargeConfig, isLargeConfig, type LargeConfig, parseLargeConfig } from './config.ts';
+import { LargeLanguageModel } from './language_model.ts';
+import { parametersOf, tensorsOf } from './tensors.ts';
+
+/** xLSTM Large; configuration and tensors as in files of `transformers`. */
+export const largeArchitecture: Architecture<LargeConfig, LargeLanguageModel> = {
+  name: 'xlstm-large',
+  recognises: isLargeConfig,
+  parseConfig: parseLargeConfig,
+  formatConfig: formatLargeConfig,
+  build: (scope, config) => new LargeLanguageModel(scope, config),
+  describe({ numBlocks, embeddingDim, tieWeights }) {
+    const kinds = Array.from({ length: numBlocks }, (_, i) => [`backbone.blocks.${i}`, 'mLSTM']);
+    return {
+      summary: `xLSTM Large, ${numBlocks} blocks, width ${embeddingDim}`,
+      kinds: {
+        'backbone.embeddings': 'embedding',
+        ...Object.fromEntries(kinds),
+        'backbone.out_norm': 'norm',
+        lm_head: tieWeights ? 'output, the embedding' : 'output',
+      },
+    };
+  },
+  tensors: { encode: tensorsOf, decode: parametersOf },
+};

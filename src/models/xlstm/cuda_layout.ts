@@ -1,0 +1,51 @@
+import type { NamedValues } from '../../nn/parameters.ts';
+
+const KERNEL = 'slstm_cell._recurrent_kernel_';
+const BIAS = 'slstm_cell._bias_';
+const GATES = 4;
+
+/**
+ * The official package stores an sLSTM cell as the backend that trained it computes, "vanilla" (ours) or "cuda":
+ *   _recurrent_kernel_   vanilla [heads, gates · headDim, headDim of the input], cuda [heads, headDim of the input, gates · headDim]
+ *   _bias_               vanilla [gates, heads, headDim], cuda [heads, gates, headDim], flat both
+ * No file says which. The kernel's shape does, for any size: gates · headDim is another number than headDim. The bias
+ * has the layout of its kernel. A kernel of neither shape stays as it is, for the model to refuse.
+ */
+export function toVanillaLayout(tensors: ReadonlyMap<string, NamedValues>): ReadonlyMap<string, NamedValues> {
+  const converted = new Map(tensors);
+  for (const [name, { shape, values }] of cudaKernels(tensors)) {
+    const [heads, headDim, rows] = shape;
+    converted.set(name, { shape: [heads, rows, headDim], values: swapped(values, heads, headDim, rows, 1) });
+    const biasName = name.replace(KERNEL, BIAS);
+    const bias = tensors.get(biasName);
+    if (bias?.shape.length !== 1 || bias.shape[0] !== heads * rows) continue;
+    converted.set(biasName, { shape: bias.shape, values: swapped(bias.values, 1, heads, GATES, headDim) });
+  }
+  return converted;
+}
+
+const cudaKernels = (tensors: ReadonlyMap<string, NamedValues>): [string, NamedValues][] =>
+  [...tensors].filter(
+    ([name, { shape }]) => name.endsWith(KERNEL) && shape.length === 3 && shape[2] === GATES * shape[1],
+  );
+
+/** [outer, a, b, inner] → [outer, b, a, inner] */
+function swapped(
+  values: ArrayLike<number>,
+  outer: number,
+  a: number,
+  b: number,
+  inner: number,
+): Float32Array {
+  const result = new Float32Array(outer * a * b * inner);
+  let at = 0;
+  for (let o = 0; o < outer; o++) {
+    for (let j = 0; j < b; j++) {
+      for (let i = 0; i < a; i++) {
+        const from = ((o * a + i) * b + j) * inner;
+        for (let k = 0; k < inner; k++) result[at++] = values[from + k];
+      }
+    }
+  }
+  return result;
+}

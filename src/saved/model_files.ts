@@ -1,0 +1,93 @@
+import { type Checkpoint, checkpointFiles } from '../checkpoints/checkpoint.ts';
+import { decodeModelFiles } from '../checkpoints/model_files.ts';
+import { checkOption } from '../checks.ts';
+import type { Tokenizer } from '../data/tokenizer.ts';
+import { XlstmError } from '../errors.ts';
+import type { Network } from '../nn/layer.ts';
+import type { Model } from '../nn/model.ts';
+import { fetchedFiles } from './fetched_files.ts';
+import { givenFiles, type NamedFiles } from './given_files.ts';
+import { type LoadedAs, type LoadOptions, loadAs } from './loaded.ts';
+
+/** Where a model lies: in Node a folder or that of a run, everywhere an address, or its files. */
+export type ModelSource =
+  | string
+  | URL
+  | {
+      /** Their contents by name. */
+      readonly files: NamedFiles;
+    };
+
+/** A SequenceModel, a TextModel, or a model of any architecture, with or without a tokenizer. */
+export type SavableModel =
+  | Model<Network>
+  | {
+      /** One of a design: what a function built cannot be saved. */
+      readonly model: Model<Network>;
+      /** What is saved with it. */
+      readonly tokenizer?: Tokenizer | undefined;
+    };
+
+/**
+ * Loads what `saveModel` or `encodeModel` made, or a run of `xlstm train`, of any architecture. What comes fits the
+ * network: a SequenceModel, a TextModel for tokens, for any other `{ model }`; with `kind` it is known before.
+ * In Node a text is the path of a folder, unless it begins with http: or https:; in browsers it is an address. Throws
+ * an error that names the file for what is missing, damaged, of an unknown architecture or not of the kind.
+ */
+export function loadModel<K extends keyof LoadedAs = 'any'>(
+  source: ModelSource,
+  options: LoadOptions<K> = {},
+): Promise<LoadedAs[K]> {
+  checkSource(source);
+  if (typeof source === 'object' && 'files' in source) {
+    return loadAs(options, 'files', (engine) => decodeModelFiles(engine, givenFiles(source.files)));
+  }
+  return loadAs(options, `${source}`, async (engine) => decodeModelFiles(engine, await fetchedFiles(source)));
+}
+
+export function checkSource(source: unknown): asserts source is ModelSource {
+  const right =
+    (typeof source === 'string' && source !== '') ||
+    source instanceof URL ||
+    (typeof source === 'object' && source !== null && 'files' in source);
+  checkOption(right, 'loadModel', 'a folder, an address or { files }', source);
+}
+
+/**
+ * The files of a model by name, for a download, IndexedDB or a server; `loadModel({ files })` makes a model of them.
+ * Throws a usage error where the model or its tokenizer could not be loaded again.
+ */
+export async function encodeModel(model: SavableModel): Promise<Map<string, Uint8Array>> {
+  const files = await checkpointFiles(checkpointOf(model));
+  const encoder = new TextEncoder();
+  return new Map(
+    [...files].map(([name, content]) => [
+      name,
+      typeof content === 'string' ? encoder.encode(content) : content,
+    ]),
+  );
+}
+
+/**
+ * Writes a model into a folder, as a whole: it is made or, if it holds a model, replaced. Other files in it stay; a
+ * folder that holds other files and no model is refused. In Node alone: browsers have no folders, and there this throws.
+ */
+export async function saveModel(_model: SavableModel, _folder: string): Promise<void> {
+  throw new XlstmError(
+    'usage',
+    'saveModel: there are no folders here',
+    'encodeModel(model) gives the files, for a download or IndexedDB. In Node the package "xlstm" resolves under the condition "node".',
+  );
+}
+
+export function checkpointOf(given: SavableModel): Checkpoint {
+  checkOption(typeof given === 'object' && given !== null, 'model', 'a model', given);
+  const { model, tokenizer } = 'model' in given ? given : { model: given };
+  checkOption(
+    typeof model === 'object' && model !== null && 'parameters' in model,
+    'model',
+    'a model',
+    model,
+  );
+  return tokenizer ? { model, tokenizer } : { model };
+}

@@ -1,0 +1,34 @@
+import { fileURLToPath } from 'node:url';
+import { loadCheckpoint, saveCheckpoint } from '../checkpoints/checkpoint_folder.ts';
+import { checkOption } from '../checks.ts';
+import { type LoadedAs, type LoadOptions, loadAs } from './loaded.ts';
+import {
+  checkpointOf,
+  checkSource,
+  loadModel as loadAnywhere,
+  type ModelSource,
+  type SavableModel,
+} from './model_files.ts';
+
+/** As `loadModel` of model_files.ts, and from folders. */
+export function loadModel<K extends keyof LoadedAs = 'any'>(
+  source: ModelSource,
+  options: LoadOptions<K> = {},
+): Promise<LoadedAs[K]> {
+  checkSource(source);
+  const folder = folderOf(source);
+  if (folder === undefined) return loadAnywhere(source, options);
+  return loadAs(options, folder, (engine) => loadCheckpoint(engine, folder));
+}
+
+function folderOf(source: ModelSource): string | undefined {
+  if (source instanceof URL) return source.protocol === 'file:' ? fileURLToPath(source) : undefined;
+  if (typeof source !== 'string' || /^https?:/i.test(source)) return undefined;
+  return /^file:/i.test(source) ? fileURLToPath(source) : source;
+}
+
+/** What `saveModel` of model_files.ts says. */
+export async function saveModel(model: SavableModel, folder: string): Promise<void> {
+  checkOption(typeof folder === 'string' && folder !== '', 'folder', 'the path of a folder', folder);
+  await saveCheckpoint(folder, checkpointOf(model));
+}

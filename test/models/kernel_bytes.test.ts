@@ -1,0 +1,58 @@
+import { expect, it } from 'vitest';
+import { kernelNames } from '../../src/compute/program/kernels.ts';
+import { cpuLimits } from '../../src/compute/program/limits.ts';
+import { type Instruction, instructionBytes, type Program } from '../../src/compute/program/program.ts';
+import { type ContestantName, contestantNames, contestants } from '../../src/models/baselines/contestants.ts';
+import { inferenceProgram, stateRegion } from '../../src/nn/inference_programs.ts';
+import { Parameters, Scope } from '../../src/nn/parameters.ts';
+import { languageModelObjective as objective } from '../../src/training/objective.ts';
+import { gradientProgram, optimizerRegions } from '../../src/training/step_programs.ts';
+
+const shape = { batchSize: 4, length: 160 };
+const update = { optimizer: { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1 }, clipNorm: 1 };
+
+function programs(name: ContestantName, numHeads: number): Program[] {
+  const parameters = new Parameters();
+  const config = { ...contestants[name], vocabSize: 90, embeddingDim: 64, numHeads, contextLength: 160 };
+  const network = contestants[name].build(new Scope(parameters), { ...config, positions: 160, expansion: 1 });
+  const computed = { network, objective, shape, state: stateRegion(network, 4), limits: cpuLimits };
+  return [
+    gradientProgram(computed, optimizerRegions(parameters), 'set', update),
+    inferenceProgram(network, stateRegion(network, 4), 4, 1, 'last', cpuLimits),
+  ];
+}
+
+/** Bytes of the arrays that a call names, by the shapes that its addresses' labels end with; its workspace has none. */
+function arrayBytes({ words }: Instruction): number {
+  const shapes = words.flatMap((word) =>
+    typeof word === 'number' ? [] : ((/\[([\d, ]+)\]/.exec(word.label) ?? [])[1] ?? []),
+  );
+  return shapes.reduce((sum, text) => sum + 4 * text.split(', ').reduce((n, size) => n * Number(size), 1), 0);
+}
+
+/** Bytes over those of the arrays, where a kernel does not move each of its arrays once. */
+const others: Readonly<Record<string, readonly [least: number, most: number]>> = {
+  // Of the table the rows of the tokens.
+  embeddingForward: [0.02, 1],
+  // Parameters and moments are read and written.
+  adamw: [1.74, 1.75],
+  // A state in its place, of which a token overwrites one row.
+  attentionForward: [0.5, 1],
+};
+
+it('every row of the kernel table states the bytes of its arrays', () => {
+  const called = new Set<string>();
+  for (const name of contestantNames) {
+    for (const instruction of [2, 8]
+      .flatMap((heads) => programs(name, heads))
+      .flatMap((p) => p.instructions)) {
+      const { kernel } = instruction;
+      const ratio = instructionBytes(instruction) / arrayBytes(instruction);
+      const [least, most] = others[kernel] ?? [0.75, 1];
+      expect(ratio, `${kernel} of ${name}`).toBeGreaterThanOrEqual(least);
+      expect(ratio, `${kernel} of ${name}`).toBeLessThanOrEqual(most);
+      called.add(kernel);
+    }
+  }
+  expect(kernelNames.filter((name) => !called.has(name))).toEqual([]);
+});
