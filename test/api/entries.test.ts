@@ -76,29 +76,4 @@ describe('a program of a user', () => {
     const { stdout } = await run(process.execPath, ['readme.mjs'], { cwd: folder });
     expect(Number(/\nloss (.*)\n$/.exec(stdout)?.[1])).toBeCloseTo(Math.log(256), 0);
   });
-
-  it.each(['train_and_write.js', 'own_network.js'])('examples/%s learns', async (name) => {
-    const text = join(project, 'docs', 'architecture.md');
-    const { stdout } = await run(process.execPath, [
-      join(project, 'examples', name),
-      text,
-      join(folder, 'out'),
-    ]);
-    const losses = [...stdout.matchAll(/loss (.*)/g)].map(([, loss]) => Number(loss));
-    expect(losses.length).toBeGreaterThan(2);
-    // A byte at random costs 5.5 nats.
-    expect(losses.at(-1)).toBeLessThan(2.2);
-  });
-
-  it('examples/forecast.js says what the next reading will be', async () => {
-    const { stdout } = await run(process.execPath, [join(project, 'examples', 'forecast.js')]);
-    const said = [...stdout.matchAll(/^(.*) now, then (.*) \((.*) to (.*)\)$/gm)].map((found) =>
-      found.slice(1).map(Number),
-    );
-    expect(said).toHaveLength(48);
-    // The wave moves by up to 1.3 a step, the noise by half of one.
-    const errors = said.slice(9, -1).map(([, median], i) => Math.abs(median - said[i + 10][0]));
-    expect(errors.reduce((a, b) => a + b) / errors.length).toBeLessThan(1.2);
-    for (const [, median, low, high] of said) expect(low <= median && median <= high).toBe(true);
-  });
 });

@@ -72,7 +72,7 @@ describe('wrong usage', () => {
     expect(await refusedRun(options, 2)).toMatch(/--dim, --tie-weights: with --config the file says all/);
   });
   it('takes no other options for a run that is resumed', async () => {
-    expect(await refused(['train', '--resume', 'run', '--steps', '9'], 2)).toMatch(/--steps:.*resumed/);
+    expect(await refused(['train', '--resume', 'run', '--dim', '8'], 2)).toMatch(/--dim:.*resumed/);
   });
 });
 
@@ -250,7 +250,7 @@ describe('prompts', () => {
 
 it('an engine that is not there', async () => {
   const hidden = { XLSTM_NATIVE_FOLDER: path('no-such-folder') };
-  expect(await refusedRun(['--engine', 'native'], 1, { env: hidden })).toMatch(/native library is not built/);
+  expect(await refusedRun(['--engine', 'native'], 1, { env: hidden })).toMatch(/there is no native library/);
   // auto says what it takes in its place, and why
   const { code, stderr } = await xlstm(['generate', 'run', '--prompt', 'The', '--max-tokens', '3'], hidden);
   expect(code).toBe(0);
