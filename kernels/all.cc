@@ -21,6 +21,7 @@
 #include "mlstm_step.cc"
 #include "norm.cc"
 #include "optimizer.cc"
+#include "packed_linear.cc"
 #include "recurrent_backward.cc"
 #include "recurrent_forward.cc"
 #include "reduce.cc"

@@ -38,6 +38,8 @@ namespace xl {
 constexpr int W = XL_WIDTH;
 typedef float vf __attribute__((vector_size(XL_WIDTH * 4)));
 typedef int32_t vi __attribute__((vector_size(XL_WIDTH * 4)));
+typedef uint32_t vu __attribute__((vector_size(XL_WIDTH * 4)));
+typedef int32_t vi_unaligned __attribute__((vector_size(XL_WIDTH * 4), aligned(4), may_alias));
 typedef float vf_unaligned __attribute__((vector_size(XL_WIDTH * 4), aligned(4), may_alias));
 
 XL_INLINE vf load(const float* p) { return *reinterpret_cast<const vf_unaligned*>(p); }
@@ -57,6 +59,23 @@ XL_INLINE void streamFence() {
   _mm_sfence();
 #endif
 }
+
+XL_INLINE vi loadInts(const int32_t* p) { return *reinterpret_cast<const vi_unaligned*>(p); }
+XL_INLINE vf toFloat(vi x) { return __builtin_convertvector(x, vf); }
+// W signed bytes.
+XL_INLINE vi loadBytes(const int8_t* p) {
+#if defined(__AVX512F__)
+  return (vi)_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+#elif defined(__AVX2__)
+  return (vi)_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+#elif defined(__wasm_simd128__)
+  return (vi)wasm_i32x4_extend_low_i16x8(wasm_i16x8_extend_low_i8x16(wasm_v128_load32_zero(p)));
+#else
+  return vi{p[0], p[1], p[2], p[3]};
+#endif
+}
+// Zeros come in from the left.
+XL_INLINE vi shiftRight(vi x, int bits) { return (vi)((vu)x >> bits); }
 
 XL_INLINE vf splat(float x) { return x - vf{}; }
 XL_INLINE vf zero() { return vf{}; }

@@ -15,6 +15,7 @@ const suites = [
   'src/compute/graph/conv.test.ts',
   'src/compute/graph/gated_norm.test.ts',
   'src/compute/graph/mlstm_projections.test.ts',
+  'src/compute/graph/packed_linear.test.ts',
   'src/compute/graph/sequence_ops.test.ts',
   'src/compute/engines/thin_products.test.ts',
   'src/compute/engines/engines.test.ts',

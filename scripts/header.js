@@ -17,7 +17,7 @@ const load = (file) => import(new URL(`dist/${file}.js`, root).href);
 
 /** What the kernels' own headers need to know of the table. */
 async function constantsHeader() {
-  const { cellNames, kernelConstants } = await load('compute/program/constants');
+  const { cellNames, kernelConstants, packedFormats } = await load('compute/program/constants');
   return [
     '// Written by scripts/header.js from src/compute/program/constants.ts. Do not edit.',
     '#pragma once',
@@ -28,6 +28,7 @@ async function constantsHeader() {
     ...Object.entries(kernelConstants).map(([name, value]) => `constexpr int64_t ${name} = ${value};`),
     '',
     `enum class RecurrentCell : int64_t { ${cellNames.join(', ')} };`,
+    `enum class PackedFormat : int64_t { ${packedFormats.join(', ')} };`,
     '',
     '}  // namespace xl',
     '',

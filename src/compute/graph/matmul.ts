@@ -3,6 +3,7 @@ import type { Shape } from '../program/region.ts';
 import { sumRows } from './elementwise.ts';
 import { attributes, defineOp, type Emitter, type Tensor } from './op.ts';
 import { requireCount } from './options.ts';
+import { PackedMatrix, packedLinear } from './packed_linear.ts';
 import { createNode, requireShape } from './tensor.ts';
 import { reshape } from './views.ts';
 
@@ -141,9 +142,10 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
 }
 
 /** y = x · weightᵀ + bias + residual; x [..., in], weight [out, in], bias [out], residual [..., out]. */
-export function linear(x: Tensor, weight: Tensor, bias?: Tensor, residual?: Tensor): Tensor {
-  const out = weight.rows;
-  requireShape(weight.cols === x.cols, 'linear', `a weight [out, ${x.cols}]`, x, weight);
+export function linear(x: Tensor, weight: Tensor | PackedMatrix, bias?: Tensor, residual?: Tensor): Tensor {
+  const out = weight.shape[0];
+  const packed = weight instanceof PackedMatrix;
+  if (!packed) requireShape(weight.cols === x.cols, 'linear', `a weight [out, ${x.cols}]`, x, weight);
   requireShape(!bias || bias.shape.join() === String(out), 'linear', `a bias [${out}]`, bias);
   requireShape(
     !residual || (residual.cols === out && residual.rows === x.rows),
@@ -151,6 +153,7 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, residual?: Tens
     `a residual [..., ${out}]`,
     residual,
   );
+  if (packed) return packedLinear(x, weight, bias, residual);
   const layout = { batch: 1, a: 'leading', b: 'leading', c: 'leading', transA: false, transB: true } as const;
   return product({ a: x, b: weight, bias, residual }, layout, [...x.shape.slice(0, -1), out]);
 }

@@ -1,4 +1,5 @@
 import { invariant, XlstmError } from '../../errors.ts';
+import type { Dtype } from '../program/dtypes.ts';
 import { type Region, type Shape, shapeText } from '../program/region.ts';
 import {
   type Arrays,
@@ -139,13 +140,20 @@ const leafOp = defineOp({
 });
 
 /** An array that lies in a region: a parameter, an input, a recurrent state. Declares it if the region lacks it. */
-export function leaf(region: Region, name: string, shape: Shape): Tensor {
-  const entry = region.has(name) ? region.get(name) : region.add(name, shape);
-  if (entry.dtype !== 'f32') {
+export const leaf = (region: Region, name: string, shape: Shape): Tensor =>
+  leafOfDtype(region, name, shape, 'f32');
+
+/** The same for words that only `packedLinear` reads. */
+export const packedLeaf = (region: Region, name: string, shape: Shape): Tensor =>
+  leafOfDtype(region, name, shape, 'i32');
+
+function leafOfDtype(region: Region, name: string, shape: Shape, dtype: Dtype): Tensor {
+  const entry = region.has(name) ? region.get(name) : region.add(name, shape, dtype);
+  if (entry.dtype !== dtype) {
     throw new XlstmError(
       'usage',
-      `${region.name}: "${name}" holds ${entry.dtype}, operations take f32`,
-      'declare it as f32',
+      `${region.name}: "${name}" holds ${entry.dtype}, operations take ${dtype}`,
+      `declare it as ${dtype}`,
     );
   }
   if (shapeText(entry.shape) !== shapeText(shape)) {

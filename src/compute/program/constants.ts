@@ -24,6 +24,15 @@ export const kernelConstants = {
   MLSTM_PROJECTION_ELEMENTS: 24 << 10,
   /** Channels whose sums one thread makes in selectiveScanBackward. */
   SELECTIVE_SCAN_GROUP: 64,
+  /** Columns of a packed matrix that share a block word, that rows are filled up to, and words that rows end at. */
+  PACKED_BLOCK: 32,
+  PACKED_GROUP: 128,
+  PACKED_ROW_WORDS: 16,
+  /** Up to this many rows of x a packed matrix is read as it is; for more it is unpacked piece by piece. */
+  PACKED_FEW_ROWS: 6,
+  /** A piece of a packed matrix as float32: a block of packed B of a matrix product. */
+  PACKED_PIECE_ROWS: 512,
+  PACKED_PIECE_COLUMNS: 256,
 } as const;
 
 export const {
@@ -37,6 +46,12 @@ export const {
   ATTENTION_KEYS,
   MLSTM_PROJECTION_ELEMENTS,
   SELECTIVE_SCAN_GROUP,
+  PACKED_BLOCK,
+  PACKED_GROUP,
+  PACKED_ROW_WORDS,
+  PACKED_FEW_ROWS,
+  PACKED_PIECE_ROWS,
+  PACKED_PIECE_COLUMNS,
 } = kernelConstants;
 
 /**
@@ -53,3 +68,8 @@ export const recurrentCells = {
 /** A cell of `recurrent`. */
 export type CellName = keyof typeof recurrentCells;
 export const cellNames = Object.keys(recurrentCells) as CellName[];
+
+/** Formats of packed matrices (packing.ts). The order is the `format` operand: append, never reorder within a release. */
+export const packedFormats = ['q8', 'q4', 'bf16'] as const;
+/** A format of packed matrices. */
+export type PackedFormat = (typeof packedFormats)[number];

@@ -22,6 +22,7 @@ import { mlstmProjectionsBackward, mlstmProjectionsForward } from './mlstm_proje
 import { normBackward, normForward } from './norm.ts';
 import type { Operands } from './operands.ts';
 import { adamw } from './optimizer.ts';
+import { packedLinear } from './packed_linear.ts';
 import { recurrentBackward, recurrentForward } from './recurrent.ts';
 import { reduce } from './reduce.ts';
 import { rotate } from './rotate.ts';
@@ -31,6 +32,7 @@ import { selectiveScanBackward, selectiveScanForward } from './selective_scan.ts
 export const referenceKernels: { readonly [Name in KernelName]: (a: Operands<Name>) => void } = {
   map,
   gemm,
+  packedLinear,
   blockLinear,
   blockLinearGradient,
   normForward,

@@ -1,4 +1,11 @@
-import { GEMM_SCRATCH } from '../constants.ts';
+import {
+  GEMM_SCRATCH,
+  PACKED_FEW_ROWS,
+  PACKED_PIECE_COLUMNS,
+  PACKED_PIECE_ROWS,
+  packedFormats,
+} from '../constants.ts';
+import { packedRowWords } from '../packing.ts';
 import { blockSums, f32, type Kernel, preparedBlocks, type Sizes } from './kernel.ts';
 
 /** Plan, operands and code of a map, and a block of elements for every register (kernels/map.cc, planMap). */
@@ -66,6 +73,35 @@ export const basicKernels = {
     flops: (a) => 2 * a.batch * a.m * a.n * a.k,
     bytes: (a) => f32(a.batch * (a.m * a.k + a.k * a.n + a.m * a.n * (a.residual ? 2 : 1))),
     threadScratch: () => GEMM_SCRATCH,
+  },
+
+  /**
+   * y[m, rows] = x[m, columns] · Wᵀ + bias + residual of a packed matrix W [rows, columns], whose `format` is a place in
+   * packedFormats. transposed: y[m, columns] = x[m, rows] · W + residual (the gradient with respect to x).
+   */
+  packedLinear: {
+    operands: {
+      m: 'int',
+      rows: 'int',
+      columns: 'int',
+      format: 'int',
+      transposed: 'int',
+      x: 'in',
+      ldx: 'int',
+      w: 'in',
+      y: 'out',
+      ldy: 'int',
+      bias: 'in?',
+      residual: 'in?',
+      ldResidual: 'int',
+    },
+    flops: (a) => 2 * a.m * a.rows * a.columns,
+    bytes: (a) =>
+      f32(a.m * (a.rows + a.columns) + a.rows * packedRowWords(packedFormats[a.format] ?? 'bf16', a.columns)),
+    threadScratch: (a) =>
+      a.transposed || a.m > PACKED_FEW_ROWS
+        ? GEMM_SCRATCH + PACKED_PIECE_ROWS * PACKED_PIECE_COLUMNS
+        : a.m * (a.columns + 128) * (1 + 1 / 32),
   },
 
   /**
