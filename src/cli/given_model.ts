@@ -11,6 +11,7 @@ import { readConfigFile } from './read_config.ts';
 /** What a command line says of a model; undefined where it says nothing. */
 export interface ModelOptions {
   readonly config: string | undefined;
+  readonly architecture: string | undefined;
   readonly model: string | undefined;
   readonly slstmAt: readonly number[] | 'all' | undefined;
   readonly blocks: number | undefined;
@@ -38,8 +39,11 @@ export async function openGivenModel(
 }
 
 async function requireSame(design: Design, options: ModelOptions, place: string): Promise<void> {
-  const { config: file, ...given } = options;
+  const { config: file, architecture, ...given } = options;
   const contradictions = [
+    ...(architecture === undefined || architecture === design.architecture.name
+      ? []
+      : [`--architecture ${architecture}`]),
     ...(file === undefined ? [] : differences(design, readDesign(await readConfigFile(file), file), file)),
     ...(design.architecture.name === xlstmArchitecture.name
       ? contradicted(design.config as LanguageModelConfig, given)
@@ -56,7 +60,10 @@ async function requireSame(design: Design, options: ModelOptions, place: string)
 }
 
 /** Options of another network than that of the configuration, each in words. */
-function contradicted(config: LanguageModelConfig, given: Omit<ModelOptions, 'config'>): string[] {
+function contradicted(
+  config: LanguageModelConfig,
+  given: Omit<ModelOptions, 'config' | 'architecture'>,
+): string[] {
   const { numBlocks, embeddingDim, dropout, tieWeights, mlstm, slstm } = config;
   const isSlstm = (at: LanguageModelConfig['slstmAt']): boolean[] =>
     Array.from({ length: numBlocks }, (_, i) => isSlstmBlock({ ...config, slstmAt: at }, i));

@@ -4,6 +4,7 @@ import { encodeCorpus, readCorpus } from '../data/corpus.ts';
 import { ByteTokenizer, DOCUMENT, type Tokenizer } from '../data/tokenizer.ts';
 import { XlstmError } from '../errors.ts';
 import { readDesign } from '../models/registry.ts';
+import { xlstmArchitecture } from '../models/xlstm/architecture.ts';
 import { blocksFromNotation } from '../models/xlstm/config.ts';
 import type { Design } from '../nn/architecture.ts';
 import { isLanguageModel, type LanguageModel } from '../nn/layer.ts';
@@ -29,6 +30,7 @@ export interface TrainOptions extends EngineChoice {
   readonly resume?: string;
   readonly acceptNewData?: boolean;
   readonly config?: string;
+  readonly architecture: string;
   readonly model: string;
   readonly slstmAt?: string;
   readonly blocks: number;
@@ -139,6 +141,7 @@ async function givenModel(
     isGiven(name) ? options[name] : undefined;
   const { model, tokenizer } = await openGivenModel(engine, place, {
     config: ifGiven('config'),
+    architecture: ifGiven('architecture'),
     model: ifGiven('model'),
     slstmAt: options.slstmAt === undefined ? undefined : blockList(options.slstmAt),
     blocks: ifGiven('blocks'),
@@ -165,20 +168,23 @@ const adamw = ({ beta1, beta2, weightDecay }: TrainOptions): RunOptions['optimiz
 
 async function modelDesign(options: TrainOptions, vocabSize: number): Promise<Design<LanguageModel>> {
   if (options.config) return languageDesign(await readConfigFile(options.config), options.config, vocabSize);
-  const { blocks, dim, heads, dropout, length, tieWeights } = options;
+  const { architecture, blocks, dim, heads, dropout, length, tieWeights } = options;
   const config = {
+    architecture,
     vocabSize,
     numBlocks: blocks,
     embeddingDim: dim,
     numHeads: heads,
-    slstmAt:
-      options.slstmAt === undefined ? blocksFromNotation(options.model, blocks) : blockList(options.slstmAt),
-    dropout,
-    contextLength: length,
     tieWeights: tieWeights ?? false,
+    ...(architecture === xlstmArchitecture.name
+      ? { slstmAt: slstmBlocks(options), dropout, contextLength: length }
+      : {}),
   };
   return languageDesign(config, 'model configuration', vocabSize);
 }
+
+const slstmBlocks = ({ slstmAt, model, blocks }: TrainOptions): readonly number[] | 'all' =>
+  slstmAt === undefined ? blocksFromNotation(model, blocks) : blockList(slstmAt);
 
 /** Throws unless it is a language model's that knows so many tokens. */
 function languageDesign(config: unknown, source: string, vocabSize: number): Design<LanguageModel> {

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { SHORT, workplace } from './command.ts';
@@ -115,4 +115,40 @@ it('a vocabulary of 11 without a tokenizer is loaded, inspected, and text comman
   expect((await xlstm(['eval', 'eleven', 'text.txt'])).stderr).toMatch(
     /tokenizer\.json: the tokenizer makes 256 tokens, the model in config\.json knows 11/,
   );
+});
+
+it('xlstm-large is trained by its name, into a folder as of transformers, and trained on', async () => {
+  const large = ['--architecture', 'xlstm-large', '--dim', '16', '--blocks', '3', '--heads', '2'];
+  const steps = ['--steps', '60', '--batch', '4', '--length', '16', '--sample', '0', '--engine', 'wasm'];
+  const train = ['train', '--data', 'text.txt', ...steps];
+  const { code, stderr } = await xlstm([...train, ...large, '--tie-weights', '--out', 'large']);
+  expect(code, stderr).toBe(0);
+  expect(stderr).toMatch(/parameters: xLSTM Large, 3 blocks, width 16\n/);
+  const config = JSON.parse(await readFile(path('large/checkpoint/config.json'), 'utf8'));
+  expect(config).toMatchObject({
+    model_type: 'xlstm',
+    vocab_size: 256,
+    hidden_size: 16,
+    num_hidden_layers: 3,
+    num_heads: 2,
+    tie_word_embeddings: true,
+  });
+  expect(Number((await json(['eval', 'large', 'text.txt'])).loss)).toBeLessThan(Math.log(256));
+
+  const again = [...train, '--init', 'large', '--architecture'];
+  const on = await xlstm([...again, 'xlstm-large', '--out', 'large-2']);
+  expect(on.code, on.stderr).toBe(0);
+  const other = await xlstm([...again, 'xlstm', '--out', 'never']);
+  expect(other.code).toBe(2);
+  expect(other.stderr).toMatch(/--init large: xLSTM Large, .*; but --architecture xlstm\n/);
+});
+
+it.each([
+  [['xlstm-large', '--slstm-at', '1', '--dropout', '0.1'], /--slstm-at, --dropout: xlstm-large has no such/],
+  [['xlstm-huge'], /--architecture: expected xlstm or xlstm-large, found "xlstm-huge"\n +.*--config FILE/],
+  [['xlstm-large', '--config', 'c.json'], /--architecture: with --config the file says all/],
+])('train --architecture %j is refused', async (options, message) => {
+  const { code, stderr } = await xlstm(['train', '--out', 'never', '--architecture', ...options]);
+  expect(code).toBe(2);
+  expect(stderr).toMatch(message);
 });

@@ -3,6 +3,9 @@ import type { Engine } from '../../compute/engines/engine.ts';
 import { XlstmError } from '../../errors.ts';
 import { formatCount, formatDuration } from '../../format.ts';
 import { Session } from '../../generation/session.ts';
+import { largeArchitecture } from '../../models/large/architecture.ts';
+import { xlstmArchitecture } from '../../models/xlstm/architecture.ts';
+import { quote } from '../../quote.ts';
 import { openRun } from '../../training/resume.ts';
 import { type Run, type RunResult, type StepEvent, trainRun } from '../../training/run.ts';
 import { collectGarbage } from '../collect_garbage.ts';
@@ -43,9 +46,10 @@ export function trainCommand(): Command {
     .option('--accept-new-data', 'with --resume: go on although the texts are others than before')
     .option(
       '--config <file>',
-      "a model's config.json, of any architecture: decides all of the next seven",
+      "a model's config.json, of any architecture: decides all of the next eight",
       path,
     )
+    .option('--architecture <name>', 'xlstm, or xlstm-large: that of the 7B model, mLSTM alone', 'xlstm')
     .option('--model <notation>', 'kinds of blocks, m mLSTM to s sLSTM: xLSTM[m:s]', 'xLSTM[1:1]')
     .option('--slstm-at <list>', 'blocks that are sLSTM, counted from 0: 1,3 or all or none')
     .option('--blocks <n>', 'blocks', integer(1), 4)
@@ -94,6 +98,7 @@ Examples:
   xlstm train
   xlstm train --data book.txt --out runs/book --blocks 6 --dim 192 --model xLSTM[1:0]
   xlstm train --data book.txt --validation other.txt --evaluation-tokens 100000
+  xlstm train --data book.txt --architecture xlstm-large --blocks 4 --dim 128
   xlstm train --init runs/moby-dick/best --data letters.txt --learning-rate 1e-3
   xlstm train --data book.txt --config gru.json   # {"architecture": "gru", "vocab_size": 256, "embedding_dim": 128}
   xlstm train --resume runs/book
@@ -102,6 +107,7 @@ Examples:
     );
   return addEngineOptions(command).action((options: TrainOptions) => {
     if (options.config !== undefined) requireNoModelOptions(command);
+    requireOptionsOf(options.architecture, command);
     const isGiven: IsGiven = (name) => command.getOptionValueSource(name) === 'cli';
     if (options.resume !== undefined) requireNoRunOptions(command);
     else if (options.acceptNewData) {
@@ -142,7 +148,16 @@ function requireNoRunOptions(command: Command): void {
 }
 
 function requireNoModelOptions(command: Command): void {
-  const decided = new Set(['model', 'slstmAt', 'blocks', 'dim', 'heads', 'dropout', 'tieWeights']);
+  const decided = new Set([
+    'architecture',
+    'model',
+    'slstmAt',
+    'blocks',
+    'dim',
+    'heads',
+    'dropout',
+    'tieWeights',
+  ]);
   const given = givenOptions(command, (name) => decided.has(name));
   if (given === '') return;
   throw new XlstmError(
@@ -150,6 +165,22 @@ function requireNoModelOptions(command: Command): void {
     `${given}: with --config the file says all of the model`,
     'Leave them out, or change the file.',
   );
+}
+
+/** xLSTM Large has mLSTM blocks alone and no dropout. */
+function requireOptionsOf(architecture: string, command: Command): void {
+  if (architecture === xlstmArchitecture.name) return;
+  if (architecture !== largeArchitecture.name) {
+    throw new XlstmError(
+      'usage',
+      `--architecture: expected ${xlstmArchitecture.name} or ${largeArchitecture.name}, found ${quote(architecture)}`,
+      'For another one: --config FILE, whose key "architecture" names it.',
+    );
+  }
+  const without = new Set(['model', 'slstmAt', 'dropout']);
+  const given = givenOptions(command, (name) => without.has(name));
+  if (given === '') return;
+  throw new XlstmError('usage', `${given}: ${architecture} has no such choice`, 'Leave them out.');
 }
 
 /** Those of some options that the command line has, as it spells them. */
