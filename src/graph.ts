@@ -54,6 +54,7 @@ export { headwiseLinear, linear, matmul } from './compute/graph/matmul.ts';
 export { type MlstmInputs, type MlstmOptions, type MlstmState, mlstm } from './compute/graph/mlstm.ts';
 export { mlstmProjections } from './compute/graph/mlstm_projections.ts';
 export { type NormOptions, norm } from './compute/graph/norm.ts';
+export { PackedMatrix } from './compute/graph/packed_linear.ts';
 export { type PlanOptions, plan } from './compute/graph/plan.ts';
 export {
   type CellName,
@@ -72,5 +73,7 @@ export {
   stopGradient,
   zeros,
 } from './compute/graph/views.ts';
+export { type PackedFormat, packedFormats } from './compute/program/constants.ts';
+export { packRows } from './compute/program/packing.ts';
 export type { Program } from './compute/program/program.ts';
 export { type Entry, Region, type Shape } from './compute/program/region.ts';

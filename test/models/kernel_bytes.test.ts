@@ -1,7 +1,14 @@
 import { expect, it } from 'vitest';
+import { linear } from '../../src/compute/graph/matmul.ts';
+import { PackedMatrix } from '../../src/compute/graph/packed_linear.ts';
+import { plan } from '../../src/compute/graph/plan.ts';
+import { leaf } from '../../src/compute/graph/tensor.ts';
+import { assign } from '../../src/compute/graph/views.ts';
+import { type PackedFormat, packedFormats } from '../../src/compute/program/constants.ts';
 import { kernelNames } from '../../src/compute/program/kernels.ts';
 import { cpuLimits } from '../../src/compute/program/limits.ts';
 import { type Instruction, instructionBytes, type Program } from '../../src/compute/program/program.ts';
+import { Region } from '../../src/compute/program/region.ts';
 import { type ContestantName, contestantNames, contestants } from '../../src/models/baselines/contestants.ts';
 import { inferenceProgram, stateRegion } from '../../src/nn/inference_programs.ts';
 import { Parameters, Scope } from '../../src/nn/parameters.ts';
@@ -20,6 +27,14 @@ function programs(name: ContestantName, numHeads: number): Program[] {
     gradientProgram(computed, optimizerRegions(parameters), 'set', update),
     inferenceProgram(network, stateRegion(network, 4), 4, 1, 'last', cpuLimits),
   ];
+}
+
+/** No model of the contestants has packed matrices. */
+function packedProgram(format: PackedFormat): Program {
+  const io = new Region('io');
+  const weight = new PackedMatrix(new Region('matrix'), 'w', [96, 256], format);
+  const y = linear(leaf(io, 'x', [20, 256]), weight);
+  return plan('packed', { io, roots: [assign(leaf(io, 'y', [20, 96]), y)], limits: cpuLimits });
 }
 
 /** Bytes of the arrays that a call names, by the shapes that its addresses' labels end with; its workspace has none. */
@@ -42,10 +57,12 @@ const others: Readonly<Record<string, readonly [least: number, most: number]>> =
 
 it('every row of the kernel table states the bytes of its arrays', () => {
   const called = new Set<string>();
-  for (const name of contestantNames) {
-    for (const instruction of [2, 8]
-      .flatMap((heads) => programs(name, heads))
-      .flatMap((p) => p.instructions)) {
+  const all = [
+    ...contestantNames.map((name) => [name, [2, 8].flatMap((heads) => programs(name, heads))] as const),
+    ...packedFormats.map((format) => [format, [packedProgram(format)]] as const),
+  ];
+  for (const [name, planned] of all) {
+    for (const instruction of planned.flatMap((p) => p.instructions)) {
       const { kernel } = instruction;
       const ratio = instructionBytes(instruction) / arrayBytes(instruction);
       const [least, most] = others[kernel] ?? [0.75, 1];

@@ -55,7 +55,10 @@ function placeOf(format: PackedFormat, column: number): [word: number, bit: numb
   return [start + LANES * Math.floor(s / 2) + lane, 16 * (s % 2)];
 }
 
-/** Packs rows of `columns` finite numbers; `values` holds whole rows one after another. */
+/**
+ * The words of a packed matrix for memory of its `PackedMatrix`, given its finite numbers row by row, each row `columns`
+ * of them.
+ */
 export function packRows(
   format: PackedFormat,
   values: ArrayLike<number>,
