@@ -1,10 +1,11 @@
 import type { Engine } from '../compute/engines/engine.ts';
+import type { PackedFormat } from '../compute/program/constants.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { createTokenizer, describeTokenizer } from '../data/tokenizer_registry.ts';
 import { XlstmError } from '../errors.ts';
 import { DOCUMENT_LIMITS, type JsonLimits } from '../json.ts';
 import { formatDesign, readDesign } from '../models/registry.ts';
-import type { Design } from '../nn/architecture.ts';
+import { Design } from '../nn/architecture.ts';
 import type { Network } from '../nn/layer.ts';
 import { Model, takesTokens } from '../nn/model.ts';
 import { type NamedValues, Parameters, Scope } from '../nn/parameters.ts';
@@ -91,7 +92,8 @@ export async function checkpointFiles(
   addJson('config.json', formatDesign(design));
   if (tokenizer) addJson('tokenizer.json', describeTokenizer(tokenizer));
   const parameters = await model.read();
-  const { tensors } = design.architecture;
+  // Packed matrices are saved as they are.
+  const tensors = design.packing === undefined ? design.architecture.tensors : undefined;
   addTensors('model.safetensors', tensors?.encode(parameters, design.config) ?? parameters, { format: 'pt' });
   if (training) {
     addJson('training.json', training.progress);
@@ -111,6 +113,8 @@ export interface EncodedModel {
    * where the name ends so, else files of PyTorch.
    */
   readonly weights: Uint8Array | ReadonlyMap<string, Bytes>;
+  /** Matrices are packed as they are read. Left out: they stay as they are in the files. */
+  readonly packing?: PackedFormat;
 }
 
 /**
@@ -122,17 +126,18 @@ export interface EncodedModel {
  */
 export function decodeCheckpoint(
   engine: Engine,
-  { config: configJson, tokenizer: tokenizerJson, weights: files }: EncodedModel,
+  { config: configJson, tokenizer: tokenizerJson, weights: files, packing }: EncodedModel,
   source = '',
 ): LoadedModel {
-  const design = readDesign(configJson, `${source}config.json`);
+  const written = readDesign(configJson, `${source}config.json`);
+  const design = packing === undefined ? written : packed(written, packing, source);
   const tokenizerSource = `${source}tokenizer.json`;
   const tokenizer = tokenizerJson === undefined ? undefined : createTokenizer(tokenizerJson, tokenizerSource);
   const byName: ReadonlyMap<string, Bytes> =
     files instanceof Uint8Array ? new Map([['model.safetensors', files]]) : files;
   const weightsSource = `${source}${byName.size === 1 ? [...byName.keys()][0] : 'the files of weights'}`;
-  const stored = withoutPrefix(tensorsIn(byName, source), design);
-  const { tensors } = design.architecture;
+  const stored = withoutPrefix(tensorsIn(byName, source), written);
+  const tensors = written.packing === undefined ? written.architecture.tensors : undefined;
   const weights = tensors?.decode(stored, design.config, weightsSource) ?? stored;
   const model = Model.load(engine, design, weights, weightsSource);
   if (tokenizer && takesTokens(model) && tokenizer.vocabSize > model.network.vocabSize) {
@@ -143,6 +148,15 @@ export function decodeCheckpoint(
     );
   }
   return { model, tokenizer };
+}
+
+function packed(design: Design, packing: PackedFormat, source: string): Design {
+  if (design.packing === undefined) return new Design(design.architecture, design.config, packing);
+  throw new XlstmError(
+    'checkpoint',
+    `${source}config.json: the weights are small already: ${design.packing}`,
+    'Take the model that they were made from: each rounding adds its errors.',
+  );
 }
 
 /** What is written can be read again. */
@@ -159,8 +173,8 @@ function pack(
   metadata: Record<string, string>,
   earlier?: Uint8Array | string,
 ): Uint8Array {
-  const entries = [...tensors].map(([name, { shape, values }]) => {
-    const data = values instanceof Float32Array ? values : Float32Array.from(values);
+  const entries = [...tensors].map(([name, { shape, values, integers }]) => {
+    const data = integers?.() ?? (values instanceof Float32Array ? values : Float32Array.from(values));
     return [name, { shape, data }] as const;
   });
   return writeSafetensors(new Map(entries), metadata, typeof earlier === 'string' ? undefined : earlier);
@@ -201,9 +215,11 @@ function tensorsIn(files: ReadonlyMap<string, Bytes>, source: string): ReadonlyM
 
 class Stored implements NamedValues {
   readonly #tensor: StoredTensor;
+  readonly integers: (() => Int32Array) | undefined;
 
   constructor(tensor: StoredTensor) {
     this.#tensor = tensor;
+    this.integers = tensor.dtype === 'I32' ? () => tensor.readIntegers() : undefined;
   }
 
   get shape(): readonly number[] {
@@ -265,7 +281,7 @@ function commonPrefix(tensors: ReadonlyMap<string, unknown>): string | undefined
 }
 
 function parameterNames(design: Design): ReadonlySet<string> {
-  const parameters = new Parameters();
+  const parameters = new Parameters(design.packing);
   design.build(new Scope(parameters));
   return new Set(parameters.list.map(({ name }) => name));
 }

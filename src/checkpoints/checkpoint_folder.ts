@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Engine } from '../compute/engines/engine.ts';
+import type { PackedFormat } from '../compute/program/constants.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { XlstmError } from '../errors.ts';
 import type { LanguageModel } from '../nn/layer.ts';
@@ -37,16 +38,23 @@ export async function saveCheckpoint(path: string, checkpoint: Checkpoint): Prom
  * Reads the model of a checkpoint folder, or of the folder of a run, whose checkpoint is in `checkpoint/`; or of a file
  * of weights, whose `config.json` and `tokenizer.json` lie beside it. Changes nothing, and finds a whole checkpoint also
  * beside a process that trains and after one that was killed. Throws a checkpoint or config error that names the file for
- * what is missing, damaged or not right.
+ * what is missing, damaged or not right. With a format the matrices are packed one after another as they are read: there is
+ * never more than one of them as float32. A model whose weights are packed already is refused then.
  */
-export async function loadCheckpoint(engine: Engine, path: string): Promise<LoadedModel> {
+export async function loadCheckpoint(
+  engine: Engine,
+  path: string,
+  packing?: PackedFormat,
+): Promise<LoadedModel> {
   const isFile = (await stat(path).catch(() => undefined))?.isFile();
-  if (!isFile) return readCheckpoint(path, modelFilesIn, (files) => decodeModelFiles(engine, files));
+  if (!isFile) {
+    return readCheckpoint(path, modelFilesIn, (files) => decodeModelFiles(engine, files, undefined, packing));
+  }
   const [folder, name] = [dirname(path), basename(path)];
   return readCheckpoint(
     path,
     () => ['config.json', 'tokenizer.json', name],
-    (files) => decodeModelFiles(engine, files, name),
+    (files) => decodeModelFiles(engine, files, name, packing),
     [folder],
   );
 }

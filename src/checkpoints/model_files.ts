@@ -1,4 +1,5 @@
 import type { Engine } from '../compute/engines/engine.ts';
+import type { PackedFormat } from '../compute/program/constants.ts';
 import { parseJson } from '../json.ts';
 import type { Bytes } from './bytes.ts';
 import { decodeCheckpoint, type LoadedModel, limitsOf } from './checkpoint.ts';
@@ -13,13 +14,14 @@ export const modelFilesIn = (present: readonly string[]): readonly string[] => [
 ];
 
 /**
- * The model that the files hold, its weights those of the file named. Throws a checkpoint or config error that names the
+ * The model that the files hold, its weights those of the file named, packed where a format says so. Throws a checkpoint or config error that names the
  * file.
  */
 export async function decodeModelFiles(
   engine: Engine,
   files: ModelFiles,
   weightsName?: string,
+  packing?: PackedFormat,
 ): Promise<LoadedModel> {
   const { place, names } = files;
   const config = await readJson(files, 'config.json');
@@ -28,7 +30,7 @@ export async function decodeModelFiles(
   for (const name of weightsName === undefined ? await weightsOf(files) : [weightsName]) {
     weights.set(name, await (files.open ?? files.read)(name));
   }
-  return decodeCheckpoint(engine, { config, tokenizer, weights }, place);
+  return decodeCheckpoint(engine, { config, tokenizer, weights, ...(packing && { packing }) }, place);
 }
 
 /** The content of a JSON file of a checkpoint, as parsed. */

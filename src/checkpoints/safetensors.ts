@@ -20,7 +20,7 @@ export interface TensorToWrite {
   /** Dimensions, the outermost first. */
   readonly shape: readonly number[];
   /** Row by row, as many as the shape says. */
-  readonly data: Float32Array;
+  readonly data: Float32Array | Int32Array;
 }
 
 /**
@@ -128,7 +128,7 @@ function checkEntry(
 }
 
 /**
- * Writes float32 tensors in the order given; the data start on a multiple of 8 bytes. The bytes of an earlier file
+ * Writes tensors of float32 or int32 in the order given; the data start on a multiple of 8 bytes. The bytes of an earlier file
  * are written over where they are as many. Throws a usage error for a shape that its values do not fill.
  */
 export function writeSafetensors(
@@ -146,7 +146,14 @@ export function writeSafetensors(
         `tensor ${quote(name)}: a shape ${quote(shape)} with ${data.length} values cannot be written`,
       );
     }
-    header.push([name, { dtype: 'F32', shape, data_offsets: [size, size + data.byteLength] }]);
+    header.push([
+      name,
+      {
+        dtype: data instanceof Int32Array ? 'I32' : 'F32',
+        shape,
+        data_offsets: [size, size + data.byteLength],
+      },
+    ]);
     size += data.byteLength;
   }
   // fromEntries makes own properties of any name, "__proto__" too.

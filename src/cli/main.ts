@@ -11,6 +11,7 @@ import { fitCommand } from './commands/fit.ts';
 import { generateCommand } from './commands/generate.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { predictCommand } from './commands/predict.ts';
+import { quantizeCommand } from './commands/quantize.ts';
 import { trainCommand } from './commands/train.ts';
 import { verifyCommand } from './commands/verify.ts';
 import { guardStandardStreams } from './standard_streams.ts';
@@ -50,6 +51,7 @@ function program(): Command {
     fitCommand(),
     predictCommand(),
     inspectCommand(),
+    quantizeCommand(),
     exportCommand(),
     verifyCommand(),
     doctorCommand(),

@@ -1,3 +1,4 @@
+import type { PackedFormat } from '../compute/program/constants.ts';
 import { cpuLimits as limits } from '../compute/program/limits.ts';
 import { sizeOf } from '../compute/program/region.ts';
 import type { Design } from '../nn/architecture.ts';
@@ -23,10 +24,14 @@ export interface Layer {
 export interface Inspection {
   /** Its name. */
   readonly architecture: string;
+  /** How matrices are packed. Left out: all parameters are float32. */
+  readonly packing?: PackedFormat;
   /** In the order in which parameters are declared; layers without any come last. */
   readonly layers: readonly Layer[];
   /** Numbers that are learned, of all layers. */
   readonly parameters: number;
+  /** What they take in memory. */
+  readonly parameterBytes: number;
   /** State of one sequence, of all layers, in float32. */
   readonly stateBytes: number;
   /** Of a language model: reading one token and predicting the next. */
@@ -34,7 +39,7 @@ export interface Inspection {
     /** Floating-point operations; a multiplication and an addition are two, an exponential is 12. */
     readonly flopsPerToken: number;
   };
-  /** Of a language model: forward and backward pass over a sequence. */
+  /** Of a language model whose weights are not packed: forward and backward pass over a sequence. */
   readonly training?: {
     /** Floating-point operations of both passes, over the tokens of the sequence. */
     readonly flopsPerToken: number;
@@ -53,7 +58,7 @@ const BYTES = 4;
  * training sequence, if it is not to be the configuration's context length (256 where it has none).
  */
 export function inspect(design: Design, length?: number): Inspection {
-  const parameters = new Parameters();
+  const parameters = new Parameters(design.packing);
   const network = design.build(new Scope(parameters));
   const { kinds = {}, contextLength = LENGTH } = design.describe();
   const state = stateRegion(network, 1);
@@ -70,12 +75,16 @@ export function inspect(design: Design, length?: number): Inspection {
   const all = [...layers.values()];
   const facts = {
     architecture: design.architecture.name,
+    ...(design.packing && { packing: design.packing }),
     layers: [...layers].map(([name, counts]) => ({ name, kind: kinds[name] ?? '', ...counts })),
     parameters: parameters.count,
+    parameterBytes: parameters.regions.reduce((sum, { bytes }) => sum + bytes, 0),
     stateBytes: all.reduce((sum, { stateBytes }) => sum + stateBytes, 0),
   };
   if (!isLanguageModel(network)) return facts;
 
+  const decoding = { flopsPerToken: inferenceProgram(network, state, 1, 1, 'last', limits).flops };
+  if (design.packing !== undefined) return { ...facts, decoding };
   const tokens = length ?? contextLength;
   const shape = { batchSize: 1, length: tokens };
   const step = gradientProgram(
@@ -85,7 +94,7 @@ export function inspect(design: Design, length?: number): Inspection {
   );
   return {
     ...facts,
-    decoding: { flopsPerToken: inferenceProgram(network, state, 1, 1, 'last', limits).flops },
+    decoding,
     training: { flopsPerToken: step.flops / tokens, length: tokens },
   };
 }

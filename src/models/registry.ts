@@ -1,4 +1,5 @@
 import { checkOption } from '../checks.ts';
+import { type PackedFormat, packedFormats } from '../compute/program/constants.ts';
 import { XlstmError } from '../errors.ts';
 import { type Architecture, Design } from '../nn/architecture.ts';
 import type { Network } from '../nn/layer.ts';
@@ -59,9 +60,28 @@ export function readDesign(given: unknown, source: string): Design {
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
     throw new XlstmError('config', `${source}: expected an object, found ${quote(given)}`);
   }
-  const { architecture: named, ...json } = given as Readonly<Record<string, unknown>>;
+  const { architecture: named, [PACKING]: packing, ...json } = given as Readonly<Record<string, unknown>>;
   const architecture = named === undefined ? unnamed(json) : find(named, source);
-  return new Design(architecture, architecture.parseConfig(json, source));
+  return new Design(architecture, architecture.parseConfig(json, source), readPacking(packing, source));
+}
+
+/** The key under which config.json says how weights are packed, where other programs say how theirs are. */
+const PACKING = 'quantization_config';
+const METHOD = 'xlstm';
+
+function readPacking(given: unknown, source: string): PackedFormat | undefined {
+  if (given === undefined || given === null) return undefined;
+  const { quant_method: method, format } = (typeof given === 'object' ? given : {}) as Record<
+    string,
+    unknown
+  >;
+  const found = packedFormats.find((each) => each === format);
+  if (method === METHOD && found) return found;
+  throw new XlstmError(
+    'config',
+    `${source}: ${PACKING}: expected {"quant_method": "${METHOD}", "format": one of ${packedFormats.join(', ')}}, found ${quote(given)}`,
+    'Weights that another program made small cannot be read: take those of float32 or bfloat16, and xlstm quantize.',
+  );
 }
 
 const unnamed = (json: Readonly<Record<string, unknown>>): Architecture =>
@@ -82,7 +102,11 @@ function find(named: unknown, source: string): Architecture {
 export function formatDesign(design: Design): Readonly<Record<string, unknown>> {
   const { architecture, config } = design;
   const { architecture: _, ...keys } = architecture.formatConfig(config);
-  const json = unnamed(keys) === architecture ? keys : { architecture: architecture.name, ...keys };
+  const named = unnamed(keys) === architecture ? keys : { architecture: architecture.name, ...keys };
+  const json =
+    design.packing === undefined
+      ? named
+      : { ...named, [PACKING]: { quant_method: METHOD, format: design.packing } };
   const text = JSON.stringify(json);
   const { config: again } = readDesign(JSON.parse(text), `${architecture.name}: what formatConfig gave`);
   const { architecture: __, ...other } = architecture.formatConfig(again);

@@ -1,3 +1,4 @@
+import type { PackedFormat } from '../compute/program/constants.ts';
 import type { Network } from './layer.ts';
 import type { NamedValues, Scope } from './parameters.ts';
 
@@ -50,11 +51,14 @@ export class Design<N extends Network = Network> {
   readonly architecture: Architecture<unknown, N>;
   /** As `parseConfig` of the architecture gave it: checked, with defaults. */
   readonly config: unknown;
+  /** How the matrices of its models are packed. Undefined: all parameters are float32. */
+  readonly packing: PackedFormat | undefined;
 
   /** The configuration is taken as it is: `readDesign` makes a design of one that is still to be checked. */
-  constructor(architecture: Architecture<unknown, N>, config: unknown) {
+  constructor(architecture: Architecture<unknown, N>, config: unknown, packing?: PackedFormat) {
     this.architecture = architecture;
     this.config = config;
+    this.packing = packing;
   }
 
   /** A new network, whose layers declare their parameters in the scope. */

@@ -2,11 +2,11 @@ import { checkNames, checkWhole } from '../checks.ts';
 import { headwiseLinear, linear } from '../compute/graph/matmul.ts';
 import type { Tensor } from '../compute/graph/tensor.ts';
 import { checkHeads } from './heads.ts';
-import type { Init, Scope } from './parameters.ts';
+import type { Init, Matrix, Scope } from './parameters.ts';
 
 /** y = x Wᵀ + b, W [out, in] */
 export class Linear {
-  readonly #weight: Tensor;
+  readonly #weight: Matrix;
   readonly #bias: Tensor | undefined;
 
   /**
@@ -16,7 +16,7 @@ export class Linear {
     checkNames('Linear', options, ['weight', 'bias']);
     checkWhole('Linear: inSize', inSize, 1);
     checkWhole('Linear: outSize', outSize, 1);
-    this.#weight = scope.parameter('weight', [outSize, inSize], options.weight);
+    this.#weight = scope.matrix({ name: 'weight', shape: [outSize, inSize], init: options.weight });
     this.#bias = options.bias ? scope.parameter('bias', [outSize], options.bias) : undefined;
   }
 

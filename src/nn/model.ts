@@ -1,12 +1,15 @@
 import { checkOption } from '../checks.ts';
 import type { Engine, Memory } from '../compute/engines/engine.ts';
+import { packedShape } from '../compute/graph/packed_linear.ts';
+import type { PackedFormat } from '../compute/program/constants.ts';
+import { isFinitePacked, packRows } from '../compute/program/packing.ts';
 import { shapeText, sizeOf } from '../compute/program/region.ts';
 import { XlstmError } from '../errors.ts';
 import { oneLine, quote } from '../quote.ts';
 import { Design } from './architecture.ts';
 import { isLanguageModel, type LanguageModel, type Network } from './layer.ts';
 import { ModelUse } from './one_call.ts';
-import { type NamedValues, Parameters, Scope } from './parameters.ts';
+import { type NamedValues, type Parameter, Parameters, Scope } from './parameters.ts';
 
 /** What a network is made from. Of a design a model can be saved and loaded again; a function is for experiments. */
 export type NetworkSource<N extends Network> = Design<N> | ((scope: Scope) => N);
@@ -36,11 +39,14 @@ export class Model<N extends Network = LanguageModel> implements Disposable {
 
   /** A new model with initial values drawn from the seed. Throws a usage error for sizes or values that are not right. */
   static create<N extends Network>(engine: Engine, source: NetworkSource<N>, seed: number): Model<N> {
-    const laid = layOut(source);
-    const initial = laid.parameters.initial(seed);
-    const model = new Model(engine, laid);
-    for (const [name, values] of initial) model.#memoryOf(name).write(name, values);
-    return model;
+    const model = new Model(engine, layOut(source));
+    try {
+      for (const [parameter, values] of model.parameters.initial(seed)) model.#set(parameter, values);
+      return model;
+    } catch (error) {
+      model.free();
+      throw error;
+    }
   }
 
   /** A model whose parameters are all 0, to be filled by `write`. */
@@ -65,14 +71,20 @@ export class Model<N extends Network = LanguageModel> implements Disposable {
     return model;
   }
 
-  /** Copies of all parameters, in order of declaration. */
+  /** Copies of all parameters, in order of declaration; of packed ones their words. */
   async read(): Promise<Map<string, NamedValues>> {
     this.use.enter('read');
     try {
       const all = new Map<string, NamedValues>();
-      for (const { name, shape } of this.parameters.list) {
+      for (const { name, shape, format } of this.parameters.list) {
         const values = await this.#memoryOf(name).read(name);
-        all.set(name, { shape, values: values.subarray(0, sizeOf(shape)) });
+        if (format === undefined) all.set(name, { shape, values: values.subarray(0, sizeOf(shape)) });
+        else
+          all.set(name, {
+            shape: packedShape(format, shape),
+            values,
+            integers: () => Int32Array.from(values),
+          });
       }
       return all;
     } finally {
@@ -81,15 +93,24 @@ export class Model<N extends Network = LanguageModel> implements Disposable {
   }
 
   /**
-   * Sets all parameters. Names and shapes are checked before anything is written: where they are not the model's, it
-   * throws a checkpoint error, and `source` names the file in it.
+   * Sets all parameters; of packed ones `tensors` have the words or the numbers, which are packed then. Names and shapes are
+   * checked before anything is written: where they are not the model's, it throws a checkpoint error, and `source` names the
+   * file in it.
    */
   write(tensors: ReadonlyMap<string, NamedValues>, source: string): void {
     this.use.check('write');
     checkFit(this.parameters, tensors, source);
-    for (const { name } of this.parameters.list) {
-      this.#memoryOf(name).write(name, (tensors.get(name) as NamedValues).values);
+    for (const parameter of this.parameters.list) {
+      const { name, format } = parameter;
+      const given = tensors.get(name) as NamedValues;
+      const words = format && given.integers?.();
+      if (words) this.#memoryOf(name).write(name, finiteWords(parameter, words, source));
+      else this.#set(parameter, given.values);
     }
+  }
+
+  #set({ name, shape, format }: Parameter, values: ArrayLike<number>): void {
+    this.#memoryOf(name).write(name, format ? packRows(format, values, shape[1]) : values);
   }
 
   /**
@@ -123,7 +144,7 @@ interface Laid<N extends Network> {
 }
 
 function layOut<N extends Network>(source: NetworkSource<N>): Laid<N> {
-  const parameters = new Parameters();
+  const parameters = new Parameters(source instanceof Design ? source.packing : undefined);
   const scope = new Scope(parameters);
   if (source instanceof Design) return { design: source, network: source.build(scope), parameters };
   checkOption(typeof source === 'function', 'source', 'a design or a function that makes a network', source);
@@ -147,16 +168,26 @@ function checkFit(parameters: Parameters, tensors: ReadonlyMap<string, NamedValu
       'The configuration and the weights must come from the same model.',
     );
   }
-  for (const { name, shape } of list) {
+  for (const { name, shape, format } of list) {
     const found = tensors.get(name) as NamedValues;
-    if (shapeText(found.shape) !== shapeText(shape)) {
+    const expected = format && found.integers ? packedShape(format, shape) : shape;
+    if (shapeText(found.shape) !== shapeText(expected)) {
       throw new XlstmError(
         'checkpoint',
-        `${source}: "${name}" has shape ${quote(found.shape)}, the configuration asks for ${quote(shape)}`,
+        `${source}: "${name}" has shape ${quote(found.shape)}, the configuration asks for ${quote(expected)}`,
         'The configuration and the weights must come from the same model.',
       );
     }
   }
+}
+
+function finiteWords({ name, shape, format }: Parameter, words: Int32Array, source: string): Int32Array {
+  if (isFinitePacked(format as PackedFormat, words, shape[1])) return words;
+  throw new XlstmError(
+    'checkpoint',
+    `${source}: "${name}" holds scales that are no finite numbers`,
+    'The file is damaged, or no matrix of small weights: write it again with xlstm quantize.',
+  );
 }
 
 const some = (names: readonly string[]): string =>

@@ -1,5 +1,7 @@
 import { checkArray, checkOption } from '../checks.ts';
+import { PackedMatrix, packedShape } from '../compute/graph/packed_linear.ts';
 import { leaf, type Tensor } from '../compute/graph/tensor.ts';
+import type { PackedFormat } from '../compute/program/constants.ts';
 import { Region, type Shape, shapeText, sizeOf } from '../compute/program/region.ts';
 import { XlstmError } from '../errors.ts';
 import { Random } from '../random.ts';
@@ -15,6 +17,8 @@ export interface NamedValues {
   readonly values: ArrayLike<number>;
   /** Elements from `from` up to `to`. Left out: `values` is in memory. */
   slice?(from: number, to: number): ArrayLike<number>;
+  /** Of an array of 32-bit whole numbers, as the words of a packed matrix are: a copy of them. Left out: it is none. */
+  readonly integers?: (() => Int32Array) | undefined;
 }
 
 /** What a network declared of one of its parameters. */
@@ -25,25 +29,51 @@ export interface Parameter {
   readonly shape: Shape;
   /** What fills it in a new model. */
   readonly init: Init;
-  /** Where it lies: `decayed` or `plain` of its Parameters. */
+  /** Where it lies: `decayed`, `plain` or `packed` of its Parameters. */
   readonly region: Region;
+  /** How its numbers are packed. Left out: they are float32. */
+  readonly format?: PackedFormat;
+}
+
+/** What `linear` multiplies with. */
+export type Matrix = Tensor | PackedMatrix;
+
+/** Matrices with a smaller side stay precise: they are those of gates, and nothing would be gained. */
+const LEAST_PACKED = 32;
+
+/** A matrix that a layer asks for. */
+export interface MatrixPart {
+  /** Below the layer's place. */
+  readonly name: string;
+  /** [out, in] */
+  readonly shape: readonly [rows: number, cols: number];
+  /** What fills it in a new model. */
+  readonly init: Init;
 }
 
 /**
  * The parameters of a model in two regions, those that weight decay shrinks and the others: the optimizer makes one
- * flat pass over each.
+ * flat pass over each. Where matrices are packed they have a region of their own, and no optimizer.
  */
 export class Parameters {
   /** Those that weight decay shrinks. */
   readonly decayed = new Region('parameters.decayed');
   /** Those that it leaves alone. */
   readonly plain = new Region('parameters.plain');
+  /** Matrices of small numbers. */
+  readonly packed = new Region('parameters.packed');
+  readonly #packing: PackedFormat | undefined;
   readonly #list: Parameter[] = [];
   readonly #names = new Set<string>();
 
-  /** `decayed` and `plain`; either may be empty. */
+  /** How matrices are packed. Left out: not at all. */
+  constructor(packing?: PackedFormat) {
+    this.#packing = packing;
+  }
+
+  /** `decayed` and `plain`, either of which may be empty, and `packed` where it is not. */
   get regions(): readonly Region[] {
-    return [this.decayed, this.plain];
+    return [this.decayed, this.plain, ...(this.packed.bytes > 0 ? [this.packed] : [])];
   }
 
   /** In order of declaration. */
@@ -79,6 +109,32 @@ export class Parameters {
     return leaf(region, name, shape);
   }
 
+  /**
+   * Declares matrices that lie row by row one after another and are one matrix to the graph, packed where this model's are.
+   * The output layer keeps a byte for each weight where others have less: its errors are the predictions'.
+   */
+  declareMatrix(parts: readonly MatrixPart[], decays: boolean, isOutput: boolean): Matrix {
+    const first = parts[0].name;
+    const cols = parts[0].shape[1];
+    const rows = parts.reduce((sum, { shape }) => sum + shape[0], 0);
+    if (this.#packing === undefined || Math.min(cols, ...parts.map(({ shape }) => shape[0])) < LEAST_PACKED) {
+      const [part] = parts;
+      return parts.length === 1
+        ? this.declare(part.name, part.shape, part.init, decays)
+        : this.declareJoined(parts, [rows, cols], decays);
+    }
+    const format = isOutput && this.#packing === 'q4' ? 'q8' : this.#packing;
+    const region = this.packed;
+    for (const part of parts) {
+      this.#check(part.name, part.shape);
+      this.#list.push({ ...part, region, format });
+    }
+    const words = parts.map(({ name, shape }) => ({ name, shape: packedShape(format, shape) }));
+    const name = parts.length === 1 ? first : parts.map((part) => part.name).join(' + ');
+    if (parts.length > 1) region.join(name, packedShape(format, [rows, cols]), words, 'i32');
+    return new PackedMatrix(region, name, [rows, cols], format);
+  }
+
   /** Two layers of one name would share their numbers in silence. */
   #check(name: string, shape: Shape): void {
     const right = shape.length > 0 && shape.every((size) => Number.isSafeInteger(size) && size >= 1);
@@ -94,16 +150,18 @@ export class Parameters {
     );
   }
 
-  /** Initial values by name; the same for the same seed. Throws a usage error where an Init gives other than it must. */
-  initial(seed: number): Map<string, ArrayLike<number>> {
+  /**
+   * Initial values one parameter after another; the same for the same seed. Throws a usage error where an Init gives other
+   * than it must.
+   */
+  *initial(seed: number): Generator<readonly [Parameter, ArrayLike<number>]> {
     const random = new Random(seed);
-    const initial = new Map<string, ArrayLike<number>>();
-    for (const { name, shape, init } of this.#list) {
+    for (const parameter of this.#list) {
+      const { name, shape, init } = parameter;
       const values: unknown = init(random, shape);
       checkArray(`the initial values of "${name}"`, values, sizeOf(shape), shape.join(' × '), 'finite');
-      initial.set(name, values);
+      yield [parameter, values];
     }
-    return initial;
   }
 }
 
@@ -129,6 +187,16 @@ export class Scope {
   parameter(name: string, shape: Shape, init: Init, decays?: boolean): Tensor {
     const full = `${this.#prefix}${name}`;
     return this.#parameters.declare(full, shape, init, decays ?? decaysByName(full));
+  }
+
+  /**
+   * Declares a matrix [out, in] for `linear` under the same rule, or several that are one, joined along the first
+   * dimension; `isOutput`: it makes the logits. Files of small weights hold it packed.
+   */
+  matrix(parts: MatrixPart | readonly MatrixPart[], options: { readonly isOutput?: boolean } = {}): Matrix {
+    const all = (Array.isArray(parts) ? parts : [parts]) as readonly MatrixPart[];
+    const full = all.map((part) => ({ ...part, name: `${this.#prefix}${part.name}` }));
+    return this.#parameters.declareMatrix(full, decaysByName(full[0].name), options.isOutput ?? false);
   }
 
   /**

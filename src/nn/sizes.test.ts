@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { Memory } from '../compute/engines/engine.ts';
 import { createReferenceEngine } from '../compute/engines/reference/engine.ts';
 import { CausalConv1d } from './conv.ts';
 import { GatedFeedForward, type GatedFeedForwardOptions } from './feed_forward.ts';
@@ -127,13 +128,15 @@ describe('what an Init gives', () => {
     ],
     ['a number', () => 0 as unknown as number[], `${name}: expected an array of numbers, found 0`],
   ];
-  it.each(cases)('%s is refused before the model takes memory', (_, init, message) => {
+  it.each(cases)('%s is refused, and the model gives its memory back', (_, init, message) => {
     const allocate = vi.spyOn(engine, 'allocate');
     const build = (scope: Scope) => {
       scope.parameter('w', [2, 2], init);
       return { stateShapes: () => ({}) };
     };
     expect(() => Model.create(engine, build, 1)).toThrow(refusal(message));
-    expect(allocate).not.toHaveBeenCalled();
+    const taken = allocate.mock.results.map(({ value }) => value as Memory);
+    expect(taken.map(({ region }) => region.name)).toContain('parameters.plain');
+    for (const memory of taken) expect(() => memory.clear()).toThrow(/was freed/);
   });
 });

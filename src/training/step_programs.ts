@@ -22,8 +22,16 @@ export interface OptimizerRegions {
   readonly decays: boolean;
 }
 
-export const optimizerRegions = (parameters: Parameters): readonly OptimizerRegions[] =>
-  parameters.regions
+/** Throws a usage error where matrices are packed: small weights have no gradients. */
+export function optimizerRegions(parameters: Parameters): readonly OptimizerRegions[] {
+  if (parameters.packed.bytes > 0) {
+    throw new XlstmError(
+      'usage',
+      'a model of small weights (q8, q4, bf16) cannot be trained',
+      'Train the model that it was made from, and xlstm quantize the result.',
+    );
+  }
+  return parameters.regions
     .filter((region) => region.elements > 0)
     .map((region) => ({
       parameters: region,
@@ -32,6 +40,7 @@ export const optimizerRegions = (parameters: Parameters): readonly OptimizerRegi
       secondMoment: region.mirror(region.name.replace('parameters', 'secondMoment')),
       decays: region === parameters.decayed,
     }));
+}
 
 /** What a Program computes losses of. */
 export interface Losses<N extends Network, B extends SequenceBatch> {

@@ -31,7 +31,7 @@ Examples:
 
 function print(output: Output, source: string, facts: Inspection): void {
   const { style, width } = output;
-  const { layers, parameters, stateBytes, decoding, training } = facts;
+  const { layers, parameters, parameterBytes, stateBytes, decoding, training } = facts;
   output.line(`${style.strong(source)}  ${facts.architecture}`);
   const rows = [...layers, { name: 'all', kind: '', parameters, stateBytes }].map((layer) => [
     layer.name,
@@ -47,7 +47,10 @@ function print(output: Output, source: string, facts: Inspection): void {
   ];
   output.line(renderTable({ columns, rows, emphasize: (i) => i === layers.length }, style, width));
   const lines: [string, string][] = [
-    ['parameters', `${formatCount(parameters)} (${formatBytes(4 * parameters)} in float32)`],
+    [
+      'parameters',
+      `${formatCount(parameters)} (${formatBytes(parameterBytes)}${facts.packing ? `, matrices in ${facts.packing}` : ' in float32'})`,
+    ],
     ['state', `${formatBytes(stateBytes)} for each sequence, however long it is`],
   ];
   if (decoding) lines.push(['decoding', `${flop(decoding.flopsPerToken)} for each token`]);

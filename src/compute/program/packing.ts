@@ -43,16 +43,17 @@ const bf16 = (value: number): number => {
   return (bits + 0x7fff + ((bits >>> 16) & 1)) & 0xffff_0000;
 };
 
-/** Where the code of a column lies: word of the row, and bit of the word. */
-function placeOf(format: PackedFormat, column: number): [word: number, bit: number] {
-  const group = Math.floor(column / PACKED_GROUP);
-  const c = column % PACKED_GROUP;
-  const start = group * codeWords(format);
-  const s = Math.floor(c / LANES);
-  const lane = c % LANES;
-  if (format === 'q8') return [start + Math.floor(c / 4), 8 * (c % 4)];
-  if (format === 'q4') return [start + lane, 4 * s];
-  return [start + LANES * Math.floor(s / 2) + lane, 16 * (s % 2)];
+/** Where the codes of a row's columns lie: bits from its start on. */
+function placesOf(format: PackedFormat, columns: number): Int32Array {
+  return Int32Array.from({ length: columns }, (_, column) => {
+    const c = column % PACKED_GROUP;
+    const s = Math.floor(c / LANES);
+    const lane = c % LANES;
+    const start = 32 * Math.floor(column / PACKED_GROUP) * codeWords(format);
+    if (format === 'q8') return start + 8 * c;
+    if (format === 'q4') return start + 32 * lane + 4 * s;
+    return start + 32 * (LANES * Math.floor(s / 2) + lane) + 16 * (s % 2);
+  });
 }
 
 /**
@@ -67,89 +68,106 @@ export function packRows(
   const rows = values.length / columns;
   const stride = packedRowWords(format, columns);
   const words = new Int32Array(rows * stride);
+  const places = placesOf(format, columns);
+  const firstBlock = groupsOf(columns) * codeWords(format);
+  const codes = new Int32Array(PACKED_BLOCK);
   for (let row = 0; row < rows; row++) {
     const out = words.subarray(row * stride, (row + 1) * stride);
-    const from = row * columns;
-    if (format === 'bf16') {
-      for (let c = 0; c < columns; c++) {
-        const [word, bit] = placeOf(format, c);
-        out[word] |= (bf16(values[from + c]) >>> 16) << bit;
+    for (let c = 0; c < columns; c += PACKED_BLOCK) {
+      const first = row * columns + c;
+      const last = first + Math.min(PACKED_BLOCK, columns - c);
+      if (format === 'bf16') {
+        for (let i = first; i < last; i++) codes[i - first] = bf16(values[i]) >>> 16;
+      } else {
+        const block = format === 'q8' ? blockQ8 : blockQ4;
+        out[firstBlock + c / PACKED_BLOCK] = block(values, first, last, codes);
       }
-      continue;
-    }
-    const firstBlock = groupsOf(columns) * codeWords(format);
-    for (let first = 0; first < columns; first += PACKED_BLOCK) {
-      const last = Math.min(columns, first + PACKED_BLOCK);
-      const block = format === 'q8' ? blockQ8(values, from, first, last) : blockQ4(values, from, first, last);
-      out[firstBlock + first / PACKED_BLOCK] = block.word;
-      for (let c = first; c < last; c++) {
-        const [word, bit] = placeOf(format, c);
-        out[word] |= (block.code(values[from + c]) & (2 ** CODE_BITS[format] - 1)) << bit;
+      for (let i = 0; i < last - first; i++) {
+        const place = places[c + i];
+        out[place >> 5] |= codes[i] << (place & 31);
       }
     }
   }
   return words;
 }
 
-interface Block {
-  readonly word: number;
-  code(value: number): number;
-}
-
-/** The largest number has the code 127 or −127. */
-function blockQ8(values: ArrayLike<number>, from: number, first: number, last: number): Block {
+/**
+ * Chooses the word of a block, the numbers [first, last), and writes their codes, from 0 on, to `codes`. The largest number
+ * has the code 127 or −127.
+ */
+function blockQ8(values: ArrayLike<number>, first: number, last: number, codes: Int32Array): number {
   let largest = 0;
-  for (let c = first; c < last; c++) largest = Math.max(largest, Math.abs(values[from + c]));
+  for (let i = first; i < last; i++) largest = Math.max(largest, Math.abs(values[i]));
   const word = asWord(largest / 127);
   const scale = asFloat(word);
-  return { word, code: (value) => (scale === 0 ? 0 : clamp(Math.round(value / scale), -127, 127)) };
+  for (let i = first; i < last; i++)
+    codes[i - first] = scale === 0 ? 0 : Math.round(clamp(values[i] / scale, -127, 127)) & 0xff;
+  return word;
 }
 
-/** Ends of the range of codes that are tried: parts of the distance from the smallest to the largest number. */
-const ENDS = [0, 0.04, 0.08, 0.12];
-
-/** Of some ranges within that of the numbers, the one with the least sum of squared errors. */
-function blockQ4(values: ArrayLike<number>, from: number, first: number, last: number): Block {
-  let low = Number.POSITIVE_INFINITY;
-  let high = Number.NEGATIVE_INFINITY;
-  for (let c = first; c < last; c++) {
-    low = Math.min(low, values[from + c]);
-    high = Math.max(high, values[from + c]);
-  }
-  let best: Block | undefined;
-  let least = Number.POSITIVE_INFINITY;
-  for (const below of ENDS) {
-    for (const above of ENDS) {
-      const block = rangeQ4(low + below * (high - low), high - above * (high - low));
-      let error = 0;
-      for (let c = first; c < last; c++) {
-        const value = values[from + c];
-        error += (block.value(block.code(value)) - value) ** 2;
-      }
-      if (error < least) [best, least] = [block, error];
-    }
-  }
-  return best as Block;
-}
-
+/** Parts of the distance from the smallest to the largest number by which the range of codes may end before them. */
+const ENDS = [0, 0.07] as const;
 /** The least scale is a normal number: processors are slow with those below. */
 const LEAST_SCALE = 2 ** -126;
 
-function rangeQ4(low: number, high: number): Block & { value(code: number): number } {
+/** The same: of some ranges within that of the numbers, the one with the least sum of squared errors. */
+function blockQ4(values: ArrayLike<number>, first: number, last: number, codes: Int32Array): number {
+  let low = Number.POSITIVE_INFINITY;
+  let high = Number.NEGATIVE_INFINITY;
+  for (let i = first; i < last; i++) {
+    low = Math.min(low, values[i]);
+    high = Math.max(high, values[i]);
+  }
+  let best = 0;
+  let least = Number.POSITIVE_INFINITY;
+  for (const below of ENDS) {
+    for (const above of ENDS) {
+      const word = wordQ4(low + below * (high - low), high - above * (high - low));
+      const [scale, start] = [asFloat(word), asFloat(word << 16)];
+      let error = 0;
+      for (let i = first; i < last; i++) {
+        const off = codeQ4(values[i], scale, start) * scale + start - values[i];
+        error += off * off;
+      }
+      if (error < least) [best, least] = [word, error];
+    }
+  }
+  const [scale, start] = [asFloat(best), asFloat(best << 16)];
+  for (let i = first; i < last; i++) codes[i - first] = codeQ4(values[i], scale, start);
+  return best;
+}
+
+/** The nearest code; half a code is added beforehand. */
+function codeQ4(value: number, scale: number, start: number): number {
+  const code = (value - start) / scale + 0.5;
+  return code >= 16 ? 15 : code < 0 ? 0 : code | 0;
+}
+
+/** Codes from 0 to 15 stand for about [low, high]. */
+function wordQ4(low: number, high: number): number {
   const nearest = bf16(low);
   // A step towards −∞ where it lies above.
   const offset = asFloat(nearest) > low ? nearest + (low < 0 ? 0x1_0000 : -0x1_0000) : nearest;
-  const start = asFloat(offset);
-  const word = bf16(Math.max(LEAST_SCALE, (high - start) / 15)) | (offset >>> 16);
-  const scale = asFloat(word);
-  return {
-    word,
-    code: (value) => clamp(Math.round((value - start) / scale), 0, 15),
-    value: (code) => code * scale + start,
-  };
+  return bf16(Math.max(LEAST_SCALE, (high - asFloat(offset)) / 15)) | (offset >>> 16);
 }
 
 const clamp = (value: number, low: number, high: number): number => Math.min(high, Math.max(low, value));
+
+/** Whether the words of a matrix of so many columns stand for finite numbers: whole rows, one after another. */
+export function isFinitePacked(format: PackedFormat, words: Int32Array, columns: number): boolean {
+  const stride = packedRowWords(format, columns);
+  const codes = groupsOf(columns) * codeWords(format);
+  const end = codes + groupsOf(columns) * blockWords(format);
+  const [first, last] = format === 'bf16' ? [0, codes] : [codes, end];
+  const halves = format !== 'q8';
+  for (let row = 0; row < words.length; row += stride) {
+    for (let at = row + first; at < row + last; at++) {
+      if ((words[at] & 0x7f80_0000) === 0x7f80_0000) return false;
+      if (halves && (words[at] & 0x7f80) === 0x7f80) return false;
+    }
+  }
+  return true;
+}
 
 /** The numbers of a packed row, given its words. */
 export function unpackRow(
@@ -160,9 +178,9 @@ export function unpackRow(
 ): Float64Array<ArrayBuffer> {
   const values = new Float64Array(columns);
   const firstBlock = start + groupsOf(columns) * codeWords(format);
-  for (let c = 0; c < columns; c++) {
-    const [place, bit] = placeOf(format, c);
-    const word = words[start + place];
+  placesOf(format, columns).forEach((place, c) => {
+    const bit = place & 31;
+    const word = words[start + (place >> 5)];
     if (format === 'bf16') values[c] = asFloat(bit === 0 ? word << 16 : word & 0xffff_0000);
     else {
       const block = words[firstBlock + Math.floor(c / PACKED_BLOCK)];
@@ -171,6 +189,6 @@ export function unpackRow(
           ? ((word << (24 - bit)) >> 24) * asFloat(block)
           : ((word >>> bit) & 15) * asFloat(block) + asFloat(block << 16);
     }
-  }
+  });
   return values;
 }

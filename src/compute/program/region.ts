@@ -75,8 +75,8 @@ export class Region {
     name: string,
     shape: Shape,
     parts: readonly { readonly name: string; readonly shape: Shape }[],
+    dtype: Dtype = 'f32',
   ): Entry {
-    const dtype = 'f32';
     const offset = this.#bytes;
     for (const part of parts) this.#append(part.name, part.shape, dtype);
     if (this.#bytes - offset !== bytesOf(dtype, sizeOf(shape))) {
@@ -86,7 +86,7 @@ export class Region {
       );
     }
     this.#bytes = alignUp(this.#bytes);
-    const entry = { name, shape, dtype, offset } as const;
+    const entry = { name, shape, dtype, offset };
     this.#joined.set(name, entry);
     return entry;
   }

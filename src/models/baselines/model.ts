@@ -13,7 +13,7 @@ import {
   stateBelow,
   under,
 } from '../../nn/layer.ts';
-import type { Scope } from '../../nn/parameters.ts';
+import type { Matrix, Scope } from '../../nn/parameters.ts';
 import type { Mixer } from './mixer.ts';
 import { LearnedPositions, tokenCounts } from './positions.ts';
 
@@ -110,7 +110,7 @@ export class MixerLanguageModel implements LanguageModel {
   readonly vocabSize: number;
   readonly #embedding: Tensor; // [V, D]
   readonly #stack: MixerStack;
-  readonly #head: Tensor; // [V, D]
+  readonly #head: Matrix; // [V, D]
 
   constructor(scope: Scope, sizes: Sizes, parts: MixerParts) {
     const { vocabSize, embeddingDim } = sizes;
@@ -120,7 +120,9 @@ export class MixerLanguageModel implements LanguageModel {
       .child('token_embedding')
       .parameter('weight', [vocabSize, embeddingDim], init, false);
     this.#stack = new MixerStack(scope, sizes, parts);
-    this.#head = scope.child('lm_head').parameter('weight', [vocabSize, embeddingDim], init);
+    this.#head = scope
+      .child('lm_head')
+      .matrix({ name: 'weight', shape: [vocabSize, embeddingDim], init }, { isOutput: true });
   }
 
   stateShapes(batch: number): StateShapes {

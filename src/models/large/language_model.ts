@@ -16,7 +16,7 @@ import {
   under,
 } from '../../nn/layer.ts';
 import { Linear } from '../../nn/linear.ts';
-import type { Scope } from '../../nn/parameters.ts';
+import type { Matrix, Scope } from '../../nn/parameters.ts';
 import { feedForwardDim, type LargeConfig } from './config.ts';
 import { LargeMlstmLayer } from './mlstm_layer.ts';
 
@@ -38,7 +38,7 @@ class Norm {
 /** y = W_down (SiLU(gate) ∘ up), [gate | up] = W x */
 class FeedForward {
   readonly #innerDim: number;
-  readonly #up: Tensor; // [2·U, D]
+  readonly #up: Matrix; // [2·U, D]
   readonly #bias: Tensor | undefined; // [2·U]
   readonly #down: Linear;
 
@@ -48,7 +48,7 @@ class FeedForward {
     const names = ['proj_up_gate', 'proj_up'];
     const init = smallInit(embeddingDim);
     this.#innerDim = inner;
-    this.#up = scope.joined(
+    this.#up = scope.matrix(
       names.map((name) => ({ name: `${name}.weight`, shape: [inner, embeddingDim], init })),
     );
     this.#bias = useBias
@@ -100,13 +100,13 @@ export class LargeLanguageModel implements LanguageModel {
   readonly #embedding: Tensor; // [V, D]
   readonly #blocks: readonly LargeBlock[];
   readonly #norm: Norm | undefined;
-  readonly #head: Tensor; // [V, D]
+  readonly #head: Matrix; // [V, D]
 
   /** Declares the parameters in the scope. */
   constructor(scope: Scope, config: LargeConfig) {
     this.config = config;
     const { vocabSize, embeddingDim, numBlocks, addOutNorm, tieWeights } = config;
-    const shape = [vocabSize, embeddingDim];
+    const shape = [vocabSize, embeddingDim] as const;
     const init = smallInit(embeddingDim);
     const backbone = scope.child('backbone');
     // As in the training of the published models, weight decay leaves the embedding alone.
@@ -116,7 +116,9 @@ export class LargeLanguageModel implements LanguageModel {
       (_, i) => new LargeBlock(backbone.child(`blocks.${i}`), config),
     );
     this.#norm = addOutNorm ? new Norm(backbone.child('out_norm'), config) : undefined;
-    this.#head = tieWeights ? this.#embedding : scope.child('lm_head').parameter('weight', shape, init);
+    this.#head = tieWeights
+      ? this.#embedding
+      : scope.child('lm_head').matrix({ name: 'weight', shape, init }, { isOutput: true });
   }
 
   get vocabSize(): number {

@@ -8,7 +8,7 @@ import { constantInit, linspaceInit, smallInit, wangInit, zerosInit } from '../.
 import type { LayerOutput, LayerState, Pass, StateShapes } from '../../nn/layer.ts';
 import { Linear } from '../../nn/linear.ts';
 import { holdGates } from '../../nn/padding.ts';
-import type { Init, Scope } from '../../nn/parameters.ts';
+import type { Init, Matrix, Scope } from '../../nn/parameters.ts';
 import { type LargeConfig, qkDim, vDim } from './config.ts';
 
 /** Bias of the input gates before training: a token writes e⁻¹⁰ of itself at first (Beck et al. 2025). */
@@ -20,7 +20,7 @@ const CLOSED_INPUT_GATE = -10;
  */
 export class LargeMlstmLayer {
   readonly #config: LargeConfig;
-  readonly #projection: Tensor; // [2·QK + 2·V, D]
+  readonly #projection: Matrix; // [2·QK + 2·V, D]
   readonly #bias: Tensor | undefined; // [2·QK + 2·V]
   readonly #gateWeight: Tensor; // [2·H, D]
   readonly #gateBias: Tensor; // [2·H]
@@ -34,7 +34,7 @@ export class LargeMlstmLayer {
     const init = smallInit(embeddingDim);
     const inits: readonly Init[] = [init, init, init, zerosInit];
     const names = ['q', 'k', 'v', 'ogate_preact'];
-    this.#projection = scope.joined(
+    this.#projection = scope.matrix(
       names.map((name, i) => ({ name: `${name}.weight`, shape: [widths[i], embeddingDim], init: inits[i] })),
     );
     this.#bias = useBias

@@ -3,7 +3,7 @@ import { linear } from '../../compute/graph/matmul.ts';
 import type { Tensor } from '../../compute/graph/tensor.ts';
 import { smallInit } from '../../nn/init.ts';
 import type { LanguageModel, LayerOutput, LayerState, Pass, StateShapes } from '../../nn/layer.ts';
-import type { Scope } from '../../nn/parameters.ts';
+import type { Matrix, Scope } from '../../nn/parameters.ts';
 import { BlockStack } from './blocks.ts';
 import type { LanguageModelConfig } from './config.ts';
 
@@ -16,17 +16,19 @@ export class XlstmLanguageModel implements LanguageModel {
   readonly config: LanguageModelConfig;
   readonly #embedding: Tensor; // [V, D]
   readonly #blocks: BlockStack;
-  readonly #head: Tensor; // [V, D]
+  readonly #head: Matrix; // [V, D]
 
   /** The configuration is one of `languageModelConfig`: it is taken as it is. */
   constructor(scope: Scope, config: LanguageModelConfig) {
     this.config = config;
     const { vocabSize, embeddingDim, tieWeights, weightDecayOnEmbedding } = config;
-    const shape = [vocabSize, embeddingDim];
+    const shape = [vocabSize, embeddingDim] as const;
     const init = smallInit(embeddingDim);
     this.#embedding = scope.child('token_embedding').parameter('weight', shape, init, weightDecayOnEmbedding);
     this.#blocks = new BlockStack(scope.child('xlstm_block_stack'), config);
-    this.#head = tieWeights ? this.#embedding : scope.child('lm_head').parameter('weight', shape, init);
+    this.#head = tieWeights
+      ? this.#embedding
+      : scope.child('lm_head').matrix({ name: 'weight', shape, init }, { isOutput: true });
   }
 
   get vocabSize(): number {
