@@ -62,7 +62,7 @@ export async function temporarySiblings(path: string): Promise<TemporarySibling[
  * Writes a file so that at every moment the path holds the whole old content or the whole new one: the bytes go to a
  * new file in the same folder, to the disk, and then take the name.
  */
-export async function writeFileAtomic(path: string, content: Uint8Array | string): Promise<void> {
+export async function writeFileAtomic(path: string, content: FileContent): Promise<void> {
   const temporary = temporaryName(path, 'tmp');
   try {
     await writeToDisk(temporary, content);
@@ -86,6 +86,9 @@ export async function makeFolder(path: string): Promise<string | undefined> {
   }
 }
 
+/** The content of a file: whole, or piece by piece, each of which is made when those before it are on the disk. */
+export type FileContent = Uint8Array | string | Iterable<Uint8Array>;
+
 export interface ReplaceOptions {
   /** Names of files, besides those that are written, that go with the old folder. Default: none. */
   readonly owned?: readonly string[];
@@ -104,7 +107,7 @@ export interface ReplaceOptions {
  */
 export async function replaceFolder(
   path: string,
-  files: ReadonlyMap<string, Uint8Array | string>,
+  files: ReadonlyMap<string, FileContent>,
   { owned = [], ours = false }: ReplaceOptions = {},
 ): Promise<void> {
   for (const name of files.keys()) {
@@ -241,9 +244,11 @@ async function checkReplaceable(
   );
 }
 
-async function writeToDisk(path: string, content: Uint8Array | string): Promise<void> {
+async function writeToDisk(path: string, content: FileContent): Promise<void> {
+  const pieces = typeof content === 'string' || content instanceof Uint8Array ? [content] : content;
   await using(await open(path, 'wx'), async (file) => {
-    await file.writeFile(content);
+    // Each is written from where the one before ended.
+    for (const piece of pieces) await file.writeFile(piece);
     await toDisk(file);
   });
 }

@@ -128,6 +128,29 @@ function checkEntry(
 }
 
 /**
+ * What begins a file of tensors, which follow it in the same order without gaps; its length is a multiple of 8 bytes. The
+ * tensors may take more than 4 GiB.
+ */
+export function safetensorsHeader(
+  tensors: Iterable<readonly [name: string, { readonly dtype: Dtype; readonly shape: readonly number[] }]>,
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array {
+  const entries: [string, unknown][] = Object.keys(metadata).length > 0 ? [['__metadata__', metadata]] : [];
+  let size = 0;
+  for (const [name, { dtype, shape }] of tensors) {
+    const begin = size;
+    size += shape.reduce((product, n) => product * n, DTYPES[dtype]);
+    entries.push([name, { dtype, shape, data_offsets: [begin, size] }]);
+  }
+  // fromEntries makes own properties of any name, "__proto__" too.
+  const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(entries)));
+  const bytes = new Uint8Array(8 + Math.ceil(json.length / 8) * 8).fill(0x20);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(bytes.length - 8), true);
+  bytes.set(json, 8);
+  return bytes;
+}
+
+/**
  * Writes tensors of float32 or int32 in the order given; the data start on a multiple of 8 bytes. The bytes of an earlier file
  * are written over where they are as many. Throws a usage error for a shape that its values do not fill.
  */
@@ -136,7 +159,6 @@ export function writeSafetensors(
   metadata: Readonly<Record<string, string>> = {},
   earlier?: Uint8Array,
 ): Uint8Array {
-  const header: [string, unknown][] = Object.keys(metadata).length > 0 ? [['__metadata__', metadata]] : [];
   let size = 0;
   for (const [name, { shape, data }] of tensors) {
     const expected = shape.reduce((product, n) => product * n, 1);
@@ -146,25 +168,18 @@ export function writeSafetensors(
         `tensor ${quote(name)}: a shape ${quote(shape)} with ${data.length} values cannot be written`,
       );
     }
-    header.push([
-      name,
-      {
-        dtype: data instanceof Int32Array ? 'I32' : 'F32',
-        shape,
-        data_offsets: [size, size + data.byteLength],
-      },
-    ]);
     size += data.byteLength;
   }
-  // fromEntries makes own properties of any name, "__proto__" too.
-  const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(header)));
-  const headerLength = Math.ceil(json.length / 8) * 8;
-  const length = 8 + headerLength + size;
+  const header = safetensorsHeader(
+    [...tensors].map(([name, { shape, data }]) => {
+      return [name, { dtype: data instanceof Int32Array ? 'I32' : 'F32', shape }];
+    }),
+    metadata,
+  );
+  const length = header.length + size;
   const bytes = earlier?.length === length ? earlier : new Uint8Array(length);
-  new DataView(bytes.buffer, bytes.byteOffset).setBigUint64(0, BigInt(headerLength), true);
-  bytes.fill(0x20, 8, 8 + headerLength);
-  bytes.set(json, 8);
-  let at = 8 + headerLength;
+  bytes.set(header);
+  let at = header.length;
   for (const { data } of tensors.values()) {
     bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
     at += data.byteLength;

@@ -47,9 +47,7 @@ async function requireSame(design: Design, options: ModelOptions, place: string)
     ...(file === undefined ? [] : differences(design, readDesign(await readConfigFile(file), file), file)),
     ...(design.architecture.name === xlstmArchitecture.name
       ? contradicted(design.config as LanguageModelConfig, given)
-      : Object.entries(given).flatMap(([name, value]) =>
-          value === undefined ? [] : [`${optionOf(name)} is of an xLSTM`],
-        )),
+      : contradictedByKey(design.config, given)),
   ];
   if (contradictions.length === 0) return;
   throw new XlstmError(
@@ -59,7 +57,25 @@ async function requireSame(design: Design, options: ModelOptions, place: string)
   );
 }
 
-/** Options of another network than that of the configuration, each in words. */
+/** Keys that architectures have in common, by the options that say them. */
+const COMMON_KEYS: Readonly<Record<string, string>> = {
+  blocks: 'numBlocks',
+  dim: 'embeddingDim',
+  heads: 'numHeads',
+  tieWeights: 'tieWeights',
+};
+
+/** The same of any other architecture: what its configuration does not have is an xLSTM's alone. */
+function contradictedByKey(config: unknown, given: Omit<ModelOptions, 'config' | 'architecture'>): string[] {
+  const keys = new Map(Object.entries(typeof config === 'object' ? (config ?? {}) : {}));
+  return Object.entries(given).flatMap(([name, value]) => {
+    const key = COMMON_KEYS[name];
+    if (value === undefined || (key && keys.get(key) === value)) return [];
+    return [key && keys.has(key) ? spelled(name, value) : `${optionOf(name)} is of an xLSTM`];
+  });
+}
+
+/** Options of another xLSTM than that of the configuration, each in words. */
 function contradicted(
   config: LanguageModelConfig,
   given: Omit<ModelOptions, 'config' | 'architecture'>,
@@ -86,7 +102,7 @@ function contradicted(
   ];
   return found
     .filter(([, differs, value]) => value !== undefined && differs)
-    .map(([name, , value]) => `${optionOf(name)}${value === true ? '' : ` ${value}`}`);
+    .map(([name, , value]) => spelled(name, value));
 }
 
 /** The keys of two configurations whose values are not the same. */
@@ -98,6 +114,9 @@ function differences(design: Design, other: Design, file: string): string[] {
     .filter((key) => JSON.stringify(here[key]) !== JSON.stringify(there[key]))
     .map((key) => `${file} has another ${key}`);
 }
+
+const spelled = (name: string, value: unknown): string =>
+  `${optionOf(name)}${value === true ? '' : ` ${value}`}`;
 
 const optionOf = (name: string): string =>
   `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;

@@ -9,6 +9,7 @@ import { evalCommand } from './commands/eval.ts';
 import { exportCommand } from './commands/export.ts';
 import { fitCommand } from './commands/fit.ts';
 import { generateCommand } from './commands/generate.ts';
+import { initCommand } from './commands/init.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { predictCommand } from './commands/predict.ts';
 import { quantizeCommand } from './commands/quantize.ts';
@@ -46,6 +47,7 @@ function program(): Command {
     .addHelpText('after', '\nEach command has more: xlstm <command> --help');
   const commands = [
     trainCommand(),
+    initCommand(),
     generateCommand(),
     evalCommand(),
     fitCommand(),

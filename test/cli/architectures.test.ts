@@ -136,8 +136,11 @@ it('xlstm-large is trained by its name, into a folder as of transformers, and tr
   expect(Number((await json(['eval', 'large', 'text.txt'])).loss)).toBeLessThan(Math.log(256));
 
   const again = [...train, '--init', 'large', '--architecture'];
-  const on = await xlstm([...again, 'xlstm-large', '--out', 'large-2']);
+  const on = await xlstm([...again, ...large.slice(1), '--tie-weights', '--out', 'large-2']);
   expect(on.code, on.stderr).toBe(0);
+  const wider = await xlstm([...again, 'xlstm-large', '--dim', '32', '--heads', '2', '--out', 'never']);
+  expect(wider.code).toBe(2);
+  expect(wider.stderr).toMatch(/--init large: xLSTM Large, .*; but --dim 32\n/);
   const other = await xlstm([...again, 'xlstm', '--out', 'never']);
   expect(other.code).toBe(2);
   expect(other.stderr).toMatch(/--init large: xLSTM Large, .*; but --architecture xlstm\n/);

@@ -122,14 +122,16 @@ describe('--init', () => {
       '--init',
       'gru',
       '--dim',
-      '16',
+      '32',
+      '--slstm-at',
+      '1',
       '--data',
       'text.txt',
       '--out',
       'never',
     ]);
     expect(code).toBe(2);
-    expect(stderr).toMatch(/--init gru: .*; but --dim is of an xLSTM/);
+    expect(stderr).toMatch(/--init gru: .*; but --slstm-at is of an xLSTM, --dim 32\n/);
     const documents = await xlstm([
       'train',
       '--init',

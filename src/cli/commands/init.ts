@@ -1,0 +1,94 @@
+import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { Command, Option } from 'commander';
+import { type FileContent, makeFolder, replaceFolder } from '../../checkpoints/files.ts';
+import { safetensorsHeader } from '../../checkpoints/safetensors.ts';
+import { packedShape } from '../../compute/graph/packed_linear.ts';
+import { type PackedFormat, packedFormats } from '../../compute/program/constants.ts';
+import { packRows } from '../../compute/program/packing.ts';
+import { ByteTokenizer } from '../../data/tokenizer.ts';
+import { describeTokenizer } from '../../data/tokenizer_registry.ts';
+import { XlstmError } from '../../errors.ts';
+import { formatCount } from '../../format.ts';
+import { LARGE_PRESETS } from '../../models/large/presets.ts';
+import { formatDesign, readDesign } from '../../models/registry.ts';
+import { Design } from '../../nn/architecture.ts';
+import { Parameters, Scope } from '../../nn/parameters.ts';
+import { integer, path } from '../parse.ts';
+
+interface InitOptions {
+  readonly preset: string;
+  readonly dtype?: PackedFormat;
+  readonly out?: string;
+  readonly seed: number;
+}
+
+export function initCommand(): Command {
+  return new Command('init')
+    .description('write a model with random weights, tensor by tensor')
+    .addOption(
+      new Option('--preset <name>', 'what it is').choices(Object.keys(LARGE_PRESETS)).makeOptionMandatory(),
+    )
+    .addOption(
+      new Option('--dtype <format>', 'small weights, as of xlstm quantize (default: float32)').choices(
+        packedFormats,
+      ),
+    )
+    .option('--out <folder>', 'a new folder (default: models/<preset>, with the format behind it)', path)
+    .option('--seed <n>', 'seed of the weights', integer(0), 1)
+    .addHelpText(
+      'after',
+      `
+One tensor is in memory at a time, the file may be larger than memory. xlstm-tiny reads bytes; the others have the sizes
+and the vocabulary of published models, and no tokenizer.
+
+Examples:
+  xlstm init --preset xlstm-tiny && xlstm generate models/xlstm-tiny
+  xlstm init --preset xlstm-7b --dtype q4      (5.1 GB)`,
+    )
+    .action(async ({ preset, dtype, seed, out = defaultFolder(preset, dtype) }: InitOptions) => {
+      if (existsSync(out)) {
+        throw new XlstmError('data', `${out}: is there already`, 'Name another folder with --out.');
+      }
+      const { architecture, config } = readDesign(
+        { architecture: 'xlstm-large', ...LARGE_PRESETS[preset] },
+        preset,
+      );
+      const design = new Design(architecture, config, dtype);
+      const parameters = new Parameters(dtype);
+      design.build(new Scope(parameters));
+      const files = new Map<string, FileContent>([
+        ['config.json', text(formatDesign(design))],
+        ['model.safetensors', initialWeights(parameters, seed)],
+      ]);
+      const bytes = new ByteTokenizer();
+      if (LARGE_PRESETS[preset].vocabSize === bytes.vocabSize) {
+        files.set('tokenizer.json', text(describeTokenizer(bytes)));
+      }
+      await makeFolder(dirname(out));
+      await replaceFolder(out, files);
+      process.stderr.write(
+        `${out}: ${design.describe().summary}, ${formatCount(parameters.count)} parameters\n`,
+      );
+    });
+}
+
+const defaultFolder = (preset: string, dtype: PackedFormat | undefined): string =>
+  `models/${preset}${dtype === undefined ? '' : `-${dtype}`}`;
+
+const text = (json: unknown): string => `${JSON.stringify(json, null, 2)}\n`;
+
+/** A safetensors file of initial values, of which one tensor at a time is made. */
+function* initialWeights(parameters: Parameters, seed: number): Generator<Uint8Array> {
+  yield safetensorsHeader(
+    parameters.list.map(({ name, shape, format }) => [
+      name,
+      format ? { dtype: 'I32', shape: packedShape(format, shape) } : { dtype: 'F32', shape },
+    ]),
+    { format: 'pt' },
+  );
+  for (const [{ shape, format }, values] of parameters.initial(seed)) {
+    const data = format ? packRows(format, values, shape[1]) : Float32Array.from(values);
+    yield new Uint8Array(data.buffer);
+  }
+}
