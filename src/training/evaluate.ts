@@ -101,14 +101,39 @@ export class Evaluator<N extends Network = LanguageModel, B extends SequenceBatc
   ): Promise<EvaluationResult> {
     return this.#calls.run('run', async () => {
       checkNames('run', options, ['signal']);
-      if (!(stream.length >= 2)) {
-        throw new XlstmError(
-          'data',
-          `a stream must hold at least 2 tokens, so that one can be predicted; found ${stream.length}`,
-        );
-      }
-      checkRange('stream', stream, { ids: this.#network.vocabSize });
+      checkStream(stream, this.#network.vocabSize);
       return this.#run(laneBatches(stream, this.#options), options.signal);
+    });
+  }
+
+  /**
+   * Log-probabilities of a stream's tokens, in nats: that of `stream[i + 1]`, given what its lane read before, at place i.
+   * Their mean is minus the loss that `run` gives. Rejects as `run` does, and with a usage error where the evaluator was
+   * given an objective.
+   */
+  logProbabilities(
+    this: Evaluator<N & LanguageModel, TrainingBatch>,
+    stream: ArrayLike<number>,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<Float64Array> {
+    return this.#calls.run('logProbabilities', async () => {
+      checkNames('logProbabilities', options, ['signal']);
+      const { objective, lanes } = this.#options;
+      checkOption(objective === undefined, 'objective', 'none, for the probabilities of tokens', objective);
+      checkStream(stream, this.#network.vocabSize);
+      const found = new Float64Array(stream.length - 1);
+      const laneLength = Math.ceil(found.length / lanes);
+      let start = 0;
+      await this.#run(laneBatches(stream, this.#options), options.signal, (losses) => {
+        const length = losses.length / lanes;
+        for (let lane = 0; lane < lanes; lane++) {
+          const from = lane * laneLength + start;
+          const count = Math.min(length, laneLength - start, found.length - from);
+          for (let t = 0; t < count; t++) found[from + t] = -losses[lane * length + t];
+        }
+        start += length;
+      });
+      return found;
     });
   }
 
@@ -128,6 +153,7 @@ export class Evaluator<N extends Network = LanguageModel, B extends SequenceBatc
   async #run(
     batches: Iterable<B> | AsyncIterable<B>,
     signal: AbortSignal | undefined,
+    onLosses?: (losses: ArrayLike<number>) => void,
   ): Promise<EvaluationResult> {
     const { io } = this.#executable;
     let sum = 0;
@@ -141,13 +167,25 @@ export class Evaluator<N extends Network = LanguageModel, B extends SequenceBatc
       this.#inputs.write(io, batch);
       targets += this.#objective.count(batch);
       await this.#executable.run();
-      for (const loss of await io.read('losses')) sum += loss;
+      const losses = await io.read('losses');
+      for (const loss of losses) sum += loss;
+      onLosses?.(losses);
     }
     if (!(targets > 0)) {
       throw new XlstmError('data', 'a measurement needs at least one target', 'Every target is masked.');
     }
     return { loss: sum / targets, targets };
   }
+}
+
+function checkStream(stream: ArrayLike<number>, vocabSize: number): void {
+  if (!(stream.length >= 2)) {
+    throw new XlstmError(
+      'data',
+      `a stream must hold at least 2 tokens, so that one can be predicted; found ${stream.length}`,
+    );
+  }
+  checkRange('stream', stream, { ids: vocabSize });
 }
 
 /** A stream in pieces of equal size, read side by side: the same arrays again and again. */

@@ -102,6 +102,31 @@ describe('eval', () => {
     expect(table.stdout).toMatch(/text\.txt[\s\S]*other\.txt[\s\S]*all/);
   });
 
+  it.each(['random', 'documents'])('tells the log-probability of each token and line: %s', async (model) => {
+    const text = 'Call me\nIshmael. 🐋\n\nOr é';
+    await writeFile(path('lines.txt'), text);
+    const { stdout } = await xlstm(['eval', model, 'lines.txt', '--per-token', '--json']);
+    const printed = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    const tokens = printed.filter((each) => 'token' in each);
+    const lines = printed.filter((each) => 'tokens' in each);
+    expect(tokens.map((each) => each.token)).toEqual([...Buffer.from(text)]);
+    expect(tokens.map((each) => each.text).join('')).toBe(text);
+    expect(lines.map((each) => each.text)).toEqual(['Call me\n', 'Ishmael. 🐋\n', '\n', 'Or é']);
+    const whole = await json(['eval', model, 'lines.txt']);
+    const nats = Number(whole.loss) * Number(whole.tokens);
+    for (const list of [tokens, lines]) {
+      expect(list.reduce((sum, each) => sum - each.logProbability, 0)).toBeCloseTo(nats, 6);
+    }
+    expect(tokens[0].logProbability === null).toBe(model === 'random');
+    const table = (await xlstm(['eval', model, 'lines.txt', '--per-token'])).stdout;
+    expect(table).toMatch(/^lines\.txt\nline +token +text +log-probability/);
+    expect(table).toMatch(/2 +139 +"🐋" +-[\d.]+\n +2 +10 +"\\n" /);
+    expect(table).toContain(Number(lines[1].logProbability).toFixed(4));
+  });
+
   it('counts the bytes that were predicted, whatever characters a text begins with', async () => {
     const starts = ['a', 'é', '😀', '日本', '\u0301', 'ÿ', '\ufffd', '"'];
     const rests = ['', 'b', '😀', ' Grüße an alle. '.repeat(9)];

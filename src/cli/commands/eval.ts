@@ -7,9 +7,11 @@ import { formatFixed, formatInteger } from '../../format.ts';
 import { Evaluator } from '../../training/evaluate.ts';
 import { addEngineOptions, type EngineChoice, withEngine } from '../engine_options.ts';
 import { type Output, standardOutput } from '../output.ts';
+import { printTokens } from '../token_scores.ts';
 import { renderTable } from '../ui/table.ts';
 
 interface EvalOptions extends EngineChoice {
+  readonly perToken?: boolean;
   readonly json?: boolean;
 }
 
@@ -18,20 +20,26 @@ export function evalCommand(): Command {
     .description('measure a model on texts: loss, perplexity, bits per byte')
     .argument('<model>', 'a checkpoint or the folder of a run')
     .argument('<path...>', 'text files or folders, or - for standard input')
-    .option('--json', 'print the measures as JSON')
+    .option('--per-token', 'print the log-probability of each token and line, in nats')
+    .option('--json', 'print the measures as JSON; with --per-token JSON lines, one for each token and line')
     .addHelpText(
       'after',
       `
 Each text is measured by itself, from a state without memory. Loss is in nats per token, perplexity its exponential;
 bits per byte can be compared between models with different tokenizers.
 
+With --per-token a text is read in one piece: each token's probability is that after all before it. A first token that
+nothing comes before has none.
+
 Examples:
   xlstm eval runs/moby-dick chapter.txt
-  xlstm eval runs/moby-dick texts/ --json`,
+  xlstm eval runs/moby-dick texts/ --json
+  xlstm eval runs/moby-dick sentences.txt --per-token`,
     );
   return addEngineOptions(command).action((model: string, paths: string[], options: EvalOptions) =>
     withEngine(options, async (engine) => {
       const checkpoint = await loadTextModel(engine, model);
+      if (options.perToken) return printTokens(checkpoint, await readTexts(paths), options.json ?? false);
       const measure = measurer(checkpoint);
       const texts: Measured[] = [];
       for (const { name, text } of await readTexts(paths)) texts.push(await measure(name, text));
