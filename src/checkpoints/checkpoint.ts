@@ -106,6 +106,8 @@ export async function checkpointFiles(
 export interface EncodedModel {
   /** The content of config.json, as parsed. */
   readonly config: unknown;
+  /** What errors call the file that it was in. Default: config.json. */
+  readonly configName?: string;
   /** The content of tokenizer.json, as parsed; undefined where there is none. */
   readonly tokenizer?: unknown;
   /**
@@ -126,11 +128,12 @@ export interface EncodedModel {
  */
 export function decodeCheckpoint(
   engine: Engine,
-  { config: configJson, tokenizer: tokenizerJson, weights: files, packing }: EncodedModel,
+  { config, configName = 'config.json', tokenizer: tokenizerJson, weights: files, packing }: EncodedModel,
   source = '',
 ): LoadedModel {
-  const written = readDesign(configJson, `${source}config.json`);
-  const design = packing === undefined ? written : packed(written, packing, source);
+  const configSource = `${source}${configName}`;
+  const written = readDesign(config, configSource);
+  const design = packing === undefined ? written : packed(written, packing, configSource);
   const tokenizerSource = `${source}tokenizer.json`;
   const tokenizer = tokenizerJson === undefined ? undefined : createTokenizer(tokenizerJson, tokenizerSource);
   const byName: ReadonlyMap<string, Bytes> =
@@ -144,7 +147,7 @@ export function decodeCheckpoint(
     model.free();
     throw new XlstmError(
       'checkpoint',
-      `${tokenizerSource}: the tokenizer makes ${tokenizer.vocabSize} tokens, the model in config.json knows ${model.network.vocabSize}`,
+      `${tokenizerSource}: the tokenizer makes ${tokenizer.vocabSize} tokens, the model in ${configName} knows ${model.network.vocabSize}`,
     );
   }
   return { model, tokenizer };
@@ -154,7 +157,7 @@ function packed(design: Design, packing: PackedFormat, source: string): Design {
   if (design.packing === undefined) return new Design(design.architecture, design.config, packing);
   throw new XlstmError(
     'checkpoint',
-    `${source}config.json: the weights are small already: ${design.packing}`,
+    `${source}: the weights are small already: ${design.packing}`,
     'Take the model that they were made from: each rounding adds its errors.',
   );
 }

@@ -15,8 +15,9 @@ import {
   type LoadedModel,
   type TrainingState,
 } from './checkpoint.ts';
+import { parseConfigYaml } from './config_yaml.ts';
 import { makeFolder, replaceFolder } from './files.ts';
-import { decodeModelFiles, modelFilesIn, readJson } from './model_files.ts';
+import { CONFIGS, decodeModelFiles, modelFilesIn, readConfig, readJson } from './model_files.ts';
 import { type FolderFiles, readFolder } from './read_folder.ts';
 
 /** Writes a checkpoint of a run, whose folder is ours: whatever else lies in it stays. */
@@ -53,7 +54,7 @@ export async function loadCheckpoint(
   const [folder, name] = [dirname(path), basename(path)];
   return readCheckpoint(
     path,
-    () => ['config.json', 'tokenizer.json', name],
+    () => [...CONFIGS, 'tokenizer.json', name],
     (files) => decodeModelFiles(engine, files, name, packing),
     [folder],
   );
@@ -105,10 +106,10 @@ export const loadTraining = (
 export const loadConfigJson = (path: string): Promise<{ readonly json: unknown; readonly source: string }> =>
   readCheckpoint(
     path,
-    () => ['config.json'],
+    () => CONFIGS,
     async (files) => {
-      const source = join(files.folder, 'config.json');
-      return { json: await readJson(files, 'config.json'), source };
+      const { json, name } = await readConfig(files);
+      return { json, source: join(files.folder, name) };
     },
   );
 
@@ -132,6 +133,17 @@ export function textModel({ model, tokenizer }: LoadedModel, source: string): Lo
   );
 }
 
+/** With the configuration of config.yaml where there is no config.json. */
+function withYaml(files: FolderFiles): FolderFiles {
+  if (files.names.includes('config.json')) return files;
+  const name = 'config.yaml';
+  const readConfig = async () => ({
+    json: await parseConfigYaml(await files.read(name), join(files.folder, name)),
+    name,
+  });
+  return { ...files, readConfig };
+}
+
 /** Runs something on files of the checkpoint at a path or in `checkpoint/` below it. */
 async function readCheckpoint<T>(
   path: string,
@@ -141,13 +153,13 @@ async function readCheckpoint<T>(
 ): Promise<T> {
   for (const folder of folders) {
     const found = await readFolder(folder, choose, async (files) =>
-      files.names.includes('config.json') ? { result: await run(files) } : undefined,
+      CONFIGS.some((name) => files.names.includes(name)) ? { result: await run(withYaml(files)) } : undefined,
     );
     if (found) return found.result;
   }
   throw new XlstmError(
     'checkpoint',
-    `${path}: expected a checkpoint (config.json, model.safetensors), a file of weights beside its config.json, or the folder of a run; found none of them`,
+    `${path}: expected a checkpoint (config.json or config.yaml, model.safetensors), a file of weights beside its config.json, or the folder of a run; found none of them`,
     'Train one with "xlstm train", or give the path of its folder.',
   );
 }

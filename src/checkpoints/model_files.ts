@@ -3,12 +3,15 @@ import type { PackedFormat } from '../compute/program/constants.ts';
 import { parseJson } from '../json.ts';
 import type { Bytes } from './bytes.ts';
 import { decodeCheckpoint, type LoadedModel, limitsOf } from './checkpoint.ts';
-import type { ModelFiles } from './model_source.ts';
+import type { FoundConfig, ModelFiles } from './model_source.ts';
 import { weightsIn, weightsOf } from './weight_files.ts';
+
+/** Files that can hold the configuration: the first that is there does. */
+export const CONFIGS = ['config.json', 'config.yaml'] as const;
 
 /** Of the files that are there those that a model is made of. */
 export const modelFilesIn = (present: readonly string[]): readonly string[] => [
-  'config.json',
+  ...CONFIGS,
   'tokenizer.json',
   ...weightsIn(present),
 ];
@@ -24,14 +27,19 @@ export async function decodeModelFiles(
   packing?: PackedFormat,
 ): Promise<LoadedModel> {
   const { place, names } = files;
-  const config = await readJson(files, 'config.json');
+  const { json: config, name: configName } = await readConfig(files);
   const tokenizer = names.includes('tokenizer.json') ? await readJson(files, 'tokenizer.json') : undefined;
   const weights = new Map<string, Bytes>();
   for (const name of weightsName === undefined ? await weightsOf(files) : [weightsName]) {
     weights.set(name, await (files.open ?? files.read)(name));
   }
-  return decodeCheckpoint(engine, { config, tokenizer, weights, ...(packing && { packing }) }, place);
+  const encoded = { config, configName, tokenizer, weights, ...(packing && { packing }) };
+  return decodeCheckpoint(engine, encoded, place);
 }
+
+/** The configuration, as parsed, and the file that it is in. */
+export const readConfig = async (files: ModelFiles): Promise<FoundConfig> =>
+  (await files.readConfig?.()) ?? { json: await readJson(files, 'config.json'), name: 'config.json' };
 
 /** The content of a JSON file of a checkpoint, as parsed. */
 export async function readJson(files: ModelFiles, name: string): Promise<unknown> {

@@ -57,8 +57,9 @@ export const storedTensor = (
 
 const elementsOf = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1);
 
-/** A copy that starts on an aligned address, as typed arrays need. */
+/** On an aligned address, as typed arrays need: a copy, but of what was read for this piece and fills its buffer. */
 const aligned = (data: Uint8Array): ArrayBuffer => {
+  if (data.length === data.buffer.byteLength && data.buffer instanceof ArrayBuffer) return data.buffer;
   const copy = new Uint8Array(data.length);
   copy.set(data);
   return copy.buffer;

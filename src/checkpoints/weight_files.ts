@@ -41,7 +41,8 @@ export async function weightsOf(files: ModelFiles): Promise<readonly string[]> {
   const totals = new Set(found.map((name) => SHARD.exec(name)?.[2]));
   const [total] = totals;
   if (found.every((name) => SHARD.test(name)) && totals.size === 1) {
-    if (total === undefined || found.length === Number(total)) return found;
+    if (total === undefined) return consecutive(found, files);
+    if (found.length === Number(total)) return found;
     throw new XlstmError(
       'checkpoint',
       `${folder(files)}: expected ${Number(total)} files of weights, as their names say, found ${found.length}`,
@@ -52,6 +53,19 @@ export async function weightsOf(files: ModelFiles): Promise<readonly string[]> {
     'checkpoint',
     `${folder(files)}: expected one file of weights, found ${found.length}: ${oneLine(found.join(', '), 200)}`,
     'Leave the one that is meant beside config.json.',
+  );
+}
+
+/** model_0, model_1, …: a gap is a file that is missing. */
+function consecutive(found: readonly string[], { place }: ModelFiles): readonly string[] {
+  const first = Number(SHARD.exec(found[0])?.[1]);
+  const gap = found.findIndex((name, i) => Number(SHARD.exec(name)?.[1]) !== first + i);
+  if (first <= 1 && gap < 0) return found;
+  const missing = first > 1 ? 0 : first + gap;
+  throw new XlstmError(
+    'checkpoint',
+    `${place}${found[0].replace(/\d+/, `${missing}`)}: there is no such file, and ${found[Math.max(gap, 0)]} follows it`,
+    'Download what is missing.',
   );
 }
 

@@ -14,6 +14,9 @@ import { type NamedValues, type Parameter, Parameters, Scope } from './parameter
 /** What a network is made from. Of a design a model can be saved and loaded again; a function is for experiments. */
 export type NetworkSource<N extends Network> = Design<N> | ((scope: Scope) => N);
 
+/** Numbers of a parameter that are read at a time. */
+const PIECE = 2 ** 20;
+
 /** A network with its numbers: one whose parameters lie in an engine's memory. */
 export class Model<N extends Network = LanguageModel> implements Disposable {
   /** Where the parameters lie, and what runs Programs on them. It is not closed with the model. */
@@ -105,7 +108,22 @@ export class Model<N extends Network = LanguageModel> implements Disposable {
       const given = tensors.get(name) as NamedValues;
       const words = format && given.integers?.();
       if (words) this.#memoryOf(name).write(name, finiteWords(parameter, words, source));
+      else if (given.slice) this.#setByRows(parameter, (from, to) => given.slice?.(from, to) ?? []);
       else this.#set(parameter, given.values);
+    }
+  }
+
+  /** Some rows at a time: of a large matrix in a file there is never all in memory. */
+  #setByRows(
+    { name, shape, format }: Parameter,
+    slice: (from: number, to: number) => ArrayLike<number>,
+  ): void {
+    const width = sizeOf(shape.slice(1));
+    const stride = format ? packedShape(format, shape)[1] : width;
+    const step = Math.max(1, Math.floor(PIECE / width));
+    for (let row = 0; row < shape[0]; row += step) {
+      const values = slice(row * width, Math.min(shape[0], row + step) * width);
+      this.#memoryOf(name).write(name, format ? packRows(format, values, width) : values, row * stride);
     }
   }
 

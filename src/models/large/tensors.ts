@@ -98,7 +98,11 @@ class RowsOf implements NamedValues {
   }
 
   get values(): ArrayLike<number> {
-    const whole = this.#whole;
-    return whole.slice?.(this.#from, this.#to) ?? Array.from(whole.values).slice(this.#from, this.#to);
+    return this.slice(0, this.#to - this.#from);
+  }
+
+  slice(from: number, to: number): ArrayLike<number> {
+    const [first, last] = [this.#from + from, this.#from + to];
+    return this.#whole.slice?.(first, last) ?? Array.from(this.#whole.values).slice(first, last);
   }
 }

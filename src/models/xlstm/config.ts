@@ -309,8 +309,19 @@ export function parseConfig(json: unknown, source: string): LanguageModelConfig 
   if (typeof json !== 'object' || json === null || Array.isArray(json)) {
     throw new XlstmError('config', `${source}: expected an object, found ${quote(json)}`);
   }
+  if (WRAPPED in json) return parseConfig(unwrapped(json[WRAPPED]), `${source}: ${WRAPPED}`);
   const nested = 'mlstm_block' in json || 'slstm_block' in json;
   return build(json, source, nested ? 'official' : fileOrProgram(fields, json));
+}
+
+/** Where models of the original architecture made for `transformers` keep the official package's configuration. */
+const WRAPPED = '_xlstm_config';
+
+/** Without the keys of `transformers` that such a model copies in when it is loaded. */
+function unwrapped(json: unknown): unknown {
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) return json;
+  const official = new Set(fields.map(({ official }) => official.split('.')[0]));
+  return Object.fromEntries(Object.entries(json).filter(([key]) => official.has(key)));
 }
 
 /** The official nested layout as a plain object; `parseConfig` reads it back to an equal configuration. */
