@@ -10,6 +10,7 @@
  */
 
 export { type Evaluation, evaluation, type NamedArray } from './compute/evaluation.ts';
+export { AdaptedMatrix, type AdaptedRows, type LowRank } from './compute/graph/adapted_matrix.ts';
 export { type ConvResult, causalConv } from './compute/graph/conv.ts';
 export { differentiate } from './compute/graph/differentiate.ts';
 export {

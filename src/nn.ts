@@ -24,5 +24,13 @@ export {
 export { Pass, type SequenceLayer, type StateShapes, stateBelow, under } from './nn/layer.ts';
 export { HeadwiseLinear, Linear } from './nn/linear.ts';
 export { LayerNorm } from './nn/norm.ts';
-export type { Init, Matrix, MatrixPart, Parameter, Parameters, Scope } from './nn/parameters.ts';
+export type {
+  AdaptedNames,
+  Init,
+  Matrix,
+  MatrixPart,
+  Parameter,
+  Parameters,
+  Scope,
+} from './nn/parameters.ts';
 export { RmsNorm } from './nn/rms_norm.ts';

@@ -1,4 +1,5 @@
 import type { PackedFormat } from '../compute/program/constants.ts';
+import type { Adapter } from './adapter.ts';
 import type { Network } from './layer.ts';
 import type { NamedValues, Scope } from './parameters.ts';
 
@@ -53,12 +54,25 @@ export class Design<N extends Network = Network> {
   readonly config: unknown;
   /** How the matrices of its models are packed. Undefined: all parameters are float32. */
   readonly packing: PackedFormat | undefined;
+  /** What is trained beside the matrices. Undefined: they themselves are. */
+  readonly adapter: Adapter | undefined;
 
   /** The configuration is taken as it is: `readDesign` makes a design of one that is still to be checked. */
-  constructor(architecture: Architecture<unknown, N>, config: unknown, packing?: PackedFormat) {
+  constructor(
+    architecture: Architecture<unknown, N>,
+    config: unknown,
+    packing?: PackedFormat,
+    adapter?: Adapter,
+  ) {
     this.architecture = architecture;
     this.config = config;
     this.packing = packing;
+    this.adapter = adapter;
+  }
+
+  /** The design of the same model with adapters, or without. */
+  withAdapter(adapter: Adapter | undefined): Design<N> {
+    return new Design(this.architecture, this.config, this.packing, adapter);
   }
 
   /** A new network, whose layers declare their parameters in the scope. */

@@ -17,6 +17,19 @@ export type NetworkSource<N extends Network> = Design<N> | ((scope: Scope) => N)
 /** Numbers of a parameter that are read at a time. */
 const PIECE = 2 ** 20;
 
+/** What adapters begin with: the numbers of a file, or those that a seed gives. */
+export type AdapterValues =
+  | {
+      /** By the names of the parameters. */
+      readonly tensors: ReadonlyMap<string, NamedValues>;
+      /** Named in errors. */
+      readonly file: string;
+    }
+  | {
+      /** Decides the values of A; B is 0, so that the model is its base. */
+      readonly seed: number;
+    };
+
 /** A network with its numbers: one whose parameters lie in an engine's memory. */
 export class Model<N extends Network = LanguageModel> implements Disposable {
   /** Where the parameters lie, and what runs Programs on them. It is not closed with the model. */
@@ -59,19 +72,32 @@ export class Model<N extends Network = LanguageModel> implements Disposable {
 
   /**
    * A model with the parameters given. They are compared with what the network declares before it takes any memory:
-   * names and shapes must be the same, else it throws a checkpoint error. `file` names the file in errors.
+   * names and shapes must be the same, else it throws a checkpoint error. `file` names the file in errors. Adapters of the
+   * design have the values given, or new ones.
    */
   static load<N extends Network>(
     engine: Engine,
     source: NetworkSource<N>,
     tensors: ReadonlyMap<string, NamedValues>,
     file: string,
+    adapters: AdapterValues = { seed: 1 },
   ): Model<N> {
     const laid = layOut(source);
-    checkFit(laid.parameters, tensors, file);
+    const { own, added } = laid.parameters;
+    checkFit(own, tensors, file);
+    if ('tensors' in adapters) checkFit(added, adapters.tensors, adapters.file);
     const model = new Model(engine, laid);
-    model.write(tensors, file);
-    return model;
+    try {
+      model.#fill(own, tensors, file);
+      if ('tensors' in adapters) model.#fill(added, adapters.tensors, adapters.file);
+      else
+        for (const [parameter, values] of laid.parameters.initial(adapters.seed, added))
+          model.#set(parameter, values);
+      return model;
+    } catch (error) {
+      model.free();
+      throw error;
+    }
   }
 
   /** Copies of all parameters, in order of declaration; of packed ones their words. */
@@ -102,8 +128,12 @@ export class Model<N extends Network = LanguageModel> implements Disposable {
    */
   write(tensors: ReadonlyMap<string, NamedValues>, source: string): void {
     this.use.check('write');
-    checkFit(this.parameters, tensors, source);
-    for (const parameter of this.parameters.list) {
+    checkFit(this.parameters.list, tensors, source);
+    this.#fill(this.parameters.list, tensors, source);
+  }
+
+  #fill(parameters: readonly Parameter[], tensors: ReadonlyMap<string, NamedValues>, source: string): void {
+    for (const parameter of parameters) {
       const { name, format } = parameter;
       const given = tensors.get(name) as NamedValues;
       const words = format && given.integers?.();
@@ -162,15 +192,22 @@ interface Laid<N extends Network> {
 }
 
 function layOut<N extends Network>(source: NetworkSource<N>): Laid<N> {
-  const parameters = new Parameters(source instanceof Design ? source.packing : undefined);
-  const scope = new Scope(parameters);
-  if (source instanceof Design) return { design: source, network: source.build(scope), parameters };
+  if (source instanceof Design) {
+    const parameters = new Parameters(source.packing, source.adapter);
+    const network = source.build(new Scope(parameters));
+    parameters.checkTargets();
+    return { design: source, network, parameters };
+  }
   checkOption(typeof source === 'function', 'source', 'a design or a function that makes a network', source);
-  return { design: undefined, network: source(scope), parameters };
+  const parameters = new Parameters();
+  return { design: undefined, network: source(new Scope(parameters)), parameters };
 }
 
-function checkFit(parameters: Parameters, tensors: ReadonlyMap<string, NamedValues>, source: string): void {
-  const list = parameters.list;
+function checkFit(
+  list: readonly Parameter[],
+  tensors: ReadonlyMap<string, NamedValues>,
+  source: string,
+): void {
   const missing = list.filter((p) => !tensors.has(p.name)).map((p) => p.name);
   const known = new Set(list.map((p) => p.name));
   const extra = [...tensors.keys()].filter((name) => !known.has(name));

@@ -1,10 +1,13 @@
 import { checkArray, checkOption } from '../checks.ts';
+import { AdaptedMatrix, type LowRank } from '../compute/graph/adapted_matrix.ts';
 import { PackedMatrix, packedShape } from '../compute/graph/packed_linear.ts';
 import { leaf, type Tensor } from '../compute/graph/tensor.ts';
 import type { PackedFormat } from '../compute/program/constants.ts';
 import { Region, type Shape, shapeText, sizeOf } from '../compute/program/region.ts';
 import { XlstmError } from '../errors.ts';
+import { quote } from '../quote.ts';
 import { Random } from '../random.ts';
+import { type Adapter, isTarget } from './adapter.ts';
 
 /** Fills a new parameter: a finite number for each element of the shape, row by row. */
 export type Init = (random: Random, shape: Shape) => ArrayLike<number>;
@@ -29,14 +32,14 @@ export interface Parameter {
   readonly shape: Shape;
   /** What fills it in a new model. */
   readonly init: Init;
-  /** Where it lies: `decayed`, `plain` or `packed` of its Parameters. */
+  /** Where it lies: `decayed`, `plain`, `packed` or `adapters` of its Parameters. */
   readonly region: Region;
   /** How its numbers are packed. Left out: they are float32. */
   readonly format?: PackedFormat;
 }
 
 /** What `linear` multiplies with. */
-export type Matrix = Tensor | PackedMatrix;
+export type Matrix = Tensor | PackedMatrix | AdaptedMatrix;
 
 /** Matrices with a smaller side stay precise: they are those of gates, and nothing would be gained. */
 const LEAST_PACKED = 32;
@@ -51,9 +54,20 @@ export interface MatrixPart {
   readonly init: Init;
 }
 
+/** A matrix with an adapter: the names of the three parameters. */
+export interface AdaptedNames {
+  /** W, [out, in] */
+  readonly matrix: string;
+  /** A, [rank, in] */
+  readonly down: string;
+  /** B, [out, rank] */
+  readonly up: string;
+}
+
 /**
  * The parameters of a model in two regions, those that weight decay shrinks and the others: the optimizer makes one
- * flat pass over each. Where matrices are packed they have a region of their own, and no optimizer.
+ * flat pass over each. Where matrices are packed they have a region of their own, and no optimizer. So have adapters; where
+ * there are some, they alone are trained.
  */
 export class Parameters {
   /** Those that weight decay shrinks. */
@@ -62,28 +76,58 @@ export class Parameters {
   readonly plain = new Region('parameters.plain');
   /** Matrices of small numbers. */
   readonly packed = new Region('parameters.packed');
+  /** Low-rank matrices beside those of the model. */
+  readonly adapters = new Region('parameters.adapters');
   readonly #packing: PackedFormat | undefined;
-  readonly #list: Parameter[] = [];
+  readonly #adapter: Adapter | undefined;
+  readonly #own: Parameter[] = [];
+  readonly #added: Parameter[] = [];
   readonly #names = new Set<string>();
+  readonly #matrices: string[] = [];
+  readonly #adapted: AdaptedNames[] = [];
 
-  /** How matrices are packed. Left out: not at all. */
-  constructor(packing?: PackedFormat) {
+  /**
+   * @param packing How matrices are packed. Left out: not at all.
+   * @param adapter What is trained beside them. Left out: they themselves are.
+   */
+  constructor(packing?: PackedFormat, adapter?: Adapter) {
     this.#packing = packing;
+    this.#adapter = adapter;
   }
 
-  /** `decayed` and `plain`, either of which may be empty, and `packed` where it is not. */
+  /** `decayed` and `plain`, either of which may be empty, and `packed` and `adapters` where they are not. */
   get regions(): readonly Region[] {
-    return [this.decayed, this.plain, ...(this.packed.bytes > 0 ? [this.packed] : [])];
+    return [this.decayed, this.plain, ...[this.packed, this.adapters].filter(({ bytes }) => bytes > 0)];
   }
 
-  /** In order of declaration. */
+  /** Those that training moves: the adapters, where the design has some, else all that are no small numbers. */
+  get trained(): readonly Region[] {
+    return this.#adapter ? [this.adapters] : [this.decayed, this.plain];
+  }
+
+  /** In order of declaration, those of adapters last. */
   get list(): readonly Parameter[] {
-    return this.#list;
+    return [...this.#own, ...this.#added];
+  }
+
+  /** Those of the model without adapters. */
+  get own(): readonly Parameter[] {
+    return this.#own;
+  }
+
+  /** Those of adapters. */
+  get added(): readonly Parameter[] {
+    return this.#added;
+  }
+
+  /** The matrices that have adapters. */
+  get adapted(): readonly AdaptedNames[] {
+    return this.#adapted;
   }
 
   /** Numbers in all. */
   get count(): number {
-    return this.#list.reduce((sum, p) => sum + sizeOf(p.shape), 0);
+    return this.list.reduce((sum, p) => sum + sizeOf(p.shape), 0);
   }
 
   /**
@@ -93,7 +137,7 @@ export class Parameters {
   declare(name: string, shape: Shape, init: Init, decays: boolean): Tensor {
     const region = decays ? this.decayed : this.plain;
     this.#check(name, shape);
-    this.#list.push({ name, shape, init, region });
+    this.#own.push({ name, shape, init, region });
     return leaf(region, name, shape);
   }
 
@@ -102,7 +146,7 @@ export class Parameters {
     const region = decays ? this.decayed : this.plain;
     for (const part of parts) {
       this.#check(part.name, part.shape);
-      this.#list.push({ ...part, region });
+      this.#own.push({ ...part, region });
     }
     const name = parts.map((part) => part.name).join(' + ');
     region.join(name, shape, parts);
@@ -111,9 +155,60 @@ export class Parameters {
 
   /**
    * Declares matrices that lie row by row one after another and are one matrix to the graph, packed where this model's are.
-   * The output layer keeps a byte for each weight where others have less: its errors are the predictions'.
+   * The output layer keeps a byte for each weight where others have less: its errors are the predictions'. With an adapter
+   * each of those that it names has low-rank ones, under the names that PEFT gives them.
    */
   declareMatrix(parts: readonly MatrixPart[], decays: boolean, isOutput: boolean): Matrix {
+    const base = this.#declareBase(parts, decays, isOutput);
+    const adapter = this.#adapter;
+    if (!adapter) return base;
+    const adapted = parts.map((part) => ({
+      rows: part.shape[0],
+      added: this.#declareAdapter(part, adapter, isOutput),
+    }));
+    if (adapted.every(({ added }) => !added)) return base;
+    return new AdaptedMatrix(base, adapted, adapter.alpha / adapter.rank);
+  }
+
+  #declareAdapter(part: MatrixPart, { rank, targets }: Adapter, isOutput: boolean): LowRank | undefined {
+    const module = moduleOf(part.name);
+    this.#matrices.push(module);
+    if (targets ? !targets.some((target) => isTarget(module, target)) : isOutput) return undefined;
+    const [rows, cols] = part.shape;
+    const declare = (name: string, shape: Shape, init: Init): Tensor => {
+      this.#check(name, shape);
+      this.#added.push({ name, shape, init, region: this.adapters });
+      return leaf(this.adapters, name, shape);
+    };
+    const names = {
+      matrix: part.name,
+      down: `base_model.model.${module}.lora_A.weight`,
+      up: `base_model.model.${module}.lora_B.weight`,
+    };
+    this.#adapted.push(names);
+    return {
+      down: declare(names.down, [rank, cols], kaimingUniform),
+      up: declare(names.up, [rows, rank], (_, shape) => new Float64Array(sizeOf(shape))),
+    };
+  }
+
+  /** Throws an error for a target of the adapter that no matrix has the name of; to be called when all are declared. */
+  checkTargets(): void {
+    if (!this.#adapter) return;
+    const { targets = [], source } = this.#adapter;
+    const unknown = targets.find((target) => !this.#matrices.some((module) => isTarget(module, target)));
+    if (unknown === undefined && this.#adapted.length > 0) return;
+    const ends = [...new Set(this.#matrices.map((module) => module.slice(module.lastIndexOf('.') + 1)))];
+    throw new XlstmError(
+      'checkpoint',
+      `${source}: expected names of this model's matrices, found ${unknown === undefined ? 'none' : quote(unknown)}`,
+      ends.length > 0
+        ? `It has ${ends.join(', ')}; or a longer end of a name, as ${this.#matrices[0]}.`
+        : 'It has no matrices that could have adapters.',
+    );
+  }
+
+  #declareBase(parts: readonly MatrixPart[], decays: boolean, isOutput: boolean): Tensor | PackedMatrix {
     const first = parts[0].name;
     const cols = parts[0].shape[1];
     const rows = parts.reduce((sum, { shape }) => sum + shape[0], 0);
@@ -127,7 +222,7 @@ export class Parameters {
     const region = this.packed;
     for (const part of parts) {
       this.#check(part.name, part.shape);
-      this.#list.push({ ...part, region, format });
+      this.#own.push({ ...part, region, format });
     }
     const words = parts.map(({ name, shape }) => ({ name, shape: packedShape(format, shape) }));
     const name = parts.length === 1 ? first : parts.map((part) => part.name).join(' + ');
@@ -151,12 +246,15 @@ export class Parameters {
   }
 
   /**
-   * Initial values one parameter after another; the same for the same seed. Throws a usage error where an Init gives other
-   * than it must.
+   * Initial values of all parameters, or of some, one after another; the same for the same seed. Throws a usage error where
+   * an Init gives other than it must.
    */
-  *initial(seed: number): Generator<readonly [Parameter, ArrayLike<number>]> {
+  *initial(
+    seed: number,
+    parameters: readonly Parameter[] = this.list,
+  ): Generator<readonly [Parameter, ArrayLike<number>]> {
     const random = new Random(seed);
-    for (const parameter of this.#list) {
+    for (const parameter of parameters) {
       const { name, shape, init } = parameter;
       const values: unknown = init(random, shape);
       checkArray(`the initial values of "${name}"`, values, sizeOf(shape), shape.join(' × '), 'finite');
@@ -164,6 +262,15 @@ export class Parameters {
     }
   }
 }
+
+/** Of He et al. 2015 with a = √5, as for a Linear of PyTorch. */
+const kaimingUniform: Init = (random, shape) => {
+  const bound = 1 / Math.sqrt(shape[1]);
+  return Float64Array.from({ length: sizeOf(shape) }, () => random.uniform(-bound, bound));
+};
+
+/** The layer that holds a matrix, by its name. */
+const moduleOf = (name: string): string => name.replace(/\.weight$/, '');
 
 /** A place in the model's tree of names, in which layers declare their parameters. */
 export class Scope {

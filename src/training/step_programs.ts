@@ -22,23 +22,26 @@ export interface OptimizerRegions {
   readonly decays: boolean;
 }
 
-/** Throws a usage error where matrices are packed: small weights have no gradients. */
+/**
+ * Of what is trained; everything else is frozen. Throws a usage error where matrices are packed and there are no adapters:
+ * small weights have no gradients.
+ */
 export function optimizerRegions(parameters: Parameters): readonly OptimizerRegions[] {
-  if (parameters.packed.bytes > 0) {
+  if (parameters.packed.bytes > 0 && parameters.added.length === 0) {
     throw new XlstmError(
       'usage',
       'a model of small weights (q8, q4, bf16) cannot be trained',
-      'Train the model that it was made from, and xlstm quantize the result.',
+      'Train adapters over it (xlstm train --lora), or the model that it was made from, and xlstm quantize the result.',
     );
   }
-  return parameters.regions
+  return parameters.trained
     .filter((region) => region.elements > 0)
     .map((region) => ({
       parameters: region,
       gradients: region.mirror(region.name.replace('parameters', 'gradients')),
       firstMoment: region.mirror(region.name.replace('parameters', 'firstMoment')),
       secondMoment: region.mirror(region.name.replace('parameters', 'secondMoment')),
-      decays: region === parameters.decayed,
+      decays: region !== parameters.plain,
     }));
 }
 

@@ -1,11 +1,12 @@
 import type { EngineLimits } from '../program/limits.ts';
 import type { Shape } from '../program/region.ts';
-import { sumRows } from './elementwise.ts';
+import { AdaptedMatrix, type LowRank } from './adapted_matrix.ts';
+import { multiply, sumRows } from './elementwise.ts';
 import { attributes, defineOp, type Emitter, type Tensor } from './op.ts';
 import { requireCount } from './options.ts';
 import { PackedMatrix, packedLinear } from './packed_linear.ts';
 import { createNode, requireShape } from './tensor.ts';
-import { reshape } from './views.ts';
+import { concat, reshape, split } from './views.ts';
 
 /**
  * Matrix products. A product may run over `batch` pairs of matrices. In each operand the members of the batch either
@@ -142,7 +143,13 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
 }
 
 /** y = x · weightᵀ + bias + residual; x [..., in], weight [out, in], bias [out], residual [..., out]. */
-export function linear(x: Tensor, weight: Tensor | PackedMatrix, bias?: Tensor, residual?: Tensor): Tensor {
+export function linear(
+  x: Tensor,
+  weight: Tensor | PackedMatrix | AdaptedMatrix,
+  bias?: Tensor,
+  residual?: Tensor,
+): Tensor {
+  if (weight instanceof AdaptedMatrix) return adaptedLinear(x, weight, bias, residual);
   const out = weight.shape[0];
   const packed = weight instanceof PackedMatrix;
   if (!packed) requireShape(weight.cols === x.cols, 'linear', `a weight [out, ${x.cols}]`, x, weight);
@@ -156,6 +163,21 @@ export function linear(x: Tensor, weight: Tensor | PackedMatrix, bias?: Tensor, 
   if (packed) return packedLinear(x, weight, bias, residual);
   const layout = { batch: 1, a: 'leading', b: 'leading', c: 'leading', transA: false, transB: true } as const;
   return product({ a: x, b: weight, bias, residual }, layout, [...x.shape.slice(0, -1), out]);
+}
+
+/** The product with the matrix itself, and to each part of it scale · (x Aᵀ) Bᵀ. */
+function adaptedLinear(
+  x: Tensor,
+  { base, parts, scale }: AdaptedMatrix,
+  bias: Tensor | undefined,
+  residual: Tensor | undefined,
+): Tensor {
+  const y = linear(x, base, bias, residual);
+  const add = (part: Tensor, added: LowRank | undefined): Tensor =>
+    added ? linear(multiply(scale, linear(x, added.down)), added.up, undefined, part) : part;
+  if (parts.length === 1) return add(y, parts[0].added);
+  const widths = parts.map(({ rows }) => rows);
+  return concat(split(y, widths).map((part, i) => add(part, parts[i].added)));
 }
 
 /**
