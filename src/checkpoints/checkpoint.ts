@@ -82,6 +82,13 @@ export async function checkpointFiles(
       'Make models that are saved with createModel; networks of your own after registerArchitecture.',
     );
   }
+  if (design.adapter) {
+    throw new XlstmError(
+      'usage',
+      `${design.adapter.source}: a model with adapters cannot be saved as a checkpoint, which has no place for them`,
+      'Model.read gives their numbers by the names that PEFT has for them.',
+    );
+  }
   const files = new Map<string, Uint8Array | string>();
   const addJson = (name: string, value: unknown): void => {
     files.set(name, json(name, value));

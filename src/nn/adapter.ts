@@ -1,10 +1,10 @@
-import { checkFloat, checkNames, checkOption, checkWhole } from '../checks.ts';
+import { checkFloat, checkOption, checkWhole } from '../checks.ts';
 
 /** Low-rank matrices that are trained while a model's own parameters stay as they are (LoRA, Hu et al. 2021). */
 export interface AdapterOptions {
   /** Rows of A and columns of B. */
   readonly rank: number;
-  /** What B A is multiplied with, times the rank. */
+  /** B A is multiplied with alpha / rank. */
   readonly alpha: number;
   /**
    * Which matrices have them: places in the network by their names ("backbone.blocks.0.mlstm_layer.q") or by the ends of
@@ -24,15 +24,13 @@ export interface Adapter extends AdapterOptions {
 const LARGEST_RANK = 2 ** 16;
 
 /** Throws a usage error for options that are not right. */
-export function checkAdapter(options: AdapterOptions): void {
-  checkNames('adapter', options, ['rank', 'alpha', 'targets']);
-  const { rank, alpha, targets } = options;
-  checkWhole('adapter: rank', rank, 1, LARGEST_RANK);
-  checkFloat('adapter: alpha', alpha, 'a number above 0', (value) => value > 0);
+export function checkAdapter({ rank, alpha, targets, source }: Adapter): void {
+  checkWhole(`${source}: rank`, rank, 1, LARGEST_RANK);
+  checkFloat(`${source}: alpha`, alpha, 'a number above 0', (value) => value > 0);
   if (targets === undefined) return;
   const names =
     Array.isArray(targets) && targets.length > 0 && targets.every((t) => typeof t === 'string' && t !== '');
-  checkOption(names, 'adapter: targets', 'names of matrices', targets);
+  checkOption(names, `${source}: targets`, 'names of matrices', targets);
 }
 
 /** Whether a place in the network is one of those that a target names. */

@@ -1,5 +1,5 @@
 import type { PackedFormat } from '../compute/program/constants.ts';
-import type { Adapter } from './adapter.ts';
+import { type Adapter, checkAdapter } from './adapter.ts';
 import type { Network } from './layer.ts';
 import type { NamedValues, Scope } from './parameters.ts';
 
@@ -57,7 +57,10 @@ export class Design<N extends Network = Network> {
   /** What is trained beside the matrices. Undefined: they themselves are. */
   readonly adapter: Adapter | undefined;
 
-  /** The configuration is taken as it is: `readDesign` makes a design of one that is still to be checked. */
+  /**
+   * The configuration is taken as it is: `readDesign` makes a design of one that is still to be checked. Throws a usage error
+   * for an adapter whose options are not right.
+   */
   constructor(
     architecture: Architecture<unknown, N>,
     config: unknown,
@@ -68,11 +71,7 @@ export class Design<N extends Network = Network> {
     this.config = config;
     this.packing = packing;
     this.adapter = adapter;
-  }
-
-  /** The design of the same model with adapters, or without. */
-  withAdapter(adapter: Adapter | undefined): Design<N> {
-    return new Design(this.architecture, this.config, this.packing, adapter);
+    if (adapter) checkAdapter(adapter);
   }
 
   /** A new network, whose layers declare their parameters in the scope. */

@@ -57,7 +57,7 @@ export class Model<N extends Network = LanguageModel> implements Disposable {
   static create<N extends Network>(engine: Engine, source: NetworkSource<N>, seed: number): Model<N> {
     const model = new Model(engine, layOut(source));
     try {
-      for (const [parameter, values] of model.parameters.initial(seed)) model.#set(parameter, values);
+      model.#begin(seed, model.parameters.list);
       return model;
     } catch (error) {
       model.free();
@@ -90,9 +90,7 @@ export class Model<N extends Network = LanguageModel> implements Disposable {
     try {
       model.#fill(own, tensors, file);
       if ('tensors' in adapters) model.#fill(added, adapters.tensors, adapters.file);
-      else
-        for (const [parameter, values] of laid.parameters.initial(adapters.seed, added))
-          model.#set(parameter, values);
+      else model.#begin(adapters.seed, added);
       return model;
     } catch (error) {
       model.free();
@@ -130,6 +128,10 @@ export class Model<N extends Network = LanguageModel> implements Disposable {
     this.use.check('write');
     checkFit(this.parameters.list, tensors, source);
     this.#fill(this.parameters.list, tensors, source);
+  }
+
+  #begin(seed: number, parameters: readonly Parameter[]): void {
+    for (const [parameter, values] of this.parameters.initial(seed, parameters)) this.#set(parameter, values);
   }
 
   #fill(parameters: readonly Parameter[], tensors: ReadonlyMap<string, NamedValues>, source: string): void {

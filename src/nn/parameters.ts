@@ -246,12 +246,12 @@ export class Parameters {
   }
 
   /**
-   * Initial values of all parameters, or of some, one after another; the same for the same seed. Throws a usage error where
-   * an Init gives other than it must.
+   * Initial values of parameters one after another; the same for the same seed. Throws a usage error where an Init gives other
+   * than it must.
    */
   *initial(
     seed: number,
-    parameters: readonly Parameter[] = this.list,
+    parameters: readonly Parameter[],
   ): Generator<readonly [Parameter, ArrayLike<number>]> {
     const random = new Random(seed);
     for (const parameter of parameters) {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { checkpointFiles } from '../checkpoints/checkpoint.ts';
 import type { Engine } from '../compute/engines/engine.ts';
 import { createReferenceEngine } from '../compute/engines/reference/engine.ts';
 import { fastEngines } from '../compute/engines/testing/engines.ts';
@@ -180,5 +181,18 @@ describe('adapters', () => {
       message: 'the test: expected names of this model\'s matrices, found "key"',
       hint: expect.stringContaining('It has q, k, v, ogate_preact, out_proj, '),
     });
+  });
+
+  it('are refused where their options are not right, and where a checkpoint would be written', async () => {
+    const found = (options: object) => adapted(engine, 'mamba', { rank: 2, alpha: 4, ...options });
+    await expect(found({ rank: 0 })).rejects.toThrow(
+      'the test: rank: expected a whole number from 1 to 65536, found 0',
+    );
+    await expect(found({ alpha: Number.NaN })).rejects.toThrow('the test: alpha: expected a number above 0');
+    await expect(found({ targets: [] })).rejects.toThrow('the test: targets: expected names of matrices');
+    using model = await found({});
+    await expect(checkpointFiles({ model })).rejects.toThrow(
+      'the test: a model with adapters cannot be saved as a checkpoint',
+    );
   });
 });

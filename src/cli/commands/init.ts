@@ -87,7 +87,7 @@ function* initialWeights(parameters: Parameters, seed: number): Generator<Uint8A
     ]),
     { format: 'pt' },
   );
-  for (const [{ shape, format }, values] of parameters.initial(seed)) {
+  for (const [{ shape, format }, values] of parameters.initial(seed, parameters.list)) {
     const data = format ? packRows(format, values, shape[1]) : Float32Array.from(values);
     yield new Uint8Array(data.buffer);
   }
