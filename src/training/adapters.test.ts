@@ -13,6 +13,7 @@ import { Model } from '../nn/model.ts';
 import type { NamedValues } from '../nn/parameters.ts';
 import { Random } from '../random.ts';
 import { Evaluator } from './evaluate.ts';
+import { optimizerRegions } from './step_programs.ts';
 import { Trainer } from './trainer.ts';
 
 const VOCAB = 48;
@@ -181,6 +182,19 @@ describe('adapters', () => {
       message: 'the test: expected names of this model\'s matrices, found "key"',
       hint: expect.stringContaining('It has q, k, v, ogate_preact, out_proj, '),
     });
+  });
+
+  it('alone have gradients and moments', async () => {
+    using model = await adapted(engine, 'xlstm-large', undefined, 'q8');
+    const { adapters, regions } = model.parameters;
+    const bytesOf = (all: readonly { readonly bytes: number }[]) => all.reduce((sum, r) => sum + r.bytes, 0);
+    const trained = optimizerRegions(model.parameters).flatMap(({ gradients, firstMoment, secondMoment }) => [
+      gradients,
+      firstMoment,
+      secondMoment,
+    ]);
+    expect(bytesOf(trained)).toBe(3 * adapters.bytes);
+    expect(adapters.bytes).toBeLessThan(bytesOf(regions) / 4);
   });
 
   it('are refused where their options are not right, and where a checkpoint would be written', async () => {
