@@ -13,6 +13,8 @@ export {
   saveCheckpoint,
 } from './checkpoints/checkpoint_folder.ts';
 export { type Corpus, type Document, holdOut, mobyDick, readTexts, sotu } from './data/text.ts';
+export { type Collective, type Exchanged, oneProcess, type Parts } from './distributed/collective.ts';
+export { type MpiOptions, mpi } from './distributed/mpi.ts';
 export { type Row, type Verification, verifyFile } from './lab/verification/verify.ts';
 export type { BestMeasurement, BestModel } from './training/best_model.ts';
 export { MetricsFile, type MetricsRecord, readMetrics } from './training/metrics_file.ts';

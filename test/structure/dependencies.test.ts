@@ -12,7 +12,7 @@ const NN = [...COMPUTE, ...TOOLS, 'random.ts', 'nn'];
 const MODELS = [...NN, 'models/xlstm', 'models/large', 'models/baselines', 'models/sequence', 'models'];
 const CHECKPOINTS = [...MODELS, 'data', 'checkpoints'];
 const GENERATION = [...CHECKPOINTS, 'generation'];
-const TRAINING = [...GENERATION, 'training'];
+const TRAINING = [...GENERATION, 'distributed', 'training'];
 const SEQUENCES = [...TRAINING, 'sequences'];
 const SAVED = [...SEQUENCES, 'saved'];
 const LAB = [
@@ -44,6 +44,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'compute/graph': ['compute/program'],
   'compute/engines': ['compute/program', 'checks.ts'],
   compute: ['compute/program', 'compute/graph', 'compute/engines', 'checks.ts'],
+  distributed: ['compute/engines', ...TOOLS],
   nn: [...COMPUTE, ...TOOLS, 'random.ts'],
   'models/xlstm': NN,
   'models/baselines': [...NN, 'models/xlstm'],
@@ -53,7 +54,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   onnx: MODELS,
   checkpoints: [...MODELS, 'data'],
   generation: CHECKPOINTS,
-  training: GENERATION,
+  training: [...GENERATION, 'distributed'],
   sequences: TRAINING,
   saved: SEQUENCES,
   'lab/tasks': ['random.ts'],
