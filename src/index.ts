@@ -103,6 +103,7 @@ export { TokenWindow } from './generation/token_window.ts';
 // Texts as tokens, and batches of them.
 
 export { type Batch, type BatchOptions, type BatchPosition, TokenBatches } from './data/batches.ts';
+export { type SubwordOptions, SubwordTokenizer } from './data/subword/subword_tokenizer.ts';
 export {
   ByteTokenizer,
   DOCUMENT,

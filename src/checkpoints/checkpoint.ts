@@ -1,7 +1,8 @@
 import type { Engine } from '../compute/engines/engine.ts';
 import type { PackedFormat } from '../compute/program/constants.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
-import { createTokenizer, describeTokenizer } from '../data/tokenizer_registry.ts';
+import { tokenizerFiles } from '../data/tokenizer_files.ts';
+import { createTokenizer } from '../data/tokenizer_registry.ts';
 import { XlstmError } from '../errors.ts';
 import { DOCUMENT_LIMITS, type JsonLimits } from '../json.ts';
 import { formatDesign, readDesign } from '../models/registry.ts';
@@ -29,7 +30,8 @@ export interface TrainingState {
  * - `config.json`: the architecture's name and the configuration; of an xLSTM the official layout, no name.
  * - `model.safetensors`: parameters by name; of an xLSTM the official names (sLSTM in the vanilla layout). Read where it
  *   is missing: several files as `transformers` writes them; `pytorch_model.bin`, or the only .pt, .pth or .ckpt, as PyTorch writes them.
- * - `tokenizer.json`, of a model of text: {"type": "byte", "specials": […]}, or what another kind is rebuilt from.
+ * - `tokenizer.json`, of a model of text: {"type": "byte", "specials": […]}, or what another kind is rebuilt from;
+ *   or Hugging Face's, beside which `tokenizer_config.json` (and, read only, `special_tokens_map.json`) may lie.
  * - `training.json`, of one that can be trained on: steps, place in the data, options.
  * - `optimizer.safetensors`, with it: the optimizer's moments and the recurrent state between batches.
  */
@@ -54,6 +56,7 @@ export interface LoadedModel {
 export const CHECKPOINT_FILES = [
   'config.json',
   'tokenizer.json',
+  'tokenizer_config.json',
   'model.safetensors',
   'training.json',
   'optimizer.safetensors',
@@ -64,7 +67,7 @@ export type CheckpointFiles = ReadonlyMap<string, Uint8Array | string>;
 
 /** Vocabularies are long; everything else is short. */
 export const limitsOf = (name: string): JsonLimits =>
-  name === 'tokenizer.json' ? { ...DOCUMENT_LIMITS, bytes: 2 ** 26 } : DOCUMENT_LIMITS;
+  name.startsWith('tokenizer') ? { ...DOCUMENT_LIMITS, bytes: 2 ** 26 } : DOCUMENT_LIMITS;
 
 /**
  * Throws a usage error where the model or the tokenizer could not be loaded again. Files of an earlier checkpoint, if
@@ -97,7 +100,7 @@ export async function checkpointFiles(
     files.set(name, pack(tensors, metadata, earlier?.get(name)));
   };
   addJson('config.json', formatDesign(design));
-  if (tokenizer) addJson('tokenizer.json', describeTokenizer(tokenizer));
+  if (tokenizer) for (const [name, content] of tokenizerFiles(tokenizer)) addJson(name, content);
   const parameters = await model.read();
   // Packed matrices are saved as they are.
   const tensors = design.packing === undefined ? design.architecture.tensors : undefined;
@@ -115,7 +118,10 @@ export interface EncodedModel {
   readonly config: unknown;
   /** What errors call the file that it was in. Default: config.json. */
   readonly configName?: string;
-  /** The content of tokenizer.json, as parsed; undefined where there is none. */
+  /**
+   * The content of tokenizer.json, as parsed; undefined where there is none. Or a tokenizer: Hugging Face's files take
+   * `await SubwordTokenizer.create(json)`.
+   */
   readonly tokenizer?: unknown;
   /**
    * The content of model.safetensors; or of one file or several by name, each holding some of the tensors: safetensors
@@ -135,14 +141,15 @@ export interface EncodedModel {
  */
 export function decodeCheckpoint(
   engine: Engine,
-  { config, configName = 'config.json', tokenizer: tokenizerJson, weights: files, packing }: EncodedModel,
+  { config, configName = 'config.json', tokenizer: given, weights: files, packing }: EncodedModel,
   source = '',
 ): LoadedModel {
   const configSource = `${source}${configName}`;
   const written = readDesign(config, configSource);
   const design = packing === undefined ? written : packed(written, packing, configSource);
   const tokenizerSource = `${source}tokenizer.json`;
-  const tokenizer = tokenizerJson === undefined ? undefined : createTokenizer(tokenizerJson, tokenizerSource);
+  const tokenizer =
+    given === undefined || isTokenizer(given) ? given : createTokenizer(given, tokenizerSource);
   const byName: ReadonlyMap<string, Bytes> =
     files instanceof Uint8Array ? new Map([['model.safetensors', files]]) : files;
   const weightsSource = `${source}${byName.size === 1 ? [...byName.keys()][0] : 'the files of weights'}`;
@@ -159,6 +166,9 @@ export function decodeCheckpoint(
   }
   return { model, tokenizer };
 }
+
+const isTokenizer = (given: unknown): given is Tokenizer =>
+  typeof (given as Partial<Tokenizer> | null)?.encode === 'function';
 
 function packed(design: Design, packing: PackedFormat, source: string): Design {
   if (design.packing === undefined) return new Design(design.architecture, design.config, packing);

@@ -3,6 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import type { Engine } from '../compute/engines/engine.ts';
 import type { PackedFormat } from '../compute/program/constants.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
+import { TOKENIZER_FILES } from '../data/tokenizer_files.ts';
 import { XlstmError } from '../errors.ts';
 import type { LanguageModel } from '../nn/layer.ts';
 import { type Model, takesTokens } from '../nn/model.ts';
@@ -37,7 +38,7 @@ export async function saveCheckpoint(path: string, checkpoint: Checkpoint): Prom
 
 /**
  * Reads the model of a checkpoint folder, or of the folder of a run, whose checkpoint is in `checkpoint/`; or of a file
- * of weights, whose `config.json` and `tokenizer.json` lie beside it. Changes nothing, and finds a whole checkpoint also
+ * of weights, whose `config.json` and tokenizer lie beside it. Changes nothing, and finds a whole checkpoint also
  * beside a process that trains and after one that was killed. Throws a checkpoint or config error that names the file for
  * what is missing, damaged or not right. With a format the matrices are packed one after another as they are read: there is
  * never more than one of them as float32. A model whose weights are packed already is refused then.
@@ -54,7 +55,7 @@ export async function loadCheckpoint(
   const [folder, name] = [dirname(path), basename(path)];
   return readCheckpoint(
     path,
-    () => [...CONFIGS, 'tokenizer.json', name],
+    () => [...CONFIGS, ...TOKENIZER_FILES, name],
     (files) => decodeModelFiles(engine, files, name, packing),
     [folder],
   );
@@ -128,8 +129,8 @@ export function textModel({ model, tokenizer }: LoadedModel, source: string): Lo
     'checkpoint',
     `${source}: the model has no tokenizer (tokenizer.json), without which there is no text for its tokens`,
     model.network.vocabSize >= 256
-      ? 'If its tokens are bytes, put {"type": "byte", "specials": []} into tokenizer.json beside its config.json.'
-      : `Its ${model.network.vocabSize} tokens are no bytes: put what its own tokenizer is rebuilt from into tokenizer.json (registerTokenizer).`,
+      ? 'Put the tokenizer.json of the model beside its config.json; if its tokens are bytes: {"type": "byte", "specials": []}'
+      : `Its ${model.network.vocabSize} tokens are no bytes: put Hugging Face's tokenizer.json beside its config.json, or what a tokenizer of your own is rebuilt from (registerTokenizer).`,
   );
 }
 

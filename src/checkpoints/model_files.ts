@@ -1,6 +1,8 @@
 import type { Engine } from '../compute/engines/engine.ts';
 import type { PackedFormat } from '../compute/program/constants.ts';
+import { readTokenizer, TOKENIZER_FILES } from '../data/tokenizer_files.ts';
 import { parseJson } from '../json.ts';
+import { readDesign } from '../models/registry.ts';
 import type { Bytes } from './bytes.ts';
 import { decodeCheckpoint, type LoadedModel, limitsOf } from './checkpoint.ts';
 import type { FoundConfig, ModelFiles } from './model_source.ts';
@@ -12,7 +14,7 @@ export const CONFIGS = ['config.json', 'config.yaml'] as const;
 /** Of the files that are there those that a model is made of. */
 export const modelFilesIn = (present: readonly string[]): readonly string[] => [
   ...CONFIGS,
-  'tokenizer.json',
+  ...TOKENIZER_FILES,
   ...weightsIn(present),
 ];
 
@@ -28,7 +30,9 @@ export async function decodeModelFiles(
 ): Promise<LoadedModel> {
   const { place, names } = files;
   const { json: config, name: configName } = await readConfig(files);
-  const tokenizer = names.includes('tokenizer.json') ? await readJson(files, 'tokenizer.json') : undefined;
+  const found = new Map<string, unknown>();
+  for (const name of TOKENIZER_FILES) if (names.includes(name)) found.set(name, await readJson(files, name));
+  const tokenizer = await readTokenizer(found, place, readDesign(config, `${place}${configName}`).describe());
   const weights = new Map<string, Bytes>();
   for (const name of weightsName === undefined ? await weightsOf(files) : [weightsName]) {
     weights.set(name, await (files.open ?? files.read)(name));

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import type { Engine } from '../compute/engines/engine.ts';
 import { encodeCorpus, readCorpus } from '../data/corpus.ts';
-import { ByteTokenizer, DOCUMENT, type Tokenizer } from '../data/tokenizer.ts';
+import { ByteTokenizer, DOCUMENT, startToken, type Tokenizer } from '../data/tokenizer.ts';
 import { XlstmError } from '../errors.ts';
 import { readDesign } from '../models/registry.ts';
 import { xlstmArchitecture } from '../models/xlstm/architecture.ts';
@@ -150,7 +150,7 @@ async function givenModel(
     dropout: ifGiven('dropout'),
     tieWeights: ifGiven('tieWeights'),
   });
-  if (options.documents && !tokenizer.specials.has(DOCUMENT)) {
+  if (options.documents && startToken(tokenizer) === undefined) {
     throw new XlstmError(
       'usage',
       `--documents: the tokenizer of ${place} has no token that starts a document`,

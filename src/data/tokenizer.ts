@@ -19,6 +19,10 @@ export interface Tokenizer {
   readonly vocabSize: number;
   /** Special tokens by name. `encode` never makes them: text that spells a name is encoded like any other text. */
   readonly specials: ReadonlyMap<string, number>;
+  /** The token that goes before a text. Left out: the special token `DOCUMENT`, if there is one. */
+  readonly start?: number | undefined;
+  /** Tokens by which a model says that a text is at its end, besides that start. Left out: none. */
+  readonly ends?: ReadonlySet<number>;
   /** The ids of a text, in its order. */
   encode(text: string): Int32Array;
   /** The text of ids; of a special one its name. */
@@ -103,9 +107,13 @@ function checkSpecials(specials: readonly string[], source: string): void {
   );
 }
 
-/** One token stream of several documents; each starts with the document token if the tokenizer has one. */
+/** The token that goes before a text: `start` of the tokenizer, or else the special token `DOCUMENT`. */
+export const startToken = ({ start, specials }: Tokenizer): number | undefined =>
+  start ?? specials.get(DOCUMENT);
+
+/** One token stream of several documents; each follows the token that goes before a text, if there is one. */
 export function encodeDocuments(tokenizer: Tokenizer, documents: readonly string[]): Int32Array {
-  const start = tokenizer.specials.get(DOCUMENT);
+  const start = startToken(tokenizer);
   const encoded = documents.map((text) => tokenizer.encode(text));
   const extra = start === undefined ? 0 : 1;
   const stream = new Int32Array(encoded.reduce((total, ids) => total + ids.length + extra, 0));

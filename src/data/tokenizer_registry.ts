@@ -1,6 +1,7 @@
 import { checkOption } from '../checks.ts';
 import { XlstmError } from '../errors.ts';
 import { quote } from '../quote.ts';
+import { subwordFiles } from './subword/subword_tokenizer.ts';
 import { ByteTokenizer, type Tokenizer, type TokenizerDescription } from './tokenizer.ts';
 
 /** A kind of tokenizer: how one is rebuilt from what its `toJSON` gave. */
@@ -46,7 +47,9 @@ export function createTokenizer(description: unknown, source = 'tokenizer'): Tok
   throw new XlstmError(
     'config',
     `${source}: expected a description with a type among ${[...registered.keys()].join(', ')}; found ${quote(description)}`,
-    'A tokenizer of your own has to be registered first: registerTokenizer({ type, parse }).',
+    subwordFiles(description)
+      ? 'One of Hugging Face is made with await SubwordTokenizer.create(json).'
+      : 'A tokenizer of your own has to be registered first: registerTokenizer({ type, parse }).',
   );
 }
 

@@ -1,5 +1,5 @@
 import { checkNames, checkRange, checkWhole } from '../checks.ts';
-import { DOCUMENT, type Tokenizer } from '../data/tokenizer.ts';
+import { startToken, type Tokenizer } from '../data/tokenizer.ts';
 import { XlstmError } from '../errors.ts';
 import { shareEventLoop } from '../event_loop.ts';
 import { modelFingerprint } from '../nn/fingerprint.ts';
@@ -22,7 +22,10 @@ export interface GenerateOptions extends SamplingOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Why a text ended: after the tokens that were asked for, at a stop string, or because the model began a document. */
+/**
+ * Why a text ended: after the tokens that were asked for, at a stop string, or because the model ended the document or
+ * began another.
+ */
 export type FinishReason = 'length' | 'stop' | 'document';
 
 /** What `complete` gives. */
@@ -111,9 +114,9 @@ export class Session implements Disposable {
 
   /**
    * Writes on: text as it comes, in whole characters, token after token. It ends after `maxTokens`, before a stop
-   * string, where the model starts another document, or when the loop over it ends. A session that has read nothing
-   * begins with the token that starts a document; without such a token it needs a prompt. The iterator returns why it
-   * ended. Throws a usage error for an option that is not right; the iterator throws a diverged error where logits are no
+   * string, where the model ends the document or starts another, or when the loop over it ends. A session that has
+   * read nothing begins with the token that starts a document; without such a token it needs a prompt. The iterator
+   * returns why it ended. Throws a usage error for an option that is not right; the iterator throws a diverged error where logits are no
    * finite numbers.
    */
   generate(options: GenerateOptions = {}): AsyncGenerator<string, FinishReason, undefined> {
@@ -165,7 +168,7 @@ export class Session implements Disposable {
   ): AsyncGenerator<string, FinishReason, undefined> {
     this.#claim('generate', true);
     this.#generating = true;
-    const document = this.tokenizer.specials.get(DOCUMENT);
+    const document = startToken(this.tokenizer);
     const decoder = this.tokenizer.decoder();
     // Where to go back to while the session has read tokens (the filter's held ones) whose text is not out.
     let settled: SequenceState | undefined;
@@ -178,7 +181,7 @@ export class Session implements Disposable {
       for (let count = 0; count < maxTokens; count++) {
         signal?.throwIfAborted();
         const id = sampler.sample(this.#logits, this.#recent);
-        if (id === document) {
+        if (id === document || this.tokenizer.ends?.has(id)) {
           ending = 'document';
           break;
         }
@@ -277,7 +280,7 @@ export class Session implements Disposable {
 
   #encode(text: string): Int32Array {
     const ids = this.tokenizer.encode(text);
-    const document = this.tokenizer.specials.get(DOCUMENT);
+    const document = startToken(this.tokenizer);
     if (document === undefined || this.#tokensSeen > 0) return ids;
     const started = new Int32Array(ids.length + 1);
     started[0] = document;

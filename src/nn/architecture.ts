@@ -36,7 +36,7 @@ export interface Architecture<C = unknown, N extends Network = Network> {
   };
 }
 
-/** What `xlstm inspect` and errors tell of a model, and what a Trainer takes its default length from. */
+/** What `xlstm inspect` and errors tell of a model, and what a Trainer takes its default length and a tokenizer its borders from. */
 export interface Description {
   /** In a few words: "2 mLSTM and 2 sLSTM blocks, width 128". */
   readonly summary: string;
@@ -44,6 +44,10 @@ export interface Description {
   readonly kinds?: Readonly<Record<string, string>>;
   /** Positions of the sequences that it is meant to be trained on. */
   readonly contextLength?: number;
+  /** The token that it wants before every text. */
+  readonly startToken?: number | undefined;
+  /** Tokens by which it ends a text. */
+  readonly endTokens?: readonly number[];
 }
 
 /** A configuration of an architecture: all that a network is built from. */

@@ -1,6 +1,10 @@
+import { limitsOf } from '../checkpoints/checkpoint.ts';
 import type { ModelFiles } from '../checkpoints/model_source.ts';
 import { INDEX, parseIndex } from '../checkpoints/weight_files.ts';
+import { subwordFiles } from '../data/subword/subword_tokenizer.ts';
+import { TOKENIZER_FILES } from '../data/tokenizer_files.ts';
 import { XlstmError } from '../errors.ts';
+import { parseJson } from '../json.ts';
 import { quote } from '../quote.ts';
 
 const FOLDER_HINT =
@@ -19,8 +23,19 @@ export async function fetchedFiles(address: string | URL): Promise<ModelFiles> {
     fetchFileIfThere(urlOf('tokenizer.json')),
   ]);
   const fetched = new Map([['config.json', config]]);
-  if (tokenizer) fetched.set('tokenizer.json', tokenizer);
   const place = new URL('./', folder).href;
+  if (tokenizer) {
+    fetched.set('tokenizer.json', tokenizer);
+    const source = `${place}tokenizer.json`;
+    const json = parseJson(tokenizer, source, 'checkpoint', limitsOf('tokenizer.json'));
+    // Others have no further files, which would only be asked for in vain.
+    if (subwordFiles(json)) {
+      for (const name of TOKENIZER_FILES.slice(1)) {
+        const file = await fetchFileIfThere(urlOf(name));
+        if (file) fetched.set(name, file);
+      }
+    }
+  }
   const single = await fetchFileIfThere(urlOf('model.safetensors'));
   if (single) fetched.set('model.safetensors', single);
   const index = single ? undefined : await fetchFileIfThere(urlOf(INDEX));

@@ -3,7 +3,7 @@ import { type CheckpointFiles, checkpointFiles, type TrainingState } from '../ch
 import type { AdamwOptions } from '../compute/graph/optimizer.ts';
 import { TokenBatches } from '../data/batches.ts';
 import type { EncodedCorpus } from '../data/corpus.ts';
-import { DOCUMENT, type Tokenizer } from '../data/tokenizer.ts';
+import { startToken, type Tokenizer } from '../data/tokenizer.ts';
 import { XlstmError } from '../errors.ts';
 import type { Model } from '../nn/model.ts';
 import { type BestMeasurement, BestModel } from './best_model.ts';
@@ -165,7 +165,7 @@ export class Run {
   ) {
     const { model, tokenizer, options, train, validation, source } = parts;
     const { batchSize, length, order, seed, optimizer, clipNorm, evaluationTokens } = options;
-    const documentStart = tokenizer.specials.get(DOCUMENT);
+    const documentStart = startToken(tokenizer);
     this.model = model;
     this.tokenizer = tokenizer;
     this.options = options;

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rename, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
@@ -28,6 +28,7 @@ export async function installPacked(): Promise<{ folder: string; files: readonly
     await readFile(join(project, 'package.json'), 'utf8'),
   );
   for (const name of Object.keys({ ...dependencies, ...optionalDependencies })) {
+    await mkdir(dirname(join(modules, name)), { recursive: true });
     await symlink(join(project, 'node_modules', name), join(modules, name), 'dir');
   }
   return { folder, files };

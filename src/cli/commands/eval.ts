@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { type LoadedTextModel, loadTextModel } from '../../checkpoints/checkpoint_folder.ts';
 import { readTexts } from '../../data/text.ts';
-import { DOCUMENT, encodeDocuments } from '../../data/tokenizer.ts';
+import { encodeDocuments, startToken } from '../../data/tokenizer.ts';
 import { XlstmError } from '../../errors.ts';
 import { formatFixed, formatInteger } from '../../format.ts';
 import { Evaluator } from '../../training/evaluate.ts';
@@ -75,7 +75,7 @@ const MOST_LANES = 16;
 const LEAST_LANE = 4096;
 
 function measurer({ model, tokenizer }: LoadedTextModel): (name: string, text: string) => Promise<Measured> {
-  const documentStart = tokenizer.specials.get(DOCUMENT);
+  const documentStart = startToken(tokenizer);
   const evaluators = new Map<number, Evaluator>();
   return async (name, text) => {
     const stream = encodeDocuments(tokenizer, [text]);

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { loadTextModel } from '../../checkpoints/checkpoint_folder.ts';
 import { readTexts } from '../../data/text.ts';
-import { DOCUMENT } from '../../data/tokenizer.ts';
+import { startToken } from '../../data/tokenizer.ts';
 import { XlstmError } from '../../errors.ts';
 import { formatCount, formatInteger } from '../../format.ts';
 import { MAX_REPETITION_WINDOW } from '../../generation/sampling.ts';
@@ -69,7 +69,7 @@ Examples:
     const prompt = await readPrompt(options);
     await withEngine(options, async (engine) => {
       const { model, tokenizer } = await loadTextModel(engine, path);
-      if (prompt === undefined && !tokenizer.specials.has(DOCUMENT)) {
+      if (prompt === undefined && startToken(tokenizer) === undefined) {
         throw new XlstmError(
           'usage',
           'this model continues a prompt: expected --prompt or --prompt-file, found neither',

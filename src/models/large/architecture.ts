@@ -10,7 +10,7 @@ export const largeArchitecture: Architecture<LargeConfig, LargeLanguageModel> = 
   parseConfig: parseLargeConfig,
   formatConfig: formatLargeConfig,
   build: (scope, config) => new LargeLanguageModel(scope, config),
-  describe({ numBlocks, embeddingDim, tieWeights }) {
+  describe({ numBlocks, embeddingDim, tieWeights, bosTokenId, eosTokenIds }) {
     const kinds = Array.from({ length: numBlocks }, (_, i) => [`backbone.blocks.${i}`, 'mLSTM']);
     return {
       summary: `xLSTM Large, ${numBlocks} blocks, width ${embeddingDim}`,
@@ -20,6 +20,8 @@ export const largeArchitecture: Architecture<LargeConfig, LargeLanguageModel> = 
         'backbone.out_norm': 'norm',
         lm_head: tieWeights ? 'output, the embedding' : 'output',
       },
+      startToken: bosTokenId ?? undefined,
+      endTokens: eosTokenIds,
     };
   },
   tensors: { encode: tensorsOf, decode: parametersOf },

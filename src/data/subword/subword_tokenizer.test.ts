@@ -1,0 +1,140 @@
+import { readFileSync } from 'node:fs';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { startToken } from '../tokenizer.ts';
+import { createTokenizer } from '../tokenizer_registry.ts';
+import { SubwordTokenizer } from './subword_tokenizer.ts';
+
+const golden = new URL('../../../test/golden/tokenizers/', import.meta.url);
+const read = (name: string) => JSON.parse(readFileSync(new URL(`${name}.json`, golden), 'utf8'));
+const expected: Record<string, { text: string; ids: number[]; decoded: string }[]> = read('expected');
+
+const streamed = (tokenizer: SubwordTokenizer, ids: Iterable<number>): string => {
+  const decoder = tokenizer.decoder();
+  return [...ids].map((id) => decoder.push(id)).join('') + decoder.flush();
+};
+
+describe('SubwordTokenizer', () => {
+  it.each(Object.keys(expected))("gives the ids and texts of Python's tokenizers: %s", async (name) => {
+    const tokenizer = await SubwordTokenizer.create(read(name));
+    for (const { text, ids, decoded } of expected[name]) {
+      expect([...tokenizer.encode(text)], text).toEqual(ids);
+      expect(tokenizer.decode(ids), text).toBe(decoded);
+      // A stream goes on in a text, so that its first word keeps its space.
+      expect([decoded, ` ${decoded}`], text).toContain(streamed(tokenizer, ids));
+    }
+  });
+
+  it('decodes what it encoded, whole and streamed', async () => {
+    const tokenizer = await SubwordTokenizer.create(read('byte_level'));
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 60 }), (text) => {
+        const ids = tokenizer.encode(text);
+        expect(tokenizer.decode(ids)).toBe(text);
+        expect(streamed(tokenizer, ids)).toBe(text);
+      }),
+    );
+  });
+
+  it('streams any ids as it decodes them whole', async () => {
+    for (const name of ['byte_level', 'neox']) {
+      const tokenizer = await SubwordTokenizer.create(read(name));
+      const id = fc.nat(tokenizer.vocabSize - 1);
+      fc.assert(
+        fc.property(fc.array(id, { maxLength: 40 }), (ids) => {
+          expect(streamed(tokenizer, ids)).toBe(tokenizer.decode(ids));
+        }),
+      );
+    }
+  });
+
+  it('gives a character with its last byte, never a part of it', async () => {
+    for (const name of ['byte_level', 'llama']) {
+      const tokenizer = await SubwordTokenizer.create(read(name));
+      const decoder = tokenizer.decoder();
+      const pieces = [...tokenizer.encode('a😀b')].map((id) => decoder.push(id));
+      expect(pieces.slice(-5), name).toEqual(['', '', '', '😀', 'b']);
+    }
+  });
+
+  it('never makes special tokens from text, and spells them when decoding', async () => {
+    const tokenizer = await SubwordTokenizer.create(read('byte_level'));
+    expect([...tokenizer.specials]).toEqual([
+      ['<|endoftext|>', 0],
+      ['<|padding|>', 1],
+    ]);
+    expect(Math.min(...tokenizer.encode('a<|endoftext|>'))).toBeGreaterThan(1);
+    expect(tokenizer.decode([0, ...tokenizer.encode('a')])).toBe('<|endoftext|>a');
+  });
+
+  it('starts a text as the model, or else the files say', async () => {
+    const start = async (name: string, options = {}): Promise<number | undefined> =>
+      startToken(await SubwordTokenizer.create(read(name), options));
+    expect(await start('byte_level')).toBeUndefined();
+    expect(await start('byte_level', { start: 0 })).toBe(0);
+    expect(await start('llama')).toBe(1);
+    expect(await start('byte_level', { config: { bos_token: '<|padding|>', add_bos_token: true } })).toBe(1);
+    const named = { bos_token: { content: '<|padding|>' }, add_bos_token: false };
+    expect(await start('byte_level', { config: named })).toBeUndefined();
+  });
+
+  it('ends a text with special tokens alone', async () => {
+    const ends = async (options: object): Promise<number[]> => [
+      ...(await SubwordTokenizer.create(read('byte_level'), options)).ends,
+    ];
+    expect(await ends({})).toEqual([]);
+    expect(await ends({ ends: [0, 2] })).toEqual([0]);
+    expect(await ends({ config: { eos_token: '<|endoftext|>' }, ends: [1] })).toEqual([1, 0]);
+  });
+
+  it('refuses ids outside the vocabulary, and what has no token', async () => {
+    const tokenizer = await SubwordTokenizer.create(read('byte_level'));
+    expect(() => tokenizer.decode([360])).toThrow('token ids of this tokenizer are 0 to 359, found 360');
+    expect(() => tokenizer.encode(7 as never)).toThrow('encode: expected a text');
+    const { model, ...rest } = read('words');
+    const closed = await SubwordTokenizer.create({ ...rest, model: { ...model, unk_token: null } });
+    expect(() => closed.encode('zzzz')).toThrow('no token for');
+  });
+
+  it('says which file and key is not right', async () => {
+    const good = read('byte_level');
+    const { model } = good;
+    const cases: [object, string][] = [
+      [{ ...good, model: 7 }, 'x/tokenizer.json: model: expected an object, found 7'],
+      [{ ...good, model: { ...model, type: 'Markov' } }, 'model.type: expected one of BPE, '],
+      [{ ...good, model: { ...model, vocab: [] } }, 'model.vocab: expected ids by token'],
+      [
+        { ...good, model: { ...model, vocab: { a: 0, b: 0 } } },
+        'model.vocab["b"]: expected an id that is not',
+      ],
+      [{ ...good, model: { ...model, vocab: { a: -1 } } }, 'model.vocab["a"]: expected a token id, found -1'],
+      [{ ...good, model: { ...model, merges: ['a b c'] } }, 'model.merges[0]: expected two tokens'],
+      [{ ...good, pre_tokenizer: { type: 'Magic' } }, 'pre_tokenizer.type: expected one of Bert'],
+      [
+        { ...good, pre_tokenizer: { type: 'Sequence', pretokenizers: [{ type: 'Digits' }, 3] } },
+        'pre_tokenizer.pretokenizers[1].type: expected one of',
+      ],
+      [
+        { ...good, pre_tokenizer: { type: 'Split', pattern: { Regex: ' ' }, behavior: 'MergedWithNext' } },
+        'pre_tokenizer.behavior: expected one of Isolated, Removed, found "MergedWithNext"',
+      ],
+      [
+        { ...good, pre_tokenizer: { type: 'Split', pattern: { Regex: '(' }, behavior: 'Isolated' } },
+        'x/tokenizer.json: expected a tokenizer that can be run',
+      ],
+      [{ ...good, added_tokens: [{ id: 'a', content: 'b' }] }, 'added_tokens[0].id: expected a token id'],
+    ];
+    for (const [json, problem] of cases) {
+      const made = SubwordTokenizer.create(json, { source: 'x/tokenizer.json' });
+      await expect(made, problem).rejects.toMatchObject({
+        code: 'config',
+        message: expect.stringContaining(problem),
+      });
+    }
+    const config = SubwordTokenizer.create(good, { source: 'x/tokenizer.json', config: 3 });
+    await expect(config).rejects.toThrow('x/tokenizer_config.json: expected an object, found 3');
+    expect(() => createTokenizer(good)).toThrow(
+      expect.objectContaining({ hint: expect.stringContaining('SubwordTokenizer.create') }),
+    );
+  });
+});

@@ -1,0 +1,236 @@
+import { checkOption } from '../../checks.ts';
+import { XlstmError } from '../../errors.ts';
+import { oneLine } from '../../quote.ts';
+import type { StreamingDecoder, Tokenizer, TokenizerDescription } from '../tokenizer.ts';
+import { bytesOfToken } from './byte_alphabet.ts';
+import { namedTokens, parseTokenizerConfig, type TokenizerConfig } from './tokenizer_config.ts';
+import { isTokenizerJson, parseTokenizerJson, type TokenizerJson, templateStart } from './tokenizer_json.ts';
+
+/** What there is beside tokenizer.json. */
+export interface SubwordOptions {
+  /** The content of tokenizer_config.json, as parsed. Default: none. */
+  readonly config?: unknown;
+  /** The token that the model wants before a text. Default: the one that the files say, or none. */
+  readonly start?: number | undefined;
+  /** Tokens by which the model ends a text, besides the `eos_token` of the files. */
+  readonly ends?: readonly number[];
+  /** Names the file in errors. */
+  readonly source?: string;
+}
+
+/** What is used of `Tokenizer` of @huggingface/tokenizers, whose own types do not resolve. */
+interface Library {
+  encode(
+    text: string,
+    options: { readonly add_special_tokens: boolean },
+  ): { readonly ids: (number | undefined)[] };
+  decode(ids: readonly number[], options: { readonly clean_up_tokenization_spaces: boolean }): string;
+}
+type LibraryClass = new (json: unknown, config: unknown) => Library;
+
+/** The type of its descriptions; checkpoints hold the files of Hugging Face instead. */
+export const SUBWORD = 'subword';
+
+/**
+ * A tokenizer of subwords, as Hugging Face's tokenizer.json describes it: what the library @huggingface/tokenizers runs,
+ * which is loaded when the first one is made. Texts are encoded without the tokens that a model wants around them:
+ * `start` says which comes before them.
+ */
+export class SubwordTokenizer implements Tokenizer {
+  /** One more than the largest id; some ids may stand for nothing. */
+  readonly vocabSize: number;
+  readonly specials: ReadonlyMap<string, number>;
+  readonly start: number | undefined;
+  readonly ends: ReadonlySet<number>;
+  readonly #json: TokenizerJson;
+  readonly #config: TokenizerConfig | undefined;
+  readonly #library: Library;
+  /** By id: what it stands for, as bytes, or as a text that begins anew. Undefined where the decoder is no byte-level one. */
+  readonly #pieces: readonly (Uint8Array | string | undefined)[] | undefined;
+  readonly #isToken: Uint8Array;
+
+  private constructor(
+    json: TokenizerJson,
+    config: TokenizerConfig | undefined,
+    library: Library,
+    options: SubwordOptions,
+  ) {
+    const ids = vocabularyOf(json);
+    const named = namedTokens(config ?? {});
+    const special = new Set([
+      ...json.added_tokens.filter((t) => t.special).map((t) => t.content),
+      ...named.values(),
+    ]);
+    this.#json = json;
+    this.#config = config;
+    this.#library = library;
+    let largest = -1;
+    for (const id of ids.values()) largest = Math.max(largest, id);
+    this.vocabSize = largest + 1;
+    this.specials = new Map([...ids].filter(([token]) => special.has(token)).sort(([, a], [, b]) => a - b));
+    const bos = config?.add_bos_token === true ? named.get('bos_token') : undefined;
+    this.start = options.start ?? ids.get(templateStart(json.post_processor) ?? bos ?? '');
+    // Some configurations name an end that is a piece of text in this vocabulary, such as "!".
+    const known = new Set(this.specials.values());
+    const eos = ids.get(named.get('eos_token') ?? '');
+    this.ends = new Set(
+      [...(options.ends ?? []), ...(eos === undefined ? [] : [eos])].filter((id) => known.has(id)),
+    );
+    this.#isToken = new Uint8Array(this.vocabSize);
+    for (const id of ids.values()) this.#isToken[id] = 1;
+    if (json.decoder?.type === 'ByteLevel') this.#pieces = bytePieces(json, ids, this.vocabSize);
+  }
+
+  /**
+   * Of the content of tokenizer.json, as parsed. Throws a config error that begins with `source` and names the key for
+   * what is damaged or unknown.
+   */
+  static async create(json: unknown, options: SubwordOptions = {}): Promise<SubwordTokenizer> {
+    const { source = 'tokenizer.json', config } = options;
+    const checked = parseTokenizerJson(json, source);
+    const settings =
+      config === undefined
+        ? undefined
+        : parseTokenizerConfig(config, source.replace(/[^/\\]*$/, 'tokenizer_config.json'));
+    const { Tokenizer } = (await import('@huggingface/tokenizers')) as unknown as { Tokenizer: LibraryClass };
+    // Texts that spell a special token stay texts.
+    const plain = { ...checked, added_tokens: checked.added_tokens.filter(({ special }) => !special) };
+    const unknown = checked.model.unk_token ?? namedTokens(settings ?? {}).get('unk_token');
+    try {
+      return new SubwordTokenizer(checked, settings, new Tokenizer(plain, { unk_token: unknown }), options);
+    } catch (error) {
+      if (error instanceof XlstmError) throw error;
+      throw new XlstmError(
+        'config',
+        `${source}: expected a tokenizer that can be run, found one whose parts fail: ${oneLine((error as Error).message, 160)}`,
+      );
+    }
+  }
+
+  /** The tokens of the text, special ones never. Throws a usage error for what is no text, a data error for what has no token. */
+  encode(text: string): Int32Array {
+    checkOption(typeof text === 'string', 'encode', 'a text', text);
+    const { ids } = this.#library.encode(text, { add_special_tokens: false });
+    if (ids.includes(undefined)) {
+      throw new XlstmError(
+        'data',
+        'encode: the text holds what the tokenizer has no token for, and no unknown token',
+      );
+    }
+    return Int32Array.from(ids as number[]);
+  }
+
+  /** The text of tokens; of special ones their names. Throws a data error for an id that is none. */
+  decode(ids: ArrayLike<number>): string {
+    if (this.#pieces) {
+      const decoder = this.decoder();
+      let text = '';
+      for (let index = 0; index < ids.length; index++) text += decoder.push(ids[index]);
+      return text + decoder.flush();
+    }
+    for (let index = 0; index < ids.length; index++) this.#check(ids[index]);
+    return this.#decodeWhole(Array.from(ids));
+  }
+
+  /**
+   * For ids that come one by one and go on in a text: where `decode` leaves out the space before its first word, this
+   * one gives it. Its `push` throws a data error for an id that is none.
+   */
+  decoder(): StreamingDecoder {
+    return this.#pieces ? this.#byteDecoder(this.#pieces) : this.#windowDecoder();
+  }
+
+  toJSON(): TokenizerDescription {
+    return { type: SUBWORD, tokenizer: this.#json, ...(this.#config && { config: this.#config }) };
+  }
+
+  #byteDecoder(pieces: readonly (Uint8Array | string | undefined)[]): StreamingDecoder {
+    const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
+    return {
+      push: (id) => {
+        this.#check(id);
+        const piece = pieces[id];
+        if (typeof piece === 'string') return utf8.decode() + piece;
+        return piece ? utf8.decode(piece, { stream: true }) : '';
+      },
+      flush: () => utf8.decode(),
+    };
+  }
+
+  /** What a token adds can depend on the one before it: each is decoded with those since the text last grew. */
+  #windowDecoder(): StreamingDecoder {
+    const word = this.#word();
+    let given: number[] = word;
+    let waiting: number[] = [];
+    const rest = (): string => {
+      const before = this.#decodeWhole(given);
+      return this.#decodeWhole([...given, ...waiting]).slice(before.length);
+    };
+    return {
+      push: (id) => {
+        this.#check(id);
+        waiting.push(id);
+        const text = rest();
+        if (text === '' || text.endsWith('\ufffd')) return '';
+        given = waiting;
+        waiting = [];
+        return text;
+      },
+      flush: () => {
+        const text = waiting.length > 0 ? rest() : '';
+        given = word;
+        waiting = [];
+        return text;
+      },
+    };
+  }
+
+  /** A token that is a word, to decode others after: at the beginning of a text they lose their space. */
+  #word(): number[] {
+    for (const [token, id] of vocabularyOf(this.#json)) {
+      if (/^[A-Za-z]+$/.test(token) && /^[A-Za-z]+$/.test(this.#decodeWhole([id]))) return [id];
+    }
+    return [];
+  }
+
+  #decodeWhole(ids: readonly number[]): string {
+    const known = ids.filter((id) => this.#isToken[id] === 1);
+    return known.length === 0 ? '' : this.#library.decode(known, { clean_up_tokenization_spaces: false });
+  }
+
+  #check(id: number): void {
+    if (Number.isInteger(id) && id >= 0 && id < this.vocabSize) return;
+    throw new XlstmError('data', `token ids of this tokenizer are 0 to ${this.vocabSize - 1}, found ${id}`);
+  }
+}
+
+/** Rebuilds what `toJSON` or the files described; undefined for the description of another kind. */
+export function subwordFiles(
+  json: unknown,
+): { readonly tokenizer: unknown; readonly config?: unknown } | undefined {
+  if (isTokenizerJson(json)) return { tokenizer: json };
+  const { type, tokenizer, config } = (json ?? {}) as Partial<TokenizerDescription>;
+  return type === SUBWORD ? { tokenizer, config } : undefined;
+}
+
+/** Ids by token, added ones included. */
+function vocabularyOf({ model: { vocab }, added_tokens }: TokenizerJson): Map<string, number> {
+  const ids = new Map<string, number>(
+    Array.isArray(vocab)
+      ? vocab.map(([token], id): [string, number] => [token, id])
+      : Object.entries(vocab as Record<string, number>),
+  );
+  for (const { content, id } of added_tokens) ids.set(content, id);
+  return ids;
+}
+
+function bytePieces(
+  { added_tokens }: TokenizerJson,
+  ids: ReadonlyMap<string, number>,
+  vocabSize: number,
+): (Uint8Array | string | undefined)[] {
+  const pieces = new Array<Uint8Array | string | undefined>(vocabSize).fill(undefined);
+  for (const [token, id] of ids) pieces[id] = bytesOfToken(token) ?? token;
+  for (const { content, id } of added_tokens) pieces[id] = content;
+  return pieces;
+}
