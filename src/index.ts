@@ -104,6 +104,7 @@ export { TokenWindow } from './generation/token_window.ts';
 
 export { type Batch, type BatchOptions, type BatchPosition, TokenBatches } from './data/batches.ts';
 export { type SubwordOptions, SubwordTokenizer } from './data/subword/subword_tokenizer.ts';
+export type { TokenSource, Tokens } from './data/token_source.ts';
 export {
   ByteTokenizer,
   DOCUMENT,

@@ -1,6 +1,8 @@
-import { checkChoice, checkNames, checkOption, checkRange, checkWhole } from '../checks.ts';
+import { checkChoice, checkNames, checkWhole } from '../checks.ts';
 import { XlstmError } from '../errors.ts';
 import { Random } from '../random.ts';
+import { Permutation } from './permutation.ts';
+import { type TokenSource, type Tokens, tokenSource } from './token_source.ts';
 
 /** How a stream of tokens is cut into batches. */
 export interface BatchOptions {
@@ -40,9 +42,6 @@ export interface BatchPosition {
   readonly batch: number;
 }
 
-/** Ids are whole numbers of 32 bits. */
-const MOST_IDS = 2 ** 31;
-
 /**
  * Batches for language modelling from one stream of tokens, the same for the same options. Tokens that do not fill
  * a lane or a window are left out: at most B·T of them.
@@ -52,17 +51,17 @@ export class TokenBatches {
   readonly batchesPerEpoch: number;
   /** B·T */
   readonly tokensPerBatch: number;
-  readonly #tokens: Int32Array;
+  readonly #tokens: TokenSource;
   readonly #options: BatchOptions;
   #epoch = 0;
   #batch = 0;
-  #order: { epoch: number; windows: Uint32Array } | null = null;
+  #order: { epoch: number; windows: Permutation } | null = null;
 
   /**
-   * The tokens are not copied. Throws a usage error for an option or a token that is not right, a data error for a
-   * stream that is shorter than B·T + 1.
+   * The tokens are not copied; those of a source are read for each batch. Throws a usage error for an option or a token
+   * that is not right, a data error for a stream that is shorter than B·T + 1.
    */
-  constructor(tokens: Int32Array, options: BatchOptions) {
+  constructor(tokens: Tokens, options: BatchOptions) {
     checkNames('TokenBatches', options, ['batchSize', 'length', 'order', 'seed', 'documentStart']);
     const { batchSize, length, order, seed, documentStart } = options;
     checkWhole('batchSize', batchSize, 1);
@@ -70,28 +69,30 @@ export class TokenBatches {
     checkChoice('order', order, ['contiguous', 'shuffled']);
     if (seed !== undefined) checkWhole('seed', seed, 0);
     if (documentStart !== undefined) checkWhole('documentStart', documentStart, 0);
-    checkOption(tokens instanceof Int32Array, 'tokens', 'an Int32Array', tokens);
-    checkRange('tokens', tokens, { ids: MOST_IDS });
+    const source = tokenSource(tokens);
     const needed = batchSize * length + 1;
-    if (tokens.length < needed) {
+    if (source.length < needed) {
       throw new XlstmError(
         'data',
-        `the text is too short for one batch: ${batchSize} × ${length} tokens and one more need ${needed}, found ${tokens.length}`,
+        `the text is too short for one batch: ${batchSize} × ${length} tokens and one more need ${needed}, found ${source.length}`,
         'use more text, a smaller batch or shorter sequences',
       );
     }
-    this.#tokens = tokens;
+    this.#tokens = source;
     this.#options = options;
     this.tokensPerBatch = batchSize * length;
     // A target is the token after: the last token of the stream is only a target.
-    const usable = tokens.length - 1;
+    const usable = source.length - 1;
     this.batchesPerEpoch =
       order === 'contiguous'
         ? Math.floor(Math.floor(usable / batchSize) / length)
         : Math.floor(Math.floor(usable / length) / batchSize);
   }
 
-  /** The batch at the position, which moves on; after the last batch of an epoch comes the first of the next. */
+  /**
+   * The batch at the position, which moves on; after the last batch of an epoch comes the first of the next. Throws what
+   * the source of the tokens throws.
+   */
   next(): Batch {
     const batch = this.at(this.position());
     this.#batch++;
@@ -121,10 +122,11 @@ export class TokenBatches {
     const tokens = new Int32Array(batchSize * length);
     const targets = new Int32Array(batchSize * length);
     const reset = new Uint8Array(batchSize * length);
+    const window = new Int32Array(length + 1);
     for (let row = 0; row < batchSize; row++) {
-      const start = this.#start(position, row);
-      tokens.set(this.#tokens.subarray(start, start + length), row * length);
-      targets.set(this.#tokens.subarray(start + 1, start + length + 1), row * length);
+      this.#tokens.read(this.#start(position, row), window);
+      tokens.set(window.subarray(0, length), row * length);
+      targets.set(window.subarray(1), row * length);
     }
     if (documentStart !== undefined) {
       for (let index = 0; index < tokens.length; index++)
@@ -141,9 +143,9 @@ export class TokenBatches {
     if (this.#order?.epoch !== epoch) {
       // Its own generator for each epoch: a position alone says where to go on.
       const seed = new Random(this.#options.seed ?? 0).uint32() * 2 ** 20 + (epoch % 2 ** 20);
-      this.#order = { epoch, windows: new Random(seed).permutation(Math.floor(usable / length)) };
+      this.#order = { epoch, windows: new Permutation(Math.floor(usable / length), seed) };
     }
-    return this.#order.windows[batch * batchSize + row] * length;
+    return this.#order.windows.at(batch * batchSize + row) * length;
   }
 
   #check({ epoch, batch }: BatchPosition): void {

@@ -1,13 +1,14 @@
 import { XlstmError } from '../errors.ts';
 import { type Corpus, type Document, holdOut, mobyDick, readTexts, sotu } from './text.ts';
+import type { Tokens } from './token_source.ts';
 import { encodeDocuments, type Tokenizer } from './tokenizer.ts';
 
 /** A corpus as tokens. */
 export interface EncodedCorpus {
   /** The tokens to train on, all documents one after another. */
-  readonly train: Int32Array;
+  readonly train: Tokens;
   /** The tokens to measure on. */
-  readonly validation: Int32Array;
+  readonly validation: Tokens;
 }
 
 /** What a corpus is held out of, and how much. */
@@ -50,7 +51,11 @@ async function readSplit(
   );
 }
 
-export function encodeCorpus(tokenizer: Tokenizer, corpus: Corpus): EncodedCorpus {
+/** The tokens of texts, in memory. */
+export function encodeCorpus(
+  tokenizer: Tokenizer,
+  corpus: Corpus,
+): Readonly<Record<'train' | 'validation', Int32Array>> {
   const encode = (part: readonly Document[]): Int32Array =>
     encodeDocuments(
       tokenizer,

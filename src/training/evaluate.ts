@@ -1,5 +1,6 @@
 import { checkNames, checkOption, checkRange, checkWhole } from '../checks.ts';
 import type { Executable, Memory } from '../compute/engines/engine.ts';
+import { arraySource, type TokenSource } from '../data/token_source.ts';
 import { XlstmError } from '../errors.ts';
 import { shareEventLoop } from '../event_loop.ts';
 import { stateRegion } from '../nn/inference_programs.ts';
@@ -96,13 +97,13 @@ export class Evaluator<N extends Network = LanguageModel, B extends SequenceBatc
    */
   run(
     this: Evaluator<N & LanguageModel, TrainingBatch>,
-    stream: ArrayLike<number>,
+    stream: ArrayLike<number> | TokenSource,
     options: { readonly signal?: AbortSignal } = {},
   ): Promise<EvaluationResult> {
     return this.#calls.run('run', async () => {
       checkNames('run', options, ['signal']);
-      checkStream(stream, this.#network.vocabSize);
-      return this.#run(laneBatches(stream, this.#options), options.signal);
+      const source = streamSource(stream, this.#network.vocabSize);
+      return this.#run(laneBatches(source, this.#options), options.signal);
     });
   }
 
@@ -120,11 +121,11 @@ export class Evaluator<N extends Network = LanguageModel, B extends SequenceBatc
       checkNames('logProbabilities', options, ['signal']);
       const { objective, lanes } = this.#options;
       checkOption(objective === undefined, 'objective', 'none, for the probabilities of tokens', objective);
-      checkStream(stream, this.#network.vocabSize);
+      const source = streamSource(stream, this.#network.vocabSize);
       const found = new Float64Array(stream.length - 1);
       const laneLength = Math.ceil(found.length / lanes);
       let start = 0;
-      await this.#run(laneBatches(stream, this.#options), options.signal, (losses) => {
+      await this.#run(laneBatches(source, this.#options), options.signal, (losses) => {
         const length = losses.length / lanes;
         for (let lane = 0; lane < lanes; lane++) {
           const from = lane * laneLength + start;
@@ -178,19 +179,22 @@ export class Evaluator<N extends Network = LanguageModel, B extends SequenceBatc
   }
 }
 
-function checkStream(stream: ArrayLike<number>, vocabSize: number): void {
+/** Tokens of a source are checked as they are read, batch by batch. */
+function streamSource(stream: ArrayLike<number> | TokenSource, vocabSize: number): TokenSource {
   if (!(stream.length >= 2)) {
     throw new XlstmError(
       'data',
       `a stream must hold at least 2 tokens, so that one can be predicted; found ${stream.length}`,
     );
   }
+  if ('read' in stream) return stream;
   checkRange('stream', stream, { ids: vocabSize });
+  return arraySource(stream);
 }
 
 /** A stream in pieces of equal size, read side by side: the same arrays again and again. */
 function* laneBatches(
-  stream: ArrayLike<number>,
+  stream: TokenSource,
   { lanes, length, documentStart }: Pick<EvaluationOptions, 'lanes' | 'length' | 'documentStart'>,
 ): Generator<TrainingBatch> {
   const predicted = stream.length - 1;
@@ -198,16 +202,17 @@ function* laneBatches(
   const tokens = new Int32Array(lanes * length);
   const targets = new Int32Array(lanes * length);
   const reset = new Uint8Array(lanes * length);
+  const window = new Int32Array(length + 1);
   for (let start = 0; start < laneLength; start += length) {
     for (let lane = 0; lane < lanes; lane++) {
-      const end = Math.min((lane + 1) * laneLength, predicted);
-      for (let t = 0; t < length; t++) {
-        const at = lane * laneLength + start + t;
-        const valid = start + t < laneLength && at < end;
-        tokens[lane * length + t] = valid ? stream[at] : 0;
-        targets[lane * length + t] = valid ? stream[at + 1] : -1;
-        reset[lane * length + t] = valid && stream[at] === documentStart ? 1 : 0;
-      }
+      const from = lane * laneLength + start;
+      const count = Math.max(0, Math.min(length, laneLength - start, predicted - from));
+      const read = window.subarray(0, count === 0 ? 0 : count + 1);
+      stream.read(from, read);
+      const row = lane * length;
+      tokens.fill(0, row, row + length).set(read.subarray(0, count), row);
+      targets.fill(-1, row, row + length).set(read.subarray(1), row);
+      for (let t = 0; t < length; t++) reset[row + t] = t < count && read[t] === documentStart ? 1 : 0;
     }
     yield { tokens, targets, reset };
   }

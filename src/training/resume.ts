@@ -6,7 +6,7 @@ import { XlstmError } from '../errors.ts';
 import { Run, type RunControl, type RunOptions, type RunResult, runSchedule, trainRun } from './run.ts';
 import { type ResumeData, readRunData } from './run_data.ts';
 import { RunFolder } from './run_folder.ts';
-import { type Progress, parseProgress } from './run_progress.ts';
+import { type Progress, parseProgress, WINDOW_ORDER } from './run_progress.ts';
 
 /** How a run goes on: with which texts, and how far. */
 export interface ResumeOptions extends ResumeData {
@@ -47,6 +47,7 @@ export async function openRun(
         `To train on: xlstm train --resume ${path} --steps ${2 * options.steps}, or any number above ${options.steps}`,
       );
     }
+    checkOrder(progress, path);
     const { note, source, ...texts } = await readRunData(tokenizer, path, progress, data);
     const parts = { model, tokenizer, options, source: { ...source }, ...texts };
     return { run: await Run.resume(parts, folder, training), note };
@@ -54,6 +55,16 @@ export async function openRun(
     await folder.release();
     throw error;
   }
+}
+
+/** A run with windows in another order would read some twice in an epoch and others never. */
+function checkOrder({ options, windowOrder }: Progress, path: string): void {
+  if (options.order !== 'shuffled' || windowOrder === WINDOW_ORDER) return;
+  throw new XlstmError(
+    'checkpoint',
+    `${path}: its windows are in the order ${windowOrder ?? 'of earlier versions'}, expected ${WINDOW_ORDER}`,
+    `Go on with the version of xlstm that began it, or start a new run with its weights: xlstm train --init ${path}`,
+  );
 }
 
 function extended({ step, options }: Progress, steps: number, path: string): RunOptions {

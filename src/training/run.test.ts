@@ -117,6 +117,30 @@ describe('saves that fail', () => {
   });
 });
 
+describe('shuffled windows', () => {
+  it('in the order of an earlier version are refused, with what to do', async () => {
+    const stop = new AbortController();
+    const onStep = ({ step }: { step: number }): void => {
+      if (step === 3) stop.abort();
+    };
+    await train({ order: 'shuffled' }, { signal: stop.signal, onStep });
+    const file = join(folder, 'checkpoint', 'training.json');
+    const written = await readFile(file, 'utf8');
+    const { windowOrder, ...earlier } = JSON.parse(written);
+    await writeFile(file, JSON.stringify(earlier));
+    await expect(resumeTraining(engine, folder)).rejects.toThrow(
+      expect.objectContaining({
+        code: 'checkpoint',
+        message: expect.stringContaining(`the order of earlier versions, expected ${windowOrder}`),
+        hint: expect.stringContaining(`--init ${folder}`),
+      }),
+    );
+    await writeFile(file, written);
+    await resumeTraining(engine, folder);
+    expect(await step()).toBe(8);
+  });
+});
+
 describe('folders', () => {
   it('in which a run never began are taken', async () => {
     await mkdir(join(folder, 'checkpoint.tmp-1-0123abcd'), { recursive: true });

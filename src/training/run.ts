@@ -3,6 +3,7 @@ import { type CheckpointFiles, checkpointFiles, type TrainingState } from '../ch
 import type { AdamwOptions } from '../compute/graph/optimizer.ts';
 import { TokenBatches } from '../data/batches.ts';
 import type { EncodedCorpus } from '../data/corpus.ts';
+import { sliceTokens, type TokenSource, tokenSource } from '../data/token_source.ts';
 import { startToken, type Tokenizer } from '../data/tokenizer.ts';
 import { XlstmError } from '../errors.ts';
 import type { Model } from '../nn/model.ts';
@@ -11,7 +12,7 @@ import { Evaluator } from './evaluate.ts';
 import type { MetricsFile } from './metrics_file.ts';
 import { type DataMark, markOf } from './run_data.ts';
 import { RunFolder } from './run_folder.ts';
-import { checkKept, type Progress, parseProgress } from './run_progress.ts';
+import { checkKept, type Progress, parseProgress, WINDOW_ORDER } from './run_progress.ts';
 import { extendedSchedule, type RunExtension, type Schedule, warmupCosine } from './schedule.ts';
 import { Trainer } from './trainer.ts';
 
@@ -132,11 +133,11 @@ export class Run {
   /** What decides what the run computes. */
   readonly options: RunOptions;
   /** The tokens to train on. */
-  readonly train: Int32Array;
+  readonly train: TokenSource;
   /** The tokens that are held out. */
-  readonly validation: Int32Array;
+  readonly validation: TokenSource;
   /** Those of them that are measured: all, the first ones, or none. */
-  readonly measured: Int32Array;
+  readonly measured: TokenSource;
   /** The path of its folder. */
   readonly folder: string;
   /** What makes its steps; carries the state where the order is contiguous. */
@@ -169,15 +170,15 @@ export class Run {
     this.model = model;
     this.tokenizer = tokenizer;
     this.options = options;
-    this.train = train;
-    this.validation = validation;
-    this.measured = validation.subarray(0, evaluationTokens);
+    this.train = tokenSource(train, 'train');
+    this.validation = tokenSource(validation, 'validation');
+    this.measured = sliceTokens(this.validation, 0, evaluationTokens);
     this.folder = folder.path;
     this.#folder = folder;
     this.#source = source;
     this.#data = data;
     this.best = best;
-    this.batches = new TokenBatches(train, { batchSize, length, order, seed, documentStart });
+    this.batches = new TokenBatches(this.train, { batchSize, length, order, seed, documentStart });
     const measures = evaluationTokens !== 0;
     if (measures && this.measured.length < 2) {
       throw new XlstmError(
@@ -244,6 +245,7 @@ export class Run {
       step: this.trainer.steps,
       position: this.batches.position(),
       elapsedSeconds: this.elapsedSeconds,
+      windowOrder: WINDOW_ORDER,
       options: this.options,
       source: this.#source,
       data: this.#data,
@@ -344,7 +346,7 @@ export async function trainRun(run: Run, { signal, onStep, onWarning }: RunContr
   // The first checkpoint shows at once whether the folder can be written; one that was given more steps keeps that. The
   // first measurement takes its memory now, so that the memory of a run does not grow later.
   if (trainer.steps === (options.extension?.step ?? 0)) await run.write(await run.snapshot());
-  await evaluator?.run(run.measured.subarray(0, 2));
+  await evaluator?.run(sliceTokens(run.measured, 0, 2));
   while (trainer.steps < steps && !signal?.aborted) {
     const learningRate = schedule(trainer.steps + 1);
     const stepStart = performance.now();

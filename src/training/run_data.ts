@@ -1,7 +1,8 @@
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import { resolve } from 'node:path';
 import * as v from 'valibot';
 import { type EncodedCorpus, encodeCorpus, type HeldOut, readCorpus } from '../data/corpus.ts';
+import { type TokenSource, type Tokens, tokenSource } from '../data/token_source.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { XlstmError } from '../errors.ts';
 
@@ -14,9 +15,26 @@ export interface DataMark {
 export function markOf({ train, validation }: EncodedCorpus): DataMark {
   const hash = createHash('sha256');
   // The place of the cut belongs to the data: it decides which text is held out.
-  for (const part of [Int32Array.of(train.length), train, validation]) hash.update(part);
+  for (const part of [Int32Array.of(train.length), train, validation]) addTokens(hash, part);
   return { tokens: train.length + validation.length, sha256: hash.digest('hex') };
 }
+
+/** What stands for the tokens where there is such, else they themselves, as int32. */
+function addTokens(hash: Hash, tokens: Tokens): void {
+  const source: TokenSource = tokenSource(tokens);
+  if (source.identity !== undefined) {
+    hash.update(source.identity);
+    return;
+  }
+  for (let start = 0; start < source.length; start += HASHED_TOKENS) {
+    const piece = new Int32Array(Math.min(HASHED_TOKENS, source.length - start));
+    source.read(start, piece);
+    hash.update(piece);
+  }
+}
+
+/** Tokens that are read at a time. */
+const HASHED_TOKENS = 2 ** 20;
 
 /** Where a run's texts come from: paths, absolute, or the name of a built-in text; and what of them is held out. */
 export interface DataSource extends HeldOut {

@@ -28,10 +28,14 @@ const optionsSchema = v.object({
   extension: v.optional(v.object({ step: whole(0), learningRate: fromZero })),
 });
 
+/** How the order of shuffled windows follows from the seed. Checkpoints that name none are of runs with another. */
+export const WINDOW_ORDER = 'feistel-8';
+
 const progressSchema = v.object({
   step: whole(0),
   position: v.object({ epoch: whole(0), batch: whole(0) }),
   elapsedSeconds: fromZero,
+  windowOrder: v.optional(v.string()),
   options: optionsSchema,
   source: v.record(v.string(), v.unknown()),
   data: v.optional(v.object({ tokens: whole(1), sha256: v.string() })),

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import type { Engine } from '../../compute/engines/engine.ts';
+import { firstTokens } from '../../data/token_source.ts';
 import { XlstmError } from '../../errors.ts';
 import { formatCount, formatDuration } from '../../format.ts';
 import { Session } from '../../generation/session.ts';
@@ -225,7 +226,7 @@ const SAMPLED_TOKENS = 2 ** 20;
 
 /** Tokens for each byte of text they stand for, of what is measured: turns nats per token into nats per byte. */
 function tokensPerByte({ tokenizer, measured, train }: Run): number {
-  const tokens = measured.length > 0 ? measured : train.subarray(0, SAMPLED_TOKENS);
+  const tokens = firstTokens(measured.length > 0 ? measured : train, SAMPLED_TOKENS);
   const specials = new Set(tokenizer.specials.values());
   const text = tokenizer.decode(tokens.filter((token) => !specials.has(token)));
   return tokens.length / new TextEncoder().encode(text).length;
