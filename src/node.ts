@@ -12,6 +12,12 @@ export {
   loadTextModel,
   saveCheckpoint,
 } from './checkpoints/checkpoint_folder.ts';
+export {
+  type TokenizerProgress,
+  type TokenizerTraining,
+  type TrainedTokenizer,
+  trainTokenizer,
+} from './data/subword/train_tokenizer.ts';
 export { type Corpus, type Document, holdOut, mobyDick, readTexts, sotu } from './data/text.ts';
 export { type Collective, type Exchanged, oneProcess, type Parts } from './distributed/collective.ts';
 export { type MpiOptions, mpi } from './distributed/mpi.ts';

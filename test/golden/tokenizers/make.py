@@ -4,9 +4,10 @@
 """
 import json
 import os
+import random
 import sys
 
-from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 LINES = open(sys.argv[1], encoding="utf-8").read()[:200_000].splitlines(keepends=True)
@@ -98,3 +99,48 @@ for make in [byte_level, neox, llama, words, unigram, word_piece]:
 with open(os.path.join(HERE, "expected.json"), "w", encoding="utf-8") as file:
     json.dump(expected, file, ensure_ascii=False, indent=1)
     file.write("\n")
+
+
+# What `xlstm tokenizer train` has to find: random texts of few letters, in which the same token is made in several ways.
+WORDS = (
+    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+)
+ALPHABETS = ["ab ", "abc ", "aé日😀 \n", "ab1.'s  \t", "a\u0085\ufeff\u00a0b "]
+chance = random.Random(1)
+cases = []
+for case in range(20):
+    alphabet = ALPHABETS[case % len(ALPHABETS)]
+    text = "".join(chance.choice(alphabet) for _ in range(chance.choice([60, 300, 1000])))
+    t = Tokenizer(models.BPE())
+    t.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(WORDS), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    t.decoder = decoders.ByteLevel()
+    specials = ["<|document|>", "<|end|>"][: case % 3]
+    t.train_from_iterator(
+        [text],
+        trainers.BpeTrainer(
+            vocab_size=258 + 10 * (case + 1),
+            min_frequency=2,
+            special_tokens=specials,
+            initial_alphabet=BYTES,
+            show_progress=False,
+        ),
+    )
+    made = json.loads(t.to_str())
+    tokens = sorted(made["model"]["vocab"], key=made["model"]["vocab"].get)
+    cases.append(
+        {
+            "text": text,
+            "vocabSize": 258 + 10 * (case + 1),
+            "specials": specials,
+            "tokens": tokens[256 + len(specials) :],
+            "merges": made["model"]["merges"],
+            "ids": t.encode(text).ids,
+        }
+    )
+with open(os.path.join(HERE, "trained.json"), "w", encoding="utf-8") as file:
+    file.write("[\n" + ",\n".join(json.dumps(case, ensure_ascii=True) for case in cases) + "\n]\n")
