@@ -5,6 +5,7 @@ import type { PackedFormat } from '../compute/program/constants.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { TOKENIZER_FILES } from '../data/tokenizer_files.ts';
 import { XlstmError } from '../errors.ts';
+import { readDesign } from '../models/registry.ts';
 import type { LanguageModel } from '../nn/layer.ts';
 import { type Model, takesTokens } from '../nn/model.ts';
 import {
@@ -18,7 +19,14 @@ import {
 } from './checkpoint.ts';
 import { parseConfigYaml } from './config_yaml.ts';
 import { makeFolder, replaceFolder } from './files.ts';
-import { CONFIGS, decodeModelFiles, modelFilesIn, readConfig, readJson } from './model_files.ts';
+import {
+  CONFIGS,
+  decodeModelFiles,
+  decodeTokenizer,
+  modelFilesIn,
+  readConfig,
+  readJson,
+} from './model_files.ts';
 import { type FolderFiles, readFolder } from './read_folder.ts';
 
 /** Writes a checkpoint of a run, whose folder is ours: whatever else lies in it stays. */
@@ -111,6 +119,23 @@ export const loadConfigJson = (path: string): Promise<{ readonly json: unknown; 
     async (files) => {
       const { json, name } = await readConfig(files);
       return { json, source: join(files.folder, name) };
+    },
+  );
+
+/**
+ * The tokenizer of a model, in a checkpoint folder or the folder of a run, as the model wants it. Rejects with a checkpoint
+ * error where there is none.
+ */
+export const loadTokenizer = (path: string): Promise<Tokenizer> =>
+  readCheckpoint(
+    path,
+    () => [...CONFIGS, ...TOKENIZER_FILES],
+    async (files) => {
+      const { json, name } = await readConfig(files);
+      const borders = readDesign(json, join(files.folder, name)).describe();
+      const tokenizer = await decodeTokenizer(files, borders);
+      if (tokenizer) return tokenizer;
+      throw new XlstmError('checkpoint', `${files.folder}: there is no tokenizer.json`, 'Put it there.');
     },
   );
 

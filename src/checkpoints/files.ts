@@ -87,7 +87,7 @@ export async function makeFolder(path: string): Promise<string | undefined> {
 }
 
 /** The content of a file: whole, or piece by piece, each of which is made when those before it are on the disk. */
-export type FileContent = Uint8Array | string | Iterable<Uint8Array>;
+export type FileContent = Uint8Array | string | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
 export interface ReplaceOptions {
   /** Names of files, besides those that are written, that go with the old folder. Default: none. */
@@ -248,7 +248,7 @@ async function writeToDisk(path: string, content: FileContent): Promise<void> {
   const pieces = typeof content === 'string' || content instanceof Uint8Array ? [content] : content;
   await using(await open(path, 'wx'), async (file) => {
     // Each is written from where the one before ended.
-    for (const piece of pieces) await file.writeFile(piece);
+    for await (const piece of pieces) await file.writeFile(piece);
     await toDisk(file);
   });
 }

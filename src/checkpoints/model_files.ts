@@ -1,6 +1,7 @@
 import type { Engine } from '../compute/engines/engine.ts';
 import type { PackedFormat } from '../compute/program/constants.ts';
-import { readTokenizer, TOKENIZER_FILES } from '../data/tokenizer_files.ts';
+import type { Tokenizer } from '../data/tokenizer.ts';
+import { readTokenizer, type TextBorders, TOKENIZER_FILES } from '../data/tokenizer_files.ts';
 import { parseJson } from '../json.ts';
 import { readDesign } from '../models/registry.ts';
 import type { Bytes } from './bytes.ts';
@@ -28,17 +29,27 @@ export async function decodeModelFiles(
   weightsName?: string,
   packing?: PackedFormat,
 ): Promise<LoadedModel> {
-  const { place, names } = files;
+  const { place } = files;
   const { json: config, name: configName } = await readConfig(files);
-  const found = new Map<string, unknown>();
-  for (const name of TOKENIZER_FILES) if (names.includes(name)) found.set(name, await readJson(files, name));
-  const tokenizer = await readTokenizer(found, place, readDesign(config, `${place}${configName}`).describe());
+  const tokenizer = await decodeTokenizer(files, readDesign(config, `${place}${configName}`).describe());
   const weights = new Map<string, Bytes>();
   for (const name of weightsName === undefined ? await weightsOf(files) : [weightsName]) {
     weights.set(name, await (files.open ?? files.read)(name));
   }
   const encoded = { config, configName, tokenizer, weights, ...(packing && { packing }) };
   return decodeCheckpoint(engine, encoded, place);
+}
+
+/** The tokenizer that the files hold; undefined where there is none. Throws as `readTokenizer` does. */
+export async function decodeTokenizer(
+  files: ModelFiles,
+  borders: TextBorders = {},
+): Promise<Tokenizer | undefined> {
+  const found = new Map<string, unknown>();
+  for (const name of TOKENIZER_FILES) {
+    if (files.names.includes(name)) found.set(name, await readJson(files, name));
+  }
+  return readTokenizer(found, files.place, borders);
 }
 
 /** The configuration, as parsed, and the file that it is in. */

@@ -13,6 +13,7 @@ import { initCommand } from './commands/init.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { predictCommand } from './commands/predict.ts';
 import { quantizeCommand } from './commands/quantize.ts';
+import { tokenizeCommand } from './commands/tokenize.ts';
 import { tokenizerCommand } from './commands/tokenizer.ts';
 import { trainCommand } from './commands/train.ts';
 import { verifyCommand } from './commands/verify.ts';
@@ -48,6 +49,7 @@ function program(): Command {
     .addHelpText('after', '\nEach command has more: xlstm <command> --help');
   const commands = [
     trainCommand(),
+    tokenizeCommand(),
     tokenizerCommand(),
     initCommand(),
     generateCommand(),

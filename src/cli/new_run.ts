@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
 import type { Engine } from '../compute/engines/engine.ts';
-import { encodeCorpus, readCorpus } from '../data/corpus.ts';
 import { ByteTokenizer, DOCUMENT, startToken, type Tokenizer } from '../data/tokenizer.ts';
 import { XlstmError } from '../errors.ts';
 import { readDesign } from '../models/registry.ts';
@@ -13,6 +12,7 @@ import { Parameters, Scope } from '../nn/parameters.ts';
 import { Run, type RunOptions } from '../training/run.ts';
 import { dataSource } from '../training/run_data.ts';
 import { requireNewFolder } from '../training/run_folder.ts';
+import { readTokens, tokenizerOfFiles } from '../training/token_corpus.ts';
 import type { EngineChoice } from './engine_options.ts';
 import { openGivenModel } from './given_model.ts';
 import { blockList } from './parse.ts';
@@ -95,7 +95,7 @@ export async function newRun(engine: Engine, options: TrainOptions, isGiven: IsG
     warmupSteps: Math.min(options.warmupSteps, steps),
   };
   const source = { ...dataSource(data, name, heldOut) };
-  const texts = encodeCorpus(tokenizer, await readCorpus(data, name, heldOut));
+  const texts = await readTokens(tokenizer, data, name, heldOut);
   const model = 'model' in start ? start.model : Model.create(engine, start.design, seed);
   return Run.create({ model, tokenizer, options: runOptions, folder, source, ...texts });
 }
@@ -127,7 +127,15 @@ function tokensToMeasure({
 async function newModel(
   options: TrainOptions,
 ): Promise<{ tokenizer: Tokenizer; length: number; design: Design<LanguageModel> }> {
-  const tokenizer = new ByteTokenizer(options.documents ? [DOCUMENT] : []);
+  const ofFiles = await tokenizerOfFiles(options.data);
+  if (ofFiles && options.documents) {
+    throw new XlstmError(
+      'usage',
+      '--documents: a token file says itself where documents start',
+      'Leave it out; give it to xlstm tokenize.',
+    );
+  }
+  const tokenizer = ofFiles ?? new ByteTokenizer(options.documents ? [DOCUMENT] : []);
   return { tokenizer, length: options.length, design: await modelDesign(options, tokenizer.vocabSize) };
 }
 

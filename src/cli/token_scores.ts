@@ -14,6 +14,14 @@ export async function printTokens(
   asJson: boolean,
 ): Promise<void> {
   const output = standardOutput();
+  const long = texts.find(({ continues }) => continues);
+  if (long) {
+    throw new XlstmError(
+      'data',
+      `${long.name}: too long for a line for each token`,
+      'Leave --per-token out, or split the text.',
+    );
+  }
   for (const { name, text } of texts) {
     const lines = await scoreText(model, tokenizer, text).catch((error: unknown) => {
       throw error instanceof XlstmError ? new XlstmError(error.code, `${name}: ${error.message}`) : error;

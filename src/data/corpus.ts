@@ -1,7 +1,7 @@
 import { XlstmError } from '../errors.ts';
-import { type Corpus, type Document, holdOut, mobyDick, readTexts, sotu } from './text.ts';
+import { type Corpus, holdOut, mobyDick, readTexts, sotu } from './text.ts';
 import type { Tokens } from './token_source.ts';
-import { encodeDocuments, type Tokenizer } from './tokenizer.ts';
+import { encodeParts, type Tokenizer } from './tokenizer.ts';
 
 /** A corpus as tokens. */
 export interface EncodedCorpus {
@@ -9,6 +9,8 @@ export interface EncodedCorpus {
   readonly train: Tokens;
   /** The tokens to measure on. */
   readonly validation: Tokens;
+  /** Lets go of files that they are read from. Left out: there are none. */
+  readonly close?: () => void;
 }
 
 /** What a corpus is held out of, and how much. */
@@ -56,10 +58,8 @@ export function encodeCorpus(
   tokenizer: Tokenizer,
   corpus: Corpus,
 ): Readonly<Record<'train' | 'validation', Int32Array>> {
-  const encode = (part: readonly Document[]): Int32Array =>
-    encodeDocuments(
-      tokenizer,
-      part.map(({ text }) => text),
-    );
-  return { train: encode(corpus.train), validation: encode(corpus.validation) };
+  return {
+    train: encodeParts(tokenizer, corpus.train),
+    validation: encodeParts(tokenizer, corpus.validation),
+  };
 }

@@ -1,9 +1,10 @@
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { XlstmError } from '../errors.ts';
-import { type Document, holdOut, loadDataset, mobyDick, readTexts, sotu } from './text.ts';
+import { type Document, holdOut, loadDataset, mobyDick, readDocuments, readTexts, sotu } from './text.ts';
+import { findTexts } from './text_files.ts';
 
 let folder: string;
 beforeEach(async () => {
@@ -140,5 +141,16 @@ describe('holdOut', () => {
       for (const { text } of validation)
         expect(new TextDecoder().decode(new TextEncoder().encode(text))).toBe(text);
     }
+  });
+});
+
+describe('a file that changes while it is read', () => {
+  it('is refused', async () => {
+    const path = await put('log.txt', 'x'.repeat(3 * 2 ** 20));
+    const [file] = await findTexts([path]);
+    const read = async (): Promise<void> => {
+      for await (const _ of readDocuments(file, 1000)) await appendFile(path, 'more');
+    };
+    await expect(read()).rejects.toThrow(/log.txt: changed while it was read: 3145728 bytes before/);
   });
 });

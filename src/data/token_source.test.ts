@@ -1,7 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { TokenBatches } from './batches.ts';
-import { arraySource, firstTokens, sliceTokens, type TokenSource, tokenSource } from './token_source.ts';
+import {
+  arraySource,
+  firstTokens,
+  joinTokens,
+  sliceTokens,
+  type TokenSource,
+  tokenSource,
+} from './token_source.ts';
 
 const range = (count: number): Int32Array => Int32Array.from({ length: count }, (_, k) => k);
 
@@ -48,6 +55,20 @@ describe('sources of tokens', () => {
     expect(sliceTokens({ ...far(9), identity: 'a' }, 1, 2).identity).not.toBe(
       sliceTokens({ ...far(9), identity: 'a' }, 1, 3).identity,
     );
+  });
+
+  it('are joined', () => {
+    const parts = [range(3), range(0), range(5), range(1)];
+    const joined = joinTokens(parts.map(arraySource));
+    const whole = parts.flatMap((part) => [...part]);
+    expect(joined.length).toBe(9);
+    for (let start = 0; start <= 9; start++) {
+      for (let end = start; end <= 9; end++) {
+        const into = new Int32Array(end - start).fill(-1);
+        joined.read(start, into);
+        expect([...into]).toEqual(whole.slice(start, end));
+      }
+    }
   });
 
   it('are checked', () => {

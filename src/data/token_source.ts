@@ -59,6 +59,25 @@ export function sliceTokens(source: TokenSource, start: number, end: number = so
   };
 }
 
+/** Sources one after another. */
+export function joinTokens(sources: readonly TokenSource[]): TokenSource {
+  if (sources.length === 1) return sources[0];
+  const starts = [0];
+  for (const { length } of sources) starts.push(starts[starts.length - 1] + length);
+  const known = sources.every(({ identity }) => identity !== undefined);
+  return {
+    length: starts[sources.length],
+    ...(known ? { identity: sources.map(({ identity }) => identity).join(', ') } : {}),
+    read(start, into) {
+      for (const [i, source] of sources.entries()) {
+        const from = Math.max(start, starts[i]);
+        const end = Math.min(start + into.length, starts[i + 1]);
+        if (from < end) source.read(from - starts[i], into.subarray(from - start, end - start));
+      }
+    },
+  };
+}
+
 /** Copies of at most `count` tokens, the first ones. */
 export function firstTokens(source: TokenSource, count: number): Int32Array {
   const tokens = new Int32Array(Math.min(count, source.length));

@@ -58,7 +58,7 @@ export class ByteTokenizer implements Tokenizer {
   /** The bytes of the text. Throws a usage error for what is no text. */
   encode(text: string): Int32Array {
     checkOption(typeof text === 'string', 'encode', 'a text', text);
-    return Int32Array.from(new TextEncoder().encode(text));
+    return new Int32Array(new TextEncoder().encode(text));
   }
 
   /**
@@ -112,14 +112,26 @@ export const startToken = ({ start, specials }: Tokenizer): number | undefined =
   start ?? specials.get(DOCUMENT);
 
 /** One token stream of several documents; each follows the token that goes before a text, if there is one. */
-export function encodeDocuments(tokenizer: Tokenizer, documents: readonly string[]): Int32Array {
+export const encodeDocuments = (tokenizer: Tokenizer, documents: readonly string[]): Int32Array =>
+  encodeParts(
+    tokenizer,
+    documents.map((text) => ({ text })),
+  );
+
+/** As `encodeDocuments`; a part that `continues` the one before does not begin a document. */
+export function encodeParts(
+  tokenizer: Tokenizer,
+  parts: readonly { readonly text: string; readonly continues?: true }[],
+): Int32Array {
   const start = startToken(tokenizer);
-  const encoded = documents.map((text) => tokenizer.encode(text));
-  const extra = start === undefined ? 0 : 1;
-  const stream = new Int32Array(encoded.reduce((total, ids) => total + ids.length + extra, 0));
+  const encoded = parts.flatMap(({ text, continues }) =>
+    start === undefined || continues
+      ? [tokenizer.encode(text)]
+      : [Int32Array.of(start), tokenizer.encode(text)],
+  );
+  const stream = new Int32Array(encoded.reduce((total, ids) => total + ids.length, 0));
   let at = 0;
   for (const ids of encoded) {
-    if (start !== undefined) stream[at++] = start;
     stream.set(ids, at);
     at += ids.length;
   }

@@ -154,6 +154,7 @@ export class Run {
   readonly #source: TrainingRun['source'];
   readonly #data: DataMark;
   readonly #elapsedBefore: number;
+  readonly #closeData: (() => void) | undefined;
   readonly #start = performance.now();
   #files: CheckpointFiles | undefined;
 
@@ -177,6 +178,7 @@ export class Run {
     this.#folder = folder;
     this.#source = source;
     this.#data = data;
+    this.#closeData = parts.close;
     this.best = best;
     this.batches = new TokenBatches(this.train, { batchSize, length, order, seed, documentStart });
     const measures = evaluationTokens !== 0;
@@ -275,9 +277,10 @@ export class Run {
     );
   }
 
-  /** Lets other processes write the folder. */
+  /** Lets other processes write the folder, and goes of the files that tokens are read from. */
   async close(): Promise<void> {
     try {
+      this.#closeData?.();
       this.metrics.close();
     } finally {
       await this.#folder.release();

@@ -1,10 +1,11 @@
 import { createHash, type Hash } from 'node:crypto';
 import { resolve } from 'node:path';
 import * as v from 'valibot';
-import { type EncodedCorpus, encodeCorpus, type HeldOut, readCorpus } from '../data/corpus.ts';
+import type { EncodedCorpus, HeldOut } from '../data/corpus.ts';
 import { type TokenSource, type Tokens, tokenSource } from '../data/token_source.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { XlstmError } from '../errors.ts';
+import { readTokens } from './token_corpus.ts';
 
 /** What tells the data of a run from other data: how many tokens there are, and the digest of their order. */
 export interface DataMark {
@@ -73,7 +74,7 @@ export async function readRunData(
   { data, validation, acceptNewData }: ResumeData,
 ): Promise<EncodedCorpus & { readonly source: DataSource; readonly note?: string }> {
   const source = sourceNow(kept.source, folder, data, validation);
-  const texts = encodeCorpus(tokenizer, await readCorpus(source.data ?? undefined, source.corpus, source));
+  const texts = await readTokens(tokenizer, source.data ?? undefined, source.corpus, source);
   const found = markOf(texts);
   if (!kept.data) {
     return {
@@ -88,6 +89,7 @@ export async function readRunData(
       ? `${found.tokens} tokens as before, but others`
       : `${found.tokens} tokens, the run was started with ${kept.data.tokens}`;
   if (acceptNewData) return { ...texts, source, note: `the texts are new: ${difference}` };
+  texts.close?.();
   throw new XlstmError(
     'data',
     `${source.data?.join(', ') ?? source.corpus}: not the texts of this run: ${difference}`,

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { type LoadedTextModel, loadTextModel } from '../../checkpoints/checkpoint_folder.ts';
-import { readTexts } from '../../data/text.ts';
-import { encodeDocuments, startToken } from '../../data/tokenizer.ts';
+import { type Document, readTexts } from '../../data/text.ts';
+import { encodeParts, startToken } from '../../data/tokenizer.ts';
 import { XlstmError } from '../../errors.ts';
 import { formatFixed, formatInteger } from '../../format.ts';
 import { Evaluator } from '../../training/evaluate.ts';
@@ -42,7 +42,7 @@ Examples:
       if (options.perToken) return printTokens(checkpoint, await readTexts(paths), options.json ?? false);
       const measure = measurer(checkpoint);
       const texts: Measured[] = [];
-      for (const { name, text } of await readTexts(paths)) texts.push(await measure(name, text));
+      for (const parts of wholeTexts(await readTexts(paths))) texts.push(await measure(parts));
       const all = combine(texts);
       const output = standardOutput();
       if (options.json) {
@@ -74,11 +74,22 @@ const LENGTH = 256;
 const MOST_LANES = 16;
 const LEAST_LANE = 4096;
 
-function measurer({ model, tokenizer }: LoadedTextModel): (name: string, text: string) => Promise<Measured> {
+/** Each with the parts that continue it. */
+function wholeTexts(documents: readonly Document[]): Document[][] {
+  const texts: Document[][] = [];
+  for (const document of documents) {
+    if (document.continues) texts[texts.length - 1].push(document);
+    else texts.push([document]);
+  }
+  return texts;
+}
+
+function measurer({ model, tokenizer }: LoadedTextModel): (parts: readonly Document[]) => Promise<Measured> {
   const documentStart = startToken(tokenizer);
   const evaluators = new Map<number, Evaluator>();
-  return async (name, text) => {
-    const stream = encodeDocuments(tokenizer, [text]);
+  return async (parts) => {
+    const [{ name }] = parts;
+    const stream = encodeParts(tokenizer, parts);
     if (stream.length < 2) {
       throw new XlstmError('data', `${name}: expected at least 2 tokens of text, found ${stream.length}`);
     }
@@ -88,7 +99,8 @@ function measurer({ model, tokenizer }: LoadedTextModel): (name: string, text: s
     const { loss, targets: tokens } = await evaluator.run(stream);
     // Without a document token the first token of the text is not predicted. It may end inside a character, where no
     // text tells its bytes, so it counts as an average one: exact where every token is a byte.
-    const bytes = (Buffer.byteLength(text) * tokens) / (documentStart === undefined ? tokens + 1 : tokens);
+    const size = parts.reduce((sum, { text }) => sum + Buffer.byteLength(text), 0);
+    const bytes = (size * tokens) / (documentStart === undefined ? tokens + 1 : tokens);
     return { name, tokens, bytes, nats: loss * tokens };
   };
 }

@@ -23,11 +23,14 @@ export function trainCommand(): Command {
     .description('train a language model on text; without options a small one on Moby-Dick')
     .option(
       '--data <path...>',
-      'text files or folders, or - for standard input; their last tenth is held out',
+      'text files or folders, or - for standard input, or token files; their last tenth is held out',
     )
     .option('--corpus <name>', 'a built-in text: moby-dick or sotu', 'moby-dick')
     .option('--documents', 'each file or chapter is a document: the state is erased where one starts')
-    .option('--validation <path...>', 'held-out texts of your own; all of the others is trained on')
+    .option(
+      '--validation <path...>',
+      'held-out texts, or token files, of your own; all of the others is trained on',
+    )
     .option(
       '--validation-share <f>',
       'share of the text, its end, that is held out (default: 0.1); 0: none, and nothing is measured',
@@ -99,6 +102,7 @@ Examples:
   xlstm train
   xlstm train --data book.txt --out runs/book --blocks 6 --dim 192 --model xLSTM[1:0]
   xlstm train --data book.txt --validation other.txt --evaluation-tokens 100000
+  xlstm train --data library.tokens --order shuffled   # larger than memory: see xlstm tokenize
   xlstm train --data book.txt --architecture xlstm-large --blocks 4 --dim 128
   xlstm train --init runs/moby-dick/best --data letters.txt --learning-rate 1e-3
   xlstm train --data book.txt --config gru.json   # {"architecture": "gru", "vocab_size": 256, "embedding_dim": 128}
@@ -123,14 +127,16 @@ Examples:
           ? await resumedRun(engine, options.resume, options, isGiven('steps') ? options.steps : undefined)
           : await newRun(engine, options, isGiven);
       let result: RunResult;
+      let tokensPerByte: number;
       try {
         announce(run);
+        tokensPerByte = measureTokens(run);
         collectGarbage();
-        result = await trainWithProgress(run);
+        result = await trainWithProgress(run, tokensPerByte);
       } finally {
         await run.close();
       }
-      await report(run, result, options);
+      await report(run, result, tokensPerByte, options);
     });
   });
 }
@@ -225,7 +231,7 @@ function announce({ model, options, train, validation, measured, trainer, folder
 const SAMPLED_TOKENS = 2 ** 20;
 
 /** Tokens for each byte of text they stand for, of what is measured: turns nats per token into nats per byte. */
-function tokensPerByte({ tokenizer, measured, train }: Run): number {
+function measureTokens({ tokenizer, measured, train }: Run): number {
   const tokens = firstTokens(measured.length > 0 ? measured : train, SAMPLED_TOKENS);
   const specials = new Set(tokenizer.specials.values());
   const text = tokenizer.decode(tokens.filter((token) => !specials.has(token)));
@@ -233,9 +239,9 @@ function tokensPerByte({ tokenizer, measured, train }: Run): number {
 }
 
 /** Ctrl-C stops after the step in progress, with a checkpoint. */
-async function trainWithProgress(run: Run): Promise<RunResult> {
+async function trainWithProgress(run: Run, tokensPerByte: number): Promise<RunResult> {
   const { steps, batchSize, microBatches, length } = run.options;
-  const bitsPerNat = tokensPerByte(run) / Math.LN2;
+  const bitsPerNat = tokensPerByte / Math.LN2;
   const progress = new ProgressWriter();
   const losses = new History();
   let tokensPerSecond = 0;
@@ -268,7 +274,12 @@ async function trainWithProgress(run: Run): Promise<RunResult> {
   }
 }
 
-async function report(run: Run, result: RunResult, options: TrainOptions): Promise<void> {
+async function report(
+  run: Run,
+  result: RunResult,
+  tokensPerByte: number,
+  options: TrainOptions,
+): Promise<void> {
   const { model, folder } = run;
   if (result.interrupted) {
     const next =
@@ -279,7 +290,7 @@ async function report(run: Run, result: RunResult, options: TrainOptions): Promi
     return;
   }
   const perByte = (loss: number | undefined): number | null =>
-    loss === undefined ? null : loss * tokensPerByte(run);
+    loss === undefined ? null : loss * tokensPerByte;
   const validationLoss = perByte(result.validationLoss);
   const best = result.best && {
     folder: run.best.path,

@@ -1,0 +1,105 @@
+import { type EncodedCorpus, encodeCorpus, type HeldOut, readCorpus } from '../data/corpus.ts';
+import { readTexts } from '../data/text.ts';
+import { joinTokens, sliceTokens, type TokenSource } from '../data/token_source.ts';
+import { encodeParts, type Tokenizer } from '../data/tokenizer.ts';
+import { XlstmError } from '../errors.ts';
+import { describeForTokens, isTokenFile, TokenFile } from './token_file.ts';
+
+/** Whether the paths are those of token files. Throws a usage error where some are and some are not. */
+export function areTokenFiles(paths: readonly string[] | undefined): paths is readonly string[] {
+  const files = (paths ?? []).filter((path) => path !== '-' && isTokenFile(path));
+  if (files.length === 0) return false;
+  const other = paths?.find((path) => !files.includes(path));
+  if (other === undefined) return true;
+  throw new XlstmError(
+    'usage',
+    `expected token files alone, or texts alone, found the token file ${files[0]} and ${other}`,
+    `Make tokens of the texts: xlstm tokenize ${other} --out FILE`,
+  );
+}
+
+/** The tokenizer of token files; undefined where the paths are those of texts. */
+export async function tokenizerOfFiles(paths: readonly string[] | undefined): Promise<Tokenizer | undefined> {
+  if (!areTokenFiles(paths)) return undefined;
+  const file = new TokenFile(paths[0]);
+  try {
+    return await file.tokenizer();
+  } finally {
+    file.close();
+  }
+}
+
+/**
+ * The tokens of texts or of token files, and those of them that are held out. Throws a data error for token files of
+ * another tokenizer, and what reading texts throws.
+ *
+ * @param name Of the built-in text where there are no paths.
+ */
+export async function readTokens(
+  tokenizer: Tokenizer,
+  paths: readonly string[] | undefined,
+  name: string,
+  heldOut: HeldOut,
+): Promise<EncodedCorpus> {
+  const { validation, validationShare = HELD_OUT } = heldOut;
+  if (!areTokenFiles(paths) && !areTokenFiles(validation)) {
+    return encodeCorpus(tokenizer, await readCorpus(paths, name, heldOut));
+  }
+  const open: TokenFile[] = [];
+  const close = (): void => {
+    for (const file of open) file.close();
+  };
+  const openAll = (files: readonly string[]): readonly TokenFile[] => {
+    const opened = files.map((path) => {
+      const file = new TokenFile(path);
+      open.push(file);
+      return file;
+    });
+    checkTokenizer(opened, tokenizer);
+    return opened;
+  };
+  const read = async (part: readonly string[]): Promise<TokenSource | Int32Array> =>
+    areTokenFiles(part) ? joinTokens(openAll(part)) : encodeParts(tokenizer, await readTexts(part));
+  try {
+    if (validation) {
+      const train = paths
+        ? await read(paths)
+        : encodeParts(tokenizer, (await readCorpus(paths, name, { validationShare: 0 })).train);
+      return { train, validation: await read(validation), close };
+    }
+    const files = openAll(paths as readonly string[]);
+    const all = joinTokens(files);
+    const cut = cutOf(files, all.length, validationShare);
+    return { train: sliceTokens(all, 0, cut), validation: sliceTokens(all, cut), close };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+/** The share of tokens that is held out where nothing else is asked for. */
+const HELD_OUT = 0.1;
+
+/** Where the part begins that is held out: with a document, if one begins in its first half. */
+function cutOf(files: readonly TokenFile[], length: number, share: number): number {
+  const cut = length - Math.floor(length * share);
+  let before = 0;
+  for (const file of files) {
+    const start = file.documentFrom(Math.max(0, cut - before));
+    if (start !== undefined) return before + start < cut + (length - cut) / 2 ? before + start : cut;
+    before += file.length;
+  }
+  return cut;
+}
+
+function checkTokenizer(files: readonly TokenFile[], tokenizer: Tokenizer): void {
+  const { fingerprint } = describeForTokens(tokenizer);
+  for (const { path, facts } of files) {
+    if (facts.tokenizer.fingerprint === fingerprint) continue;
+    throw new XlstmError(
+      'data',
+      `${path}: its tokens are of another tokenizer: one of ${facts.vocabSize} tokens with the digest ${facts.tokenizer.fingerprint.slice(0, 12)}, expected that of the model, ${tokenizer.vocabSize} tokens, ${fingerprint.slice(0, 12)}`,
+      `Make the tokens with the model's: xlstm tokenize TEXTS --tokenizer MODEL --out FILE`,
+    );
+  }
+}

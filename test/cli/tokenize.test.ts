@@ -1,0 +1,98 @@
+import { readFile, truncate, writeFile } from 'node:fs/promises';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { metrics, SHORT, TINY, tinyOn, workplace } from './command.ts';
+
+const { path, xlstm } = workplace();
+
+async function run(args: readonly string[]): Promise<string> {
+  const { code, stderr } = await xlstm(args);
+  expect(code, stderr).toBe(0);
+  return stderr;
+}
+
+async function refused(args: readonly string[]): Promise<string> {
+  const { code, stderr } = await xlstm(args);
+  expect(code).not.toBe(0);
+  return stderr;
+}
+
+const losses = async (folder: string): Promise<[number, number | undefined][]> =>
+  (await metrics(path(folder, 'metrics.jsonl'))).map((line) => [line.loss, line.validationLoss]);
+
+beforeAll(async () => {
+  await writeFile(path('other.txt'), 'Some say the world will end in fire, some say in ice.\n'.repeat(60));
+  const stderr = await run(['tokenize', 'text.txt', '--documents', '--out', 'text.tokens']);
+  expect(stderr).toMatch(/text\.tokens: 3,441 tokens of 1 document, 7\.26 kB \(u16\)/);
+  await run(['tokenize', 'other.txt', 'text.txt', '--documents', '--out', 'other.tokens']);
+});
+
+describe('xlstm train --data FILE.tokens', () => {
+  it.each(['contiguous', 'shuffled'])('is xlstm train on the texts, to the bit: %s', async (order) => {
+    const options = ['--order', order, '--steps', '8', '--evaluate-every', '4'];
+    const [text, tokens] = [`${order}-text`, `${order}-tokens`];
+    const shares = ['--validation', 'other.txt', '--documents'];
+    await run(['train', ...TINY, ...options, ...shares, '--out', text]);
+    const held = ['--validation', 'other.txt'];
+    const stderr = await run(['train', ...tinyOn('text.tokens'), ...options, ...held, '--out', tokens]);
+    expect(stderr).toMatch(/text +3\.44k tokens to train on/);
+    expect(await losses(tokens)).toEqual(await losses(text));
+    const weights = (folder: string) => readFile(path(folder, 'checkpoint/model.safetensors'));
+    expect((await weights(tokens)).equals(await weights(text))).toBe(true);
+  });
+
+  it('goes on where it stood, and begins with a model of the same tokenizer', async () => {
+    await run(['train', ...tinyOn('text.tokens'), '--order', 'shuffled', '--steps', '4', '--out', 'short']);
+    await run(['train', '--resume', 'short', '--steps', '6', '--sample', '0']);
+    expect(await losses('short')).toHaveLength(6);
+    await run(['tokenize', 'text.txt', '--tokenizer', 'short', '--out', 'again.tokens']);
+    expect(await readFile(path('again.tokens'))).toEqual(await readFile(path('text.tokens')));
+    await run([
+      'train',
+      '--init',
+      'short',
+      '--data',
+      'again.tokens',
+      ...SHORT,
+      '--steps',
+      '2',
+      '--out',
+      'on',
+    ]);
+    const json = ['short', 'checkpoint', 'tokenizer.json'];
+    await run(['tokenize', 'text.txt', '--tokenizer', path(...json), '--out', 'json.tokens']);
+    expect(await readFile(path('json.tokens'))).toEqual(await readFile(path('text.tokens')));
+    expect(await refused(['train', '--resume', 'short', '--steps', '8', '--data', 'other.tokens'])).toMatch(
+      /other\.tokens: not the texts of this run: 6682 tokens, the run was started with 3441/,
+    );
+  });
+
+  it('refuses what does not belong together', async () => {
+    await run(['tokenize', 'text.txt', '--out', 'bytes.tokens']);
+    const into = ['--steps', '1', '--out', 'never'];
+    await run(['train', ...tinyOn('text.tokens'), '--steps', '1', '--out', 'model']);
+    expect(await refused(['train', '--init', 'model', '--data', 'bytes.tokens', ...SHORT, ...into])).toMatch(
+      /bytes\.tokens: its tokens are of another tokenizer: one of 256 tokens .* 257 tokens.*\n.*xlstm tokenize TEXTS --tokenizer/,
+    );
+    expect(await refused(['train', ...tinyOn('text.tokens', 'text.txt'), ...into])).toMatch(
+      /token files alone/,
+    );
+    expect(await refused(['train', ...tinyOn('text.tokens'), '--documents', ...into])).toMatch(
+      /--documents: a token/,
+    );
+    await truncate(path('bytes.tokens'), 4000);
+    expect(await refused(['train', ...tinyOn('bytes.tokens'), ...into])).toMatch(
+      /bytes\.tokens: the token file is cut off: it has 4000 bytes and no end/,
+    );
+  });
+});
+
+it('xlstm tokenize takes no file that is there, and a tokenizer that is', async () => {
+  expect(await refused(['tokenize', 'text.txt', '--out', 'text.tokens'])).toMatch(
+    /text\.tokens: is there already/,
+  );
+  expect(await refused(['tokenize', 'text.txt', '--out', 'no/a.tokens'])).toMatch(/a\.tokens: cannot be/);
+  expect(await refused(['tokenize', 'text.txt', '--tokenizer', 'none', '--out', 'a.tokens'])).toMatch(/none/);
+  expect(await refused(['tokenize', 'none.txt', '--out', 'a.tokens'])).toMatch(
+    /none\.txt: there is no such file/,
+  );
+});
