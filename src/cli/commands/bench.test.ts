@@ -17,7 +17,7 @@ beforeEach(() => {
 afterEach(() => vi.restoreAllMocks());
 
 const model = ['--blocks', '2', '--dim', '16', '--heads', '2', '--slstm-at', '1', '--vocab', '11'];
-const shape = { blocks: 2, dim: 16, heads: 2, slstmAt: [1], vocab: 11 };
+const shape = { architecture: 'xlstm', blocks: 2, dim: 16, heads: 2, slstmAt: [1], vocab: 11 };
 
 /** Milliseconds that the last `bench` took. */
 let elapsed = 0;
@@ -143,11 +143,33 @@ test('peers: each is measured or told how to install', async () => {
     'GEMM 512³',
     'lstm on numbers, 32 × 128',
     'lstm on numbers, 32 × 32',
+    'xLSTM Large 6 × 512 decoding',
+    'xLSTM Large 6 × 512 prefill of 1024',
+    'xLSTM Large 6 × 512 training',
     'xLSTM decoding',
     'xLSTM training',
     'xLSTM[1:1] on numbers, 32 × 128',
   ]);
   expect(missing.find(({ figure }) => figure === 'xLSTM training')?.install).toContain('pip install');
+});
+
+test('a model of the other architecture', async () => {
+  const large = [
+    '--architecture',
+    'xlstm-large',
+    '--blocks',
+    '1',
+    '--dim',
+    '16',
+    '--heads',
+    '2',
+    '--vocab',
+    '11',
+  ];
+  const report = await bench('decode', ...large, '--engine', 'wasm', '--tokens', '2');
+  expect(report).toMatchObject({ model: { architecture: 'xlstm-large', dim: 16 } });
+  printed = '';
+  expect(await runCli(['bench', 'decode', ...large, '--slstm-at', '0'])).not.toBe(0);
 });
 
 test('tables for people', async () => {

@@ -1,11 +1,11 @@
-import { Argument, Command } from 'commander';
+import { Argument, Command, Option } from 'commander';
 import type { Engine } from '../../compute/engines/engine.ts';
 import { benchGemm } from '../../lab/bench/gemm.ts';
 import { benchDecode, benchPrefill } from '../../lab/bench/generate.ts';
 import { benchLength } from '../../lab/bench/length.ts';
 import { benchPeers } from '../../lab/bench/peers.ts';
 import { benchProfile, type ProfiledProgram, profiledPrograms } from '../../lab/bench/profile.ts';
-import type { ModelShape } from '../../lab/bench/subject.ts';
+import { benchArchitectures, type ModelShape } from '../../lab/bench/subject.ts';
 import { benchTrain } from '../../lab/bench/train.ts';
 import { addEngineOptions, type EngineChoice, withEngine } from '../engine_options.ts';
 import { type Output, standardOutput } from '../output.ts';
@@ -48,13 +48,19 @@ const benchmark = (name: string, description: string, repeats: number): Command 
 
 const addModelOptions = (command: Command): Command =>
   command
+    .addOption(
+      new Option('--architecture <name>', 'the family of models')
+        .choices(benchArchitectures)
+        .default('xlstm'),
+    )
     .option('--blocks <n>', 'blocks', integer(1), 4)
     .option('--dim <n>', 'width of the embedding', integer(1), 128)
     .option('--heads <n>', 'heads of every block', integer(1), 4)
     .option('--slstm-at <list>', 'blocks that are sLSTM, counted from 0: 1,3 or all or none', blockList, [])
     .option('--vocab <n>', 'size of the vocabulary', integer(2), 256);
 
-const modelShape = ({ blocks, dim, heads, slstmAt, vocab }: ModelOptions): ModelShape => ({
+const modelShape = ({ architecture, blocks, dim, heads, slstmAt, vocab }: ModelOptions): ModelShape => ({
+  architecture,
   blocks,
   dim,
   heads,

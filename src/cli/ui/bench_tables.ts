@@ -25,9 +25,10 @@ const names: Readonly<Record<string, string>> = {
 const isSpread = (value: unknown): value is Spread =>
   typeof value === 'object' && value !== null && 'median' in value;
 
-function modelText({ blocks, dim, heads, slstmAt, vocab }: ModelShape): string {
+function modelText({ architecture, blocks, dim, heads, slstmAt, vocab }: ModelShape): string {
   const slstm = slstmAt === 'all' ? 'all sLSTM' : slstmAt.length > 0 ? `sLSTM at ${slstmAt}` : 'all mLSTM';
-  return `${blocks} blocks (${slstm}), dim ${dim}, ${heads} heads, vocabulary ${vocab}`;
+  const kind = architecture === 'xlstm' ? slstm : architecture;
+  return `${blocks} blocks (${kind}), dim ${dim}, ${heads} heads, vocabulary ${vocab}`;
 }
 
 /** Everything of a report that is not measured, in a line or two. */

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { Engine } from '../../compute/engines/engine.ts';
 import { XlstmError } from '../../errors.ts';
 import { benchGemm } from './gemm.ts';
-import { benchDecode } from './generate.ts';
+import { benchDecode, benchPrefill } from './generate.ts';
 import { benchSequences } from './sequences.ts';
 import type { Spread } from './statistics.ts';
 import { type ModelReport, type ModelShape, type ReportHead, reportHead } from './subject.ts';
@@ -60,6 +60,19 @@ interface Peer {
 
 const folder = new URL('../../../bench/peers/', import.meta.url);
 
+/** An xLSTM Large, which `transformers` has: some seconds a step there. */
+const LARGE = {
+  architecture: 'xlstm-large',
+  blocks: 6,
+  dim: 512,
+  heads: 4,
+  slstmAt: [],
+  vocab: 256,
+} as const;
+
+const LARGE_TRAINING = { batch: 4, length: 256, steps: 1 } as const;
+const LARGE_CONTEXT = 1024;
+
 /** Sequences of numbers; in plain JavaScript, which takes minutes at the length of the others, shorter ones. */
 const NUMBERS = { inputs: 64, dim: 128, depth: 2, batch: 32, length: 128 } as const;
 const SHORT = { ...NUMBERS, length: 32 } as const;
@@ -96,9 +109,8 @@ export async function benchPeers(
 
 function peersFor(engine: Engine, shape: ModelShape, options: PeersOptions): readonly Peer[] {
   const { batch, length, steps, tokens, repeats } = options;
-  const { blocks, dim, heads, slstmAt, vocab } = shape;
+  const { blocks, slstmAt } = shape;
   const listed = slstmAt === 'all' ? Array.from({ length: blocks }, (_, i) => i) : slstmAt;
-  const model = ['--blocks', blocks, '--dim', dim, '--heads', heads, '--vocab', vocab];
   const threads = [...new Set([1, engine.threads])].join(',');
   const official = {
     unit: 'tokensPerSecond',
@@ -107,13 +119,56 @@ function peersFor(engine: Engine, shape: ModelShape, options: PeersOptions): rea
     script: 'xlstm_pytorch.py',
     modules: ['torch', 'xlstm'],
   } as const;
-  const officialArgs = [...model, '--slstm-at', listed.join(','), '--threads', threads, '--repeats', repeats];
-  const sizes = ['--batch', batch, '--length', length, '--steps', steps];
+  const officialArgs = [
+    ...modelArgs(shape),
+    '--slstm-at',
+    listed.join(','),
+    '--threads',
+    threads,
+    '--repeats',
+    repeats,
+  ];
+  const large = {
+    unit: 'tokensPerSecond',
+    name: 'xLSTM Large in transformers',
+    install: 'pip install torch transformers',
+    script: 'transformers_large.py',
+    modules: ['torch', 'transformers'],
+  } as const;
+  // Compiled it is six times slower: lengths and states recompile it.
+  const largeArgs = [
+    ...modelArgs(LARGE),
+    '--modes',
+    'eager,bf16',
+    '--threads',
+    threads,
+    '--repeats',
+    repeats,
+  ];
   const peers: Peer[] = [
+    {
+      ...large,
+      figure: `${largeText} training`,
+      args: ['train', ...largeArgs, ...trainingArgs(LARGE_TRAINING)],
+      ours: async () => (await benchTrain(engine, LARGE, { ...LARGE_TRAINING, repeats })).tokensPerSecond,
+    },
+    {
+      ...large,
+      figure: `${largeText} prefill of ${LARGE_CONTEXT}`,
+      args: ['prefill', ...largeArgs, '--length', LARGE_CONTEXT, '--steps', steps],
+      ours: async () =>
+        (await benchPrefill(engine, LARGE, { length: LARGE_CONTEXT, repeats })).tokensPerSecond,
+    },
+    {
+      ...large,
+      figure: `${largeText} decoding`,
+      args: ['decode', ...largeArgs, '--tokens', tokens],
+      ours: async () => (await benchDecode(engine, LARGE, { context: 0, tokens, repeats })).tokensPerSecond,
+    },
     {
       ...official,
       figure: 'xLSTM training',
-      args: ['train', ...officialArgs, ...sizes],
+      args: ['train', ...officialArgs, ...trainingArgs(options)],
       ours: async () => (await benchTrain(engine, shape, { batch, length, steps, repeats })).tokensPerSecond,
     },
     {
@@ -159,6 +214,20 @@ function peersFor(engine: Engine, shape: ModelShape, options: PeersOptions): rea
   }
   return peers;
 }
+
+const largeText = `xLSTM Large ${LARGE.blocks} × ${LARGE.dim}`;
+
+const modelArgs = ({ blocks, dim, heads, vocab }: ModelShape): (string | number)[] => [
+  ...['--blocks', blocks, '--dim', dim, '--heads', heads, '--vocab', vocab],
+];
+
+const trainingArgs = ({
+  batch,
+  length,
+  steps,
+}: Pick<PeersOptions, 'batch' | 'length' | 'steps'>): (string | number)[] => [
+  ...['--batch', batch, '--length', length, '--steps', steps],
+];
 
 const lstmArgs = ({
   inputs,

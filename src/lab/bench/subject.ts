@@ -1,15 +1,20 @@
 import type { Engine } from '../../compute/engines/engine.ts';
+import { XlstmError } from '../../errors.ts';
 import { createModel } from '../../models/create_model.ts';
-import type { XlstmLanguageModel } from '../../models/xlstm/language_model.ts';
+import type { LanguageModel } from '../../nn/layer.ts';
 import type { Model } from '../../nn/model.ts';
 import { Random } from '../../random.ts';
 import type { TrainingBatch } from '../../training/objective.ts';
 
+export const benchArchitectures = ['xlstm', 'xlstm-large'] as const;
+
 /** The model that is measured. */
 export interface ModelShape {
+  readonly architecture: (typeof benchArchitectures)[number];
   readonly blocks: number;
   readonly dim: number;
   readonly heads: number;
+  /** Of `xlstm`; `xlstm-large` has none. */
   readonly slstmAt: readonly number[] | 'all';
   readonly vocab: number;
 }
@@ -39,15 +44,18 @@ export interface ModelReport {
 
 const SEED = 1;
 
-export function measuredModel(engine: Engine, shape: ModelShape): Model<XlstmLanguageModel> {
-  const config = {
-    vocabSize: shape.vocab,
-    embeddingDim: shape.dim,
-    numBlocks: shape.blocks,
-    numHeads: shape.heads,
-    slstmAt: shape.slstmAt,
-  };
-  return createModel(engine, config, { seed: SEED });
+export function measuredModel(engine: Engine, shape: ModelShape): Model<LanguageModel> {
+  const { architecture, slstmAt, blocks, dim, heads, vocab } = shape;
+  if (architecture === 'xlstm-large' && slstmAt.length > 0) {
+    throw new XlstmError(
+      'usage',
+      `an xlstm-large has mLSTM blocks only, sLSTM were asked for at ${slstmAt}`,
+      'Leave --slstm-at out, or measure --architecture xlstm.',
+    );
+  }
+  const sizes = { architecture, vocabSize: vocab, embeddingDim: dim, numBlocks: blocks, numHeads: heads };
+  const config = architecture === 'xlstm' ? { ...sizes, slstmAt } : sizes;
+  return createModel(engine, config, { seed: SEED }) as Model<LanguageModel>;
 }
 
 export function randomTokens(vocab: number, count: number): Float32Array {
