@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { type ErrorCode, XlstmError } from '../errors.ts';
-import { parseJson } from '../json.ts';
+import { type JsonLimits, parseJson } from '../json.ts';
 
 /** Reads a file of JSON; undefined where there is no file. */
-export async function readJsonFile(path: string, code: ErrorCode): Promise<unknown> {
+export async function readJsonFile(path: string, code: ErrorCode, limits?: JsonLimits): Promise<unknown> {
   let content: Uint8Array;
   try {
     content = await readFile(path);
@@ -15,5 +15,5 @@ export async function readJsonFile(path: string, code: ErrorCode): Promise<unkno
       'check that it is a file and who may read it',
     );
   }
-  return parseJson(content, path, code);
+  return parseJson(content, path, code, limits);
 }

@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
 import type { Engine } from '../compute/engines/engine.ts';
-import { ByteTokenizer, DOCUMENT, startToken, type Tokenizer } from '../data/tokenizer.ts';
+import { encodeCorpus, readCorpus } from '../data/corpus.ts';
+import type { Corpus } from '../data/text.ts';
+import { startToken, type Tokenizer } from '../data/tokenizer.ts';
 import { XlstmError } from '../errors.ts';
 import { readDesign } from '../models/registry.ts';
 import { xlstmArchitecture } from '../models/xlstm/architecture.ts';
@@ -12,7 +14,8 @@ import { Parameters, Scope } from '../nn/parameters.ts';
 import { Run, type RunOptions } from '../training/run.ts';
 import { dataSource } from '../training/run_data.ts';
 import { requireNewFolder } from '../training/run_folder.ts';
-import { readTokens, tokenizerOfFiles } from '../training/token_corpus.ts';
+import { areTokenFiles, readTokens, tokenizerOfFiles } from '../training/token_corpus.ts';
+import { chosenTokenizer, type TokenizerChoice } from './chosen_tokenizer.ts';
 import type { EngineChoice } from './engine_options.ts';
 import { openGivenModel } from './given_model.ts';
 import { blockList } from './parse.ts';
@@ -25,6 +28,7 @@ export interface TrainOptions extends EngineChoice {
   readonly documents?: boolean;
   readonly validation?: string[];
   readonly validationShare?: number;
+  readonly tokenizer: TokenizerChoice;
   readonly out?: string;
   readonly init?: string;
   readonly resume?: string;
@@ -72,10 +76,13 @@ export async function newRun(engine: Engine, options: TrainOptions, isGiven: IsG
   await requireNewFolder(folder);
   const heldOut = { validation: options.validation, validationShare: options.validationShare };
   const evaluationTokens = tokensToMeasure(options);
-  const { tokenizer, ...start } =
-    options.init === undefined
-      ? await newModel(options)
-      : await givenModel(engine, options.init, options, isGiven);
+  const given =
+    options.init === undefined ? undefined : await givenModel(engine, options.init, options, isGiven);
+  // What is wrong with a model of any vocabulary is told before texts are read and a tokenizer is trained.
+  if (!given) await modelDesign(options, 2);
+  const ofTexts = !areTokenFiles(data) && !areTokenFiles(options.validation);
+  const corpus = ofTexts ? await readCorpus(data, name, heldOut) : undefined;
+  const { tokenizer, ...start } = given ?? (await newModel(options, corpus, isGiven));
   const { microBatches, learningRate, finalFraction, clipNorm, seed } = options;
   const { evaluateEvery, checkpointEvery } = options;
   const runOptions: RunOptions = {
@@ -95,7 +102,7 @@ export async function newRun(engine: Engine, options: TrainOptions, isGiven: IsG
     warmupSteps: Math.min(options.warmupSteps, steps),
   };
   const source = { ...dataSource(data, name, heldOut) };
-  const texts = await readTokens(tokenizer, data, name, heldOut);
+  const texts = corpus ? encodeCorpus(tokenizer, corpus) : await readTokens(tokenizer, data, name, heldOut);
   const model = 'model' in start ? start.model : Model.create(engine, start.design, seed);
   return Run.create({ model, tokenizer, options: runOptions, folder, source, ...texts });
 }
@@ -126,17 +133,35 @@ function tokensToMeasure({
 
 async function newModel(
   options: TrainOptions,
+  corpus: Corpus | undefined,
+  isGiven: IsGiven,
 ): Promise<{ tokenizer: Tokenizer; length: number; design: Design<LanguageModel> }> {
-  const ofFiles = await tokenizerOfFiles(options.data);
-  if (ofFiles && options.documents) {
+  const tokenizer = await newTokenizer(options, corpus, isGiven);
+  return { tokenizer, length: options.length, design: await modelDesign(options, tokenizer.vocabSize) };
+}
+
+async function newTokenizer(
+  { data, documents = false, tokenizer: choice }: TrainOptions,
+  corpus: Corpus | undefined,
+  isGiven: IsGiven,
+): Promise<Tokenizer> {
+  const ofFiles = await tokenizerOfFiles(data);
+  if (!ofFiles) return chosenTokenizer(choice, corpus?.train, documents);
+  if (documents) {
     throw new XlstmError(
       'usage',
       '--documents: a token file says itself where documents start',
       'Leave it out; give it to xlstm tokenize.',
     );
   }
-  const tokenizer = ofFiles ?? new ByteTokenizer(options.documents ? [DOCUMENT] : []);
-  return { tokenizer, length: options.length, design: await modelDesign(options, tokenizer.vocabSize) };
+  if (isGiven('tokenizer')) {
+    throw new XlstmError(
+      'usage',
+      '--tokenizer: a token file says itself what its tokens are',
+      'Leave it out; give it to xlstm tokenize.',
+    );
+  }
+  return ofFiles;
 }
 
 async function givenModel(
@@ -147,6 +172,13 @@ async function givenModel(
 ): Promise<{ tokenizer: Tokenizer; length: number; model: Model<LanguageModel> }> {
   const ifGiven = <K extends keyof TrainOptions>(name: K): TrainOptions[K] | undefined =>
     isGiven(name) ? options[name] : undefined;
+  if (isGiven('tokenizer')) {
+    throw new XlstmError(
+      'usage',
+      `--tokenizer: with --init ${place} the tokens are those that the model knows`,
+      'Leave one of the two out.',
+    );
+  }
   const { model, tokenizer } = await openGivenModel(engine, place, {
     config: ifGiven('config'),
     architecture: ifGiven('architecture'),

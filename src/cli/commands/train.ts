@@ -9,6 +9,7 @@ import { xlstmArchitecture } from '../../models/xlstm/architecture.ts';
 import { quote } from '../../quote.ts';
 import { openRun } from '../../training/resume.ts';
 import { type Run, type RunResult, type StepEvent, trainRun } from '../../training/run.ts';
+import { tokenizerChoice } from '../chosen_tokenizer.ts';
 import { collectGarbage } from '../collect_garbage.ts';
 import { addEngineOptions, withEngine } from '../engine_options.ts';
 import { interruptible } from '../interrupt.ts';
@@ -35,6 +36,12 @@ export function trainCommand(): Command {
       '--validation-share <f>',
       'share of the text, its end, that is held out (default: 0.1); 0: none, and nothing is measured',
       number(0, 0.9),
+    )
+    .option(
+      '--tokenizer <choice>',
+      'bytes; bpe:N, N tokens trained on the text to train on; or a tokenizer.json, or a model with one',
+      tokenizerChoice,
+      'bytes',
     )
     .option('--out <folder>', 'folder of the run (default: a new one under runs/)', path)
     .option(
@@ -86,7 +93,7 @@ export function trainCommand(): Command {
       integer(0),
     )
     .option('--checkpoint-every <n>', 'steps between checkpoints', integer(1), 400)
-    .option('--sample <n>', 'characters to write at the end, 0 for none', integer(0), 300)
+    .option('--sample <n>', 'tokens to write at the end, 0 for none', integer(0), 300)
     .option('--prompt <text>', 'what the sample continues', 'The whale')
     .option('--json', 'print the result as one JSON object on standard output')
     .addHelpText(
@@ -101,6 +108,7 @@ cosine of a run that had been planned so long; with the same --steps a run goes 
 Examples:
   xlstm train
   xlstm train --data book.txt --out runs/book --blocks 6 --dim 192 --model xLSTM[1:0]
+  xlstm train --data book.txt --tokenizer bpe:8000
   xlstm train --data book.txt --validation other.txt --evaluation-tokens 100000
   xlstm train --data library.tokens --order shuffled   # larger than memory: see xlstm tokenize
   xlstm train --data book.txt --architecture xlstm-large --blocks 4 --dim 128
