@@ -28,6 +28,8 @@ export interface TrainOptions extends EngineChoice {
   readonly documents?: boolean;
   readonly validation?: string[];
   readonly validationShare?: number;
+  readonly field?: string;
+  readonly weights?: number[];
   readonly tokenizer: TokenizerChoice;
   readonly out?: string;
   readonly init?: string;
@@ -74,14 +76,25 @@ export async function newRun(engine: Engine, options: TrainOptions, isGiven: IsG
   }
   const folder = out ?? freeFolder(data ? 'text' : name);
   await requireNewFolder(folder);
-  const heldOut = { validation: options.validation, validationShare: options.validationShare };
+  const { validation, validationShare, field, weights } = options;
+  if (weights && data?.includes('-')) {
+    throw new XlstmError('usage', '--weights: standard input is read once', 'Put it in a file.');
+  }
+  if (weights && order !== 'shuffled') {
+    throw new XlstmError(
+      'usage',
+      '--weights: the texts follow each other in contiguous order, and are not mixed',
+      'Add --order shuffled.',
+    );
+  }
+  const sources = { validation, validationShare, field, weights };
   const evaluationTokens = tokensToMeasure(options);
   const given =
     options.init === undefined ? undefined : await givenModel(engine, options.init, options, isGiven);
   // What is wrong with a model of any vocabulary is told before texts are read and a tokenizer is trained.
   if (!given) await modelDesign(options, 2);
   const ofTexts = !areTokenFiles(data) && !areTokenFiles(options.validation);
-  const corpus = ofTexts ? await readCorpus(data, name, heldOut) : undefined;
+  const corpus = ofTexts ? await readCorpus(data, name, sources) : undefined;
   const { tokenizer, ...start } = given ?? (await newModel(options, corpus, isGiven));
   const { microBatches, learningRate, finalFraction, clipNorm, seed } = options;
   const { evaluateEvery, checkpointEvery } = options;
@@ -101,8 +114,9 @@ export async function newRun(engine: Engine, options: TrainOptions, isGiven: IsG
     checkpointEvery,
     warmupSteps: Math.min(options.warmupSteps, steps),
   };
-  const source = { ...dataSource(data, name, heldOut) };
-  const texts = corpus ? encodeCorpus(tokenizer, corpus) : await readTokens(tokenizer, data, name, heldOut);
+  const source = { ...dataSource(data, name, sources) };
+  const texts =
+    corpus && !weights ? encodeCorpus(tokenizer, corpus) : await readTokens(tokenizer, data, name, sources);
   const model = 'model' in start ? start.model : Model.create(engine, start.design, seed);
   return Run.create({ model, tokenizer, options: runOptions, folder, source, ...texts });
 }

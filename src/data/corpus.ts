@@ -19,31 +19,34 @@ export interface HeldOut {
   readonly validation?: readonly string[] | undefined;
   /** The share of the texts, their end, that is held out. Default: 0.1. */
   readonly validationShare?: number | undefined;
+  /** The field of JSON lines, or the column of Parquet files, that has the text. Default: text. */
+  readonly field?: string | undefined;
 }
 
 /** Texts at paths, of which the end is held out, or else the built-in text of that name. */
 export async function readCorpus(
   paths: readonly string[] | undefined,
   name: string,
-  { validation, validationShare }: HeldOut = {},
+  { validation, validationShare, field }: HeldOut = {},
 ): Promise<Corpus> {
-  if (!validation) return readSplit(paths, name, validationShare);
+  if (!validation) return readSplit(paths, name, validationShare, field);
   if (paths?.includes('-') && validation.includes('-')) {
     throw new XlstmError(
       'usage',
       'standard input ("-") can be read once, found it as the text to train on and as the one held out',
     );
   }
-  const corpus = await readSplit(paths, name, 0);
-  return { ...corpus, validation: await readTexts(validation) };
+  const corpus = await readSplit(paths, name, 0, field);
+  return { ...corpus, validation: await readTexts(validation, undefined, field) };
 }
 
 async function readSplit(
   paths: readonly string[] | undefined,
   name: string,
   share: number | undefined,
+  field: string | undefined,
 ): Promise<Corpus> {
-  if (paths) return holdOut(paths.join(', '), await readTexts(paths), share);
+  if (paths) return holdOut(paths.join(', '), await readTexts(paths, undefined, field), share);
   if (name === 'moby-dick') return mobyDick(share);
   if (name === 'sotu') return sotu(share);
   throw new XlstmError(

@@ -5,6 +5,8 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { checkNumber } from '../checks.ts';
 import { XlstmError } from '../errors.ts';
+import { unpack } from './compressed.ts';
+import { jsonLineTexts, parquetTexts } from './record_texts.ts';
 import { fileBytes, findTexts, type ReadOptions, type TextFile } from './text_files.ts';
 import { type Document, decodeText } from './text_pieces.ts';
 
@@ -31,27 +33,43 @@ const LONGEST_TEXT = 2 ** 28;
 
 /**
  * Reads texts: files, folders (every file in them and their folders in the order of their names; names that start
- * with a dot and empty files are left out), pipes, and '-' for standard input. Line ends stay as they are; a byte
- * order mark is dropped. A text of more than 2^28 UTF-16 units comes in parts, of which those after the first have
+ * with a dot and empty files are left out), patterns such as `*.txt`, pipes, and '-' for standard input. Line ends stay as
+ * they are; a byte order mark is dropped. What ends in .gz or .zst is unpacked; the records of .jsonl and .parquet files are
+ * a document each. A text of more than 2^28 UTF-16 units comes in parts, of which those after the first have
  * `continues`. Throws a data error that names the path for what cannot be read, is empty, no UTF-8, or changes meanwhile.
+ *
+ * @param input What '-' stands for.
+ * @param field The field of JSON lines, or the column of a Parquet file, that has the text. Default: text.
  */
 export async function readTexts(
   paths: readonly string[],
   input: AsyncIterable<Uint8Array | string> = process.stdin,
+  field?: string,
 ): Promise<Document[]> {
   const documents: Document[] = [];
   for (const file of await findTexts(paths)) {
-    for await (const document of readDocuments(file, LONGEST_TEXT, { input })) documents.push(document);
+    for await (const document of readDocuments(file, LONGEST_TEXT, { input, field }))
+      documents.push(document);
   }
   return documents;
 }
 
-/** The texts of a file as they are read, in parts of at most `most` UTF-16 units. */
-export const readDocuments = (
+/**
+ * The texts of a file as they are read, in parts of at most `most` UTF-16 units: one text, or those of the records of a
+ * .jsonl or .parquet file, each a document. What ends in .gz or .zst is unpacked.
+ */
+export function readDocuments(
   file: TextFile,
   most: number,
   options: ReadOptions = {},
-): AsyncGenerator<Document> => decodeText(file.name, fileBytes(file, options), most);
+): AsyncGenerator<Document> {
+  const { name, path } = file;
+  const { field = 'text' } = options;
+  if (path !== undefined && /\.parquet$/i.test(path)) return parquetTexts({ ...file, path }, field, options);
+  const { inner, bytes } = unpack(name, fileBytes(file, options));
+  const pieces = decodeText(name, bytes, most);
+  return /\.(jsonl|ndjson)$/i.test(inner) ? jsonLineTexts(name, pieces, field) : pieces;
+}
 
 /**
  * Moby-Dick by Herman Melville, 1.2 MB: etymology, extracts, 135 chapters, epilogue, in reading order. Held out for

@@ -1,7 +1,8 @@
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open, readdir, realpath, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { XlstmError } from '../errors.ts';
+import { isGlob, parseGlob } from './glob.ts';
 
 /** A file of texts, a pipe, or standard input. */
 export interface TextFile {
@@ -15,8 +16,8 @@ export interface TextFile {
 
 /**
  * The files that paths stand for: files, folders (every file in them and their folders in the order of their names;
- * names that start with a dot and empty files are left out), pipes, and '-' for standard input. Throws a data error that
- * names the path for what is not there.
+ * names that start with a dot and empty files are left out), patterns (`*`, `**`, `?`, `[a-z]`, `{a,b}`), pipes, and '-' for
+ * standard input. Throws a data error that names the path for what is not there.
  */
 export async function findTexts(paths: readonly string[]): Promise<TextFile[]> {
   if (paths.length === 0) throw new XlstmError('usage', 'expected files, folders or "-", found none');
@@ -33,11 +34,33 @@ export async function findTexts(paths: readonly string[]): Promise<TextFile[]> {
 }
 
 async function filesAt(path: string): Promise<TextFile[]> {
-  const found = await readable(path, () => stat(path));
+  // A file may have signs of a pattern in its name.
+  const there = await stat(path).catch(() => undefined);
+  if (!there && isGlob(path)) return filesLike(path);
+  const found = there ?? (await readable(path, () => stat(path)));
   if (!found.isDirectory()) {
     return [{ name: path, path, bytes: found.isFile() ? found.size : undefined }];
   }
   const names = await listFiles(path, new Set());
+  const files = await filesNamed(names);
+  if (files.length > 0) return files;
+  const what = names.length === 0 ? 'no files' : 'only empty files';
+  throw new XlstmError('data', `${path}: the folder holds ${what}`);
+}
+
+async function filesLike(pattern: string): Promise<TextFile[]> {
+  const { folder, matches } = parseGlob(pattern);
+  const names = (await listFiles(folder, new Set())).filter((name) => matches(relative(folder, name)));
+  const files = await filesNamed(names);
+  if (files.length > 0) return files;
+  throw new XlstmError(
+    'data',
+    `${pattern}: ${names.length === 0 ? 'no file has such a name' : 'only empty files'}`,
+    `Looked for in ${folder}; names that start with a dot are left out.`,
+  );
+}
+
+async function filesNamed(names: readonly string[]): Promise<TextFile[]> {
   const files: TextFile[] = [];
   for (const name of names) {
     const stats = await readable(name, () => stat(name));
@@ -50,10 +73,6 @@ async function filesAt(path: string): Promise<TextFile[]> {
       );
     }
     if (stats.size > 0) files.push({ name, path: name, bytes: stats.size });
-  }
-  if (files.length === 0) {
-    const what = names.length === 0 ? 'no files' : 'only empty files';
-    throw new XlstmError('data', `${path}: the folder holds ${what}`);
   }
   return files;
 }
@@ -98,6 +117,8 @@ export interface ReadOptions {
   readonly input?: AsyncIterable<Uint8Array | string> | undefined;
   /** Is told how many bytes of the file were read, as they are. */
   readonly onBytes?: (bytes: number) => void;
+  /** The field of JSON lines, or the column of a Parquet file, that has the text. Default: text. */
+  readonly field?: string | undefined;
 }
 
 /** Bytes that are read at a time. */

@@ -8,6 +8,7 @@ import {
   sliceTokens,
   type TokenSource,
   tokenSource,
+  weighTokens,
 } from './token_source.ts';
 
 const range = (count: number): Int32Array => Int32Array.from({ length: count }, (_, k) => k);
@@ -69,6 +70,18 @@ describe('sources of tokens', () => {
         expect([...into]).toEqual(whole.slice(start, end));
       }
     }
+  });
+
+  it('are repeated by their weights', () => {
+    const read = (source: TokenSource): number[] => [...firstTokens(source, source.length)];
+    const [one, other] = [arraySource(range(4)), arraySource(Int32Array.of(7, 8, 9))];
+    expect(read(weighTokens([one, other], [1, 1]))).toEqual([0, 1, 2, 3, 7, 8, 9, 7]);
+    expect(read(weighTokens([one, other], [1, 2]))).toEqual([0, 1, 2, 3, 7, 8, 9, 7, 8, 9, 7, 8]);
+    expect(read(weighTokens([one, other], [4, 1]))).toEqual([0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 7, 8, 9]);
+    const window = new Int32Array(5);
+    weighTokens([one, other], [1, 2]).read(6, window);
+    expect([...window]).toEqual([9, 7, 8, 9, 7]);
+    expect(() => weighTokens([one, arraySource([])], [1, 1])).toThrow(/source 2 has no tokens/);
   });
 
   it('are checked', () => {

@@ -1,4 +1,5 @@
 import { checkOption, checkRange } from '../checks.ts';
+import { XlstmError } from '../errors.ts';
 
 /** Tokens in a row that lie in memory or elsewhere, a file for one: read by windows. */
 export interface TokenSource {
@@ -73,6 +74,33 @@ export function joinTokens(sources: readonly TokenSource[]): TokenSource {
         const from = Math.max(start, starts[i]);
         const end = Math.min(start + into.length, starts[i + 1]);
         if (from < end) source.read(from - starts[i], into.subarray(from - start, end - start));
+      }
+    },
+  };
+}
+
+/**
+ * Sources one after another, each so often that its tokens have their share of all; the least repeated is there once,
+ * others are cut off in their last repetition. Throws a data error for one without tokens.
+ */
+export function weighTokens(sources: readonly TokenSource[], weights: readonly number[]): TokenSource {
+  const empty = sources.findIndex(({ length }) => length === 0);
+  if (empty >= 0) throw new XlstmError('data', `source ${empty + 1} has no tokens to train on`);
+  const total = Math.max(...sources.map(({ length }, i) => length / weights[i]));
+  return joinTokens(sources.map((source, i) => repeatTokens(source, Math.round(total * weights[i]))));
+}
+
+function repeatTokens(source: TokenSource, length: number): TokenSource {
+  const { identity } = source;
+  return {
+    length,
+    ...(identity === undefined ? {} : { identity: `${length} of ${identity}` }),
+    read(start, into) {
+      for (let done = 0; done < into.length; ) {
+        const from = (start + done) % source.length;
+        const part = into.subarray(done, Math.min(into.length, done + source.length - from));
+        source.read(from, part);
+        done += part.length;
       }
     },
   };

@@ -1,11 +1,11 @@
 import { createHash, type Hash } from 'node:crypto';
 import { resolve } from 'node:path';
 import * as v from 'valibot';
-import type { EncodedCorpus, HeldOut } from '../data/corpus.ts';
+import type { EncodedCorpus } from '../data/corpus.ts';
 import { type TokenSource, type Tokens, tokenSource } from '../data/token_source.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { XlstmError } from '../errors.ts';
-import { readTokens } from './token_corpus.ts';
+import { type RunSources, readTokens } from './token_corpus.ts';
 
 /** What tells the data of a run from other data: how many tokens there are, and the digest of their order. */
 export interface DataMark {
@@ -38,7 +38,7 @@ function addTokens(hash: Hash, tokens: Tokens): void {
 const HASHED_TOKENS = 2 ** 20;
 
 /** Where a run's texts come from: paths, absolute, or the name of a built-in text; and what of them is held out. */
-export interface DataSource extends HeldOut {
+export interface DataSource extends RunSources {
   readonly data: readonly string[] | null;
   readonly corpus: string;
 }
@@ -47,10 +47,10 @@ export interface DataSource extends HeldOut {
 export function dataSource(
   paths: readonly string[] | undefined,
   corpus: string,
-  { validation, validationShare }: HeldOut = {},
+  { validation, validationShare, field, weights }: RunSources = {},
 ): DataSource {
   const heldOut = validation ? { validation: absolute(validation) } : { validationShare };
-  return { data: paths ? absolute(paths) : null, corpus, ...heldOut };
+  return { data: paths ? absolute(paths) : null, corpus, ...heldOut, field, weights };
 }
 
 const absolute = (paths: readonly string[]): string[] =>
@@ -130,10 +130,12 @@ function sourceNow(
       `Give it again: xlstm train --resume ${folder} --${option} PATH, or --${option} - and the same text`,
     );
   }
-  const { validationShare } = before;
+  const { validationShare, field, weights } = before;
   return dataSource(before.data ?? undefined, before.corpus, {
     validation: validation ?? before.validation,
     validationShare,
+    field,
+    weights,
   });
 }
 
@@ -143,4 +145,6 @@ const sourceSchema = v.object({
   corpus: v.string(),
   validation: v.optional(paths),
   validationShare: v.optional(v.pipe(v.number(), v.minValue(0), v.ltValue(1))),
+  field: v.optional(v.string()),
+  weights: v.optional(v.array(v.pipe(v.number(), v.finite(), v.gtValue(0)))),
 });

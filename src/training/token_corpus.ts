@@ -1,6 +1,6 @@
 import { type EncodedCorpus, encodeCorpus, type HeldOut, readCorpus } from '../data/corpus.ts';
 import { readTexts } from '../data/text.ts';
-import { joinTokens, sliceTokens, type TokenSource } from '../data/token_source.ts';
+import { joinTokens, sliceTokens, type TokenSource, tokenSource, weighTokens } from '../data/token_source.ts';
 import { encodeParts, type Tokenizer } from '../data/tokenizer.ts';
 import { XlstmError } from '../errors.ts';
 import { describeForTokens, isTokenFile, TokenFile } from './token_file.ts';
@@ -29,9 +29,18 @@ export async function tokenizerOfFiles(paths: readonly string[] | undefined): Pr
   }
 }
 
+/** What a run reads: paths, what of them is held out, and how much of each is trained on. */
+export interface RunSources extends HeldOut {
+  /**
+   * For each path the share of its tokens among those that are trained on; only their ratios count. An epoch then has each
+   * at least once, some several times. Default: each once.
+   */
+  readonly weights?: readonly number[] | undefined;
+}
+
 /**
- * The tokens of texts or of token files, and those of them that are held out. Throws a data error for token files of
- * another tokenizer, and what reading texts throws.
+ * The tokens of texts or of token files, and those of them that are held out: with weights the end of each. Throws a data
+ * error for token files of another tokenizer, a usage error for weights that do not fit, and what reading texts throws.
  *
  * @param name Of the built-in text where there are no paths.
  */
@@ -39,9 +48,51 @@ export async function readTokens(
   tokenizer: Tokenizer,
   paths: readonly string[] | undefined,
   name: string,
+  { weights, ...heldOut }: RunSources,
+): Promise<EncodedCorpus> {
+  if (!weights) return readParts(tokenizer, paths, name, heldOut);
+  checkWeights(weights, paths);
+  const { validation, field } = heldOut;
+  const share = validation ? 0 : heldOut.validationShare;
+  const found: EncodedCorpus[] = [];
+  const close = (): void => {
+    for (const part of found) part.close?.();
+  };
+  try {
+    for (const path of paths ?? []) {
+      found.push(await readParts(tokenizer, [path], name, { validationShare: share, field }));
+    }
+    const train = weighTokens(
+      found.map((part) => tokenSource(part.train)),
+      weights,
+    );
+    const held = validation
+      ? [await readParts(tokenizer, validation, name, { validationShare: 0, field })]
+      : found;
+    if (validation) found.push(...held);
+    const measured = held.map((part) => tokenSource(validation ? part.train : part.validation));
+    return { train, validation: joinTokens(measured), close };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+function checkWeights(weights: readonly number[], paths: readonly string[] | undefined): void {
+  if (paths?.length === weights.length) return;
+  throw new XlstmError(
+    'usage',
+    `--weights: expected one for each path of --data, ${paths?.length ?? 0}, found ${weights.length}`,
+  );
+}
+
+async function readParts(
+  tokenizer: Tokenizer,
+  paths: readonly string[] | undefined,
+  name: string,
   heldOut: HeldOut,
 ): Promise<EncodedCorpus> {
-  const { validation, validationShare = HELD_OUT } = heldOut;
+  const { validation, validationShare = HELD_OUT, field } = heldOut;
   if (!areTokenFiles(paths) && !areTokenFiles(validation)) {
     return encodeCorpus(tokenizer, await readCorpus(paths, name, heldOut));
   }
@@ -59,7 +110,9 @@ export async function readTokens(
     return opened;
   };
   const read = async (part: readonly string[]): Promise<TokenSource | Int32Array> =>
-    areTokenFiles(part) ? joinTokens(openAll(part)) : encodeParts(tokenizer, await readTexts(part));
+    areTokenFiles(part)
+      ? joinTokens(openAll(part))
+      : encodeParts(tokenizer, await readTexts(part, undefined, field));
   try {
     if (validation) {
       const train = paths

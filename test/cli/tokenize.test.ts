@@ -96,3 +96,32 @@ it('xlstm tokenize takes no file that is there, and a tokenizer that is', async 
     /none\.txt: there is no such file/,
   );
 });
+
+describe('--weights and --field', () => {
+  it('give each path its share, and are kept for --resume', async () => {
+    await writeFile(path('records.jsonl'), `${JSON.stringify({ body: 'Call me Ishmael. '.repeat(20) })}\n`);
+    const from = ['--order', 'shuffled', '--field', 'body', '--weights', '3', '1'];
+    const data = tinyOn('text.txt', 'records.jsonl');
+    const stderr = await run(['train', ...data, ...from, '--steps', '3', '--out', 'mixed']);
+    // 3182 tokens of one, and a third as many of the other, which has 306.
+    expect(stderr).toMatch(/text +4\.24k tokens to train on, 292 held out/);
+    await run(['train', '--resume', 'mixed', '--steps', '4', '--sample', '0']);
+    await run(['train', ...data, ...from, '--steps', '4', '--out', 'whole']);
+    expect((await losses('mixed')).slice(0, 1)).toEqual((await losses('whole')).slice(0, 1));
+  });
+
+  it('say what is wrong', async () => {
+    const into = ['--steps', '1', '--out', 'never'];
+    expect(await refused(['train', ...TINY, ...into, '--weights', '1'])).toMatch(/--weights: .*contiguous/);
+    expect(await refused(['train', ...TINY, ...into, '--order', 'shuffled', '--weights', '1', '2'])).toMatch(
+      /--weights: expected one for each path of --data, 1, found 2/,
+    );
+    expect(await refused(['train', ...TINY, ...into, '--order', 'shuffled', '--weights', '0'])).toMatch(
+      /--weights/,
+    );
+    await writeFile(path('bad.jsonl'), '{"content": "x"}\n');
+    expect(await refused(['tokenize', 'bad.jsonl', '--out', 'bad.tokens'])).toMatch(
+      /bad\.jsonl: line 1: expected a field "text", found "content"/,
+    );
+  });
+});

@@ -16,6 +16,7 @@ interface TokenizeOptions {
   readonly out: string;
   readonly tokenizer?: string;
   readonly documents?: boolean;
+  readonly field?: string;
 }
 
 /** UTF-16 units that are encoded at a time. Tokens of longer texts may differ where they are cut. */
@@ -24,10 +25,14 @@ const PIECE = 2 ** 22;
 export function tokenizeCommand(): Command {
   return new Command('tokenize')
     .description('write the tokens of texts to a file, to train on more than memory holds')
-    .argument('<path...>', 'text files or folders, or - for standard input')
+    .argument(
+      '<path...>',
+      'texts: files, folders, "patterns*", - for standard input; .jsonl, .parquet, .gz, .zst',
+    )
     .requiredOption('--out <file>', 'the token file to write', path)
     .option('--tokenizer <model>', 'a model, a run, or a tokenizer.json (default: bytes)', path)
-    .option('--documents', 'each file is a document: the state is erased where one starts')
+    .option('--documents', 'each file or record is a document: the state is erased where one starts')
+    .option('--field <name>', 'field of .jsonl, column of .parquet, that has the text (default: text)')
     .addHelpText(
       'after',
       `
@@ -38,10 +43,11 @@ a line.
 Examples:
   xlstm tokenize library/ --documents --out library.tokens
   xlstm train --data library.tokens --order shuffled
+  xlstm tokenize "dumps/*.jsonl.gz" --field content --documents --out dumps.tokens
   xlstm tokenize library/ --tokenizer runs/book --out library.tokens
   xlstm train --init runs/book --data library.tokens`,
     )
-    .action(async (paths: string[], { out, tokenizer: model, documents }: TokenizeOptions) => {
+    .action(async (paths: string[], { out, tokenizer: model, documents, field }: TokenizeOptions) => {
       if (existsSync(out)) {
         throw new XlstmError('data', `${out}: is there already`, 'Name another file with --out.');
       }
@@ -56,7 +62,7 @@ Examples:
       }
       const progress = new Reading();
       try {
-        const facts = await writeTokenFile(out, tokenizer, progress.read(paths));
+        const facts = await writeTokenFile(out, tokenizer, progress.read(paths, field));
         progress.finish();
         const { size } = await stat(out);
         process.stderr.write(
@@ -74,7 +80,7 @@ class Reading {
   #line = '';
   readonly #block = new LiveBlock((width) => (this.#line ? [truncate(this.#line, width)] : []));
 
-  async *read(paths: readonly string[]): AsyncGenerator<Document> {
+  async *read(paths: readonly string[], field?: string): AsyncGenerator<Document> {
     const files = await findTexts(paths);
     const total = files.reduce((sum, { bytes }) => sum + (bytes ?? Number.NaN), 0);
     let done = 0;
@@ -87,7 +93,7 @@ class Reading {
       this.#line = `${formatBytes(done)} read${of}   ${formatCount(done / seconds)} bytes/s`;
       this.#block.update();
     };
-    for (const file of files) yield* readDocuments(file, PIECE, { onBytes });
+    for (const file of files) yield* readDocuments(file, PIECE, { onBytes, field });
   }
 
   finish(): void {

@@ -24,7 +24,7 @@ export function trainCommand(): Command {
     .description('train a language model on text; without options a small one on Moby-Dick')
     .option(
       '--data <path...>',
-      'text files or folders, or - for standard input, or token files; their last tenth is held out',
+      'texts: files, folders, "patterns*", - for standard input; .jsonl, .parquet, .gz, .zst; or token files. Their last tenth is held out',
     )
     .option('--corpus <name>', 'a built-in text: moby-dick or sotu', 'moby-dick')
     .option('--documents', 'each file or chapter is a document: the state is erased where one starts')
@@ -42,6 +42,12 @@ export function trainCommand(): Command {
       'bytes; bpe:N, N tokens trained on the text to train on; or a tokenizer.json, or a model with one',
       tokenizerChoice,
       'bytes',
+    )
+    .option('--field <name>', 'field of .jsonl, column of .parquet, that has the text (default: text)')
+    .option(
+      '--weights <w...>',
+      'for each path of --data its share of what is trained on, with --order shuffled: 3 1',
+      (text: string, before: number[] | undefined) => [...(before ?? []), positive()(text)],
     )
     .option('--out <folder>', 'folder of the run (default: a new one under runs/)', path)
     .option(
