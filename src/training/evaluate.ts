@@ -15,6 +15,7 @@ import {
   type TrainingBatch,
 } from './objective.ts';
 import { evaluationProgram } from './step_programs.ts';
+import { laneBatches, spreadBatches } from './stream_batches.ts';
 
 /** How a model is measured. */
 export interface EvaluationOptions<
@@ -92,18 +93,21 @@ export class Evaluator<N extends Network = LanguageModel, B extends SequenceBatc
 
   /**
    * Measures a language model on a stream of tokens: every token but the first of each lane's piece is predicted once.
-   * Rejects with a data error if there is nothing to predict. An abort of `signal` ends it soon, with its reason as the
-   * error.
+   * With `tokens` at most so many are read, always the same ones: windows that lie evenly over the stream, each without
+   * memory of others. Rejects with a data error if there is nothing to predict. An abort of `signal` ends it soon, with its
+   * reason as the error.
    */
   run(
     this: Evaluator<N & LanguageModel, TrainingBatch>,
     stream: ArrayLike<number> | TokenSource,
-    options: { readonly signal?: AbortSignal } = {},
+    options: { readonly signal?: AbortSignal; readonly tokens?: number } = {},
   ): Promise<EvaluationResult> {
     return this.#calls.run('run', async () => {
-      checkNames('run', options, ['signal']);
+      checkNames('run', options, ['signal', 'tokens']);
+      const { signal, tokens } = options;
+      if (tokens !== undefined) checkWhole('tokens', tokens, 2);
       const source = streamSource(stream, this.#network.vocabSize);
-      return this.#run(laneBatches(source, this.#options), options.signal);
+      return this.#run(spreadBatches(source, tokens ?? source.length, this.#options), signal);
     });
   }
 
@@ -190,30 +194,4 @@ function streamSource(stream: ArrayLike<number> | TokenSource, vocabSize: number
   if ('read' in stream) return stream;
   checkRange('stream', stream, { ids: vocabSize });
   return arraySource(stream);
-}
-
-/** A stream in pieces of equal size, read side by side: the same arrays again and again. */
-function* laneBatches(
-  stream: TokenSource,
-  { lanes, length, documentStart }: Pick<EvaluationOptions, 'lanes' | 'length' | 'documentStart'>,
-): Generator<TrainingBatch> {
-  const predicted = stream.length - 1;
-  const laneLength = Math.ceil(predicted / lanes);
-  const tokens = new Int32Array(lanes * length);
-  const targets = new Int32Array(lanes * length);
-  const reset = new Uint8Array(lanes * length);
-  const window = new Int32Array(length + 1);
-  for (let start = 0; start < laneLength; start += length) {
-    for (let lane = 0; lane < lanes; lane++) {
-      const from = lane * laneLength + start;
-      const count = Math.max(0, Math.min(length, laneLength - start, predicted - from));
-      const read = window.subarray(0, count === 0 ? 0 : count + 1);
-      stream.read(from, read);
-      const row = lane * length;
-      tokens.fill(0, row, row + length).set(read.subarray(0, count), row);
-      targets.fill(-1, row, row + length).set(read.subarray(1), row);
-      for (let t = 0; t < length; t++) reset[row + t] = t < count && read[t] === documentStart ? 1 : 0;
-    }
-    yield { tokens, targets, reset };
-  }
 }

@@ -3,7 +3,7 @@ import { type CheckpointFiles, checkpointFiles, type TrainingState } from '../ch
 import type { AdamwOptions } from '../compute/graph/optimizer.ts';
 import { TokenBatches } from '../data/batches.ts';
 import type { EncodedCorpus } from '../data/corpus.ts';
-import { sliceTokens, type TokenSource, tokenSource } from '../data/token_source.ts';
+import { type TokenSource, tokenSource } from '../data/token_source.ts';
 import { startToken, type Tokenizer } from '../data/tokenizer.ts';
 import { XlstmError } from '../errors.ts';
 import type { Model } from '../nn/model.ts';
@@ -44,7 +44,10 @@ export interface RunOptions {
   readonly evaluateEvery: number;
   /** Steps between two checkpoints; the last step always makes one. */
   readonly checkpointEvery: number;
-  /** Tokens of the validation text that are measured at most, its first ones; 0: nothing is measured. Default: all. */
+  /**
+   * Tokens of the validation text that are measured at most, in windows evenly over it; 0: nothing is measured. Default:
+   * all.
+   */
   readonly evaluationTokens?: number | undefined;
   /**
    * Where a run was given more steps than it was begun with: the learning rate goes from there, within `warmupSteps`, to
@@ -121,6 +124,10 @@ export interface RunResult {
   readonly trainingSeconds: number;
 }
 
+/** What tells measurements that can be compared: the texts, and which windows of them. */
+const measuredMark = (data: DataMark, { evaluationTokens }: RunOptions): DataMark =>
+  evaluationTokens ? { ...data, sha256: `${data.sha256}, ${evaluationTokens} tokens spread` } : data;
+
 /** Lanes of a measurement: enough for an efficient batch, few enough to start cold seldom. */
 const EVALUATION_LANES = 16;
 
@@ -136,8 +143,8 @@ export class Run {
   readonly train: TokenSource;
   /** The tokens that are held out. */
   readonly validation: TokenSource;
-  /** Those of them that are measured: all, the first ones, or none. */
-  readonly measured: TokenSource;
+  /** How many of them are measured at most: all, some in windows evenly over them, or none. */
+  readonly measuredTokens: number;
   /** The path of its folder. */
   readonly folder: string;
   /** What makes its steps; carries the state where the order is contiguous. */
@@ -173,7 +180,7 @@ export class Run {
     this.options = options;
     this.train = tokenSource(train, 'train');
     this.validation = tokenSource(validation, 'validation');
-    this.measured = sliceTokens(this.validation, 0, evaluationTokens);
+    this.measuredTokens = Math.min(this.validation.length, evaluationTokens ?? Number.POSITIVE_INFINITY);
     this.folder = folder.path;
     this.#folder = folder;
     this.#source = source;
@@ -182,10 +189,10 @@ export class Run {
     this.best = best;
     this.batches = new TokenBatches(this.train, { batchSize, length, order, seed, documentStart });
     const measures = evaluationTokens !== 0;
-    if (measures && this.measured.length < 2) {
+    if (measures && this.measuredTokens < 2) {
       throw new XlstmError(
         'data',
-        `the held-out text is too short to measure on: expected at least 2 tokens, found ${this.measured.length}`,
+        `the held-out text is too short to measure on: expected at least 2 tokens, found ${this.measuredTokens}`,
         'Use more text, or measure nothing: --evaluation-tokens 0',
       );
     }
@@ -219,7 +226,8 @@ export class Run {
     const folder = await RunFolder.create(parts.folder);
     try {
       const data = markOf(parts);
-      return new Run(parts, folder, BestModel.none(folder.best, data), data);
+      const measured = measuredMark(data, parts.options);
+      return new Run(parts, folder, BestModel.none(folder.best, measured), data);
     } catch (error) {
       await folder.release();
       throw error;
@@ -233,7 +241,8 @@ export class Run {
     training: TrainingState,
   ): Promise<Run> {
     const data = markOf(parts);
-    return new Run(parts, folder, await BestModel.open(folder.best, data), data, training);
+    const best = await BestModel.open(folder.best, measuredMark(data, parts.options));
+    return new Run(parts, folder, best, data, training);
   }
 
   /** Since the run began, not counting the time between a checkpoint and its resumption. */
@@ -324,7 +333,7 @@ export async function trainRun(run: Run, { signal, onStep, onWarning }: RunContr
   /** Nothing where an abort ended it, or where nothing is measured. */
   const measure = async (): Promise<number | undefined> => {
     try {
-      return (await evaluator?.run(run.measured, { signal }))?.loss;
+      return (await evaluator?.run(run.validation, { signal, tokens: run.measuredTokens }))?.loss;
     } catch (error) {
       if (signal?.aborted) return undefined;
       throw error;
@@ -349,7 +358,7 @@ export async function trainRun(run: Run, { signal, onStep, onWarning }: RunContr
   // The first checkpoint shows at once whether the folder can be written; one that was given more steps keeps that. The
   // first measurement takes its memory now, so that the memory of a run does not grow later.
   if (trainer.steps === (options.extension?.step ?? 0)) await run.write(await run.snapshot());
-  await evaluator?.run(sliceTokens(run.measured, 0, 2));
+  await evaluator?.run(run.validation, { tokens: 2 });
   while (trainer.steps < steps && !signal?.aborted) {
     const learningRate = schedule(trainer.steps + 1);
     const stepStart = performance.now();

@@ -179,7 +179,7 @@ describe('held-out texts', () => {
     const { stdout, stderr } = await train([...TINY, '--validation', 'other.txt', ...options]);
     const bytes = (await read('text.txt')).length;
     expect(stderr).toContain(
-      `${(bytes / 1000).toFixed(2)}k tokens to train on, 1.62k held out, the first 500 of them measured`,
+      `${(bytes / 1000).toFixed(2)}k tokens to train on, 1.62k held out, 500 of them measured`,
     );
     const { validationLoss, best } = JSON.parse(stdout);
     const [, { validationLoss: measured }] = await metrics(path('own/metrics.jsonl'));

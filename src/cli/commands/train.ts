@@ -95,7 +95,7 @@ export function trainCommand(): Command {
     .option('--evaluate-every <n>', 'steps between measurements on the held-out text', integer(1), 400)
     .option(
       '--evaluation-tokens <n>',
-      'held-out tokens to measure at most, the first ones (default: all); 0: measure nothing',
+      'held-out tokens to measure at most, in windows evenly over the text (default: all); 0: measure nothing',
       integer(0),
     )
     .option('--checkpoint-every <n>', 'steps between checkpoints', integer(1), 400)
@@ -223,15 +223,15 @@ async function resumedRun(
   return run;
 }
 
-function announce({ model, options, train, validation, measured, trainer, folder }: Run): void {
+function announce({ model, options, train, validation, measuredTokens, trainer, folder }: Run): void {
   const { steps, batchSize, microBatches, length } = options;
   const heldOut = validation.length === 0 ? 'none' : formatCount(validation.length);
   const part =
-    measured.length === validation.length
+    measuredTokens === validation.length
       ? ''
-      : measured.length === 0
+      : measuredTokens === 0
         ? ', not measured'
-        : `, the first ${formatCount(measured.length)} of them measured`;
+        : `, ${formatCount(measuredTokens)} of them measured`;
   const from = trainer.steps > 0 ? ` from step ${trainer.steps} on` : '';
   const lines = [
     `model   ${formatCount(model.parameters.count)} parameters: ${model.design?.describe().summary}`,
@@ -244,9 +244,9 @@ function announce({ model, options, train, validation, measured, trainer, folder
 /** Enough of a text to know how many bytes a token of it has. */
 const SAMPLED_TOKENS = 2 ** 20;
 
-/** Tokens for each byte of text they stand for, of what is measured: turns nats per token into nats per byte. */
-function measureTokens({ tokenizer, measured, train }: Run): number {
-  const tokens = firstTokens(measured.length > 0 ? measured : train, SAMPLED_TOKENS);
+/** Tokens for each byte of text they stand for, of what is held out: turns nats per token into nats per byte. */
+function measureTokens({ tokenizer, validation, train }: Run): number {
+  const tokens = firstTokens(validation.length > 0 ? validation : train, SAMPLED_TOKENS);
   const specials = new Set(tokenizer.specials.values());
   const text = tokenizer.decode(tokens.filter((token) => !specials.has(token)));
   return tokens.length / new TextEncoder().encode(text).length;
