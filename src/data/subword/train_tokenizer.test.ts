@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { bytesOfToken } from './byte_alphabet.ts';
-import type { SubwordTokenizer } from './subword_tokenizer.ts';
+import { SubwordTokenizer } from './subword_tokenizer.ts';
 import { type TokenizerProgress, trainTokenizer } from './train_tokenizer.ts';
 
 interface Case {
@@ -18,6 +18,9 @@ const cases: readonly Case[] = JSON.parse(readFileSync(golden, 'utf8'));
 
 // biome-ignore lint/suspicious/noExplicitAny: of foreign origin
 const jsonOf = (tokenizer: SubwordTokenizer): any => tokenizer.toJSON().tokenizer;
+interface Library {
+  encode(text: string): { readonly ids: number[] };
+}
 const tokensOf = (tokenizer: SubwordTokenizer): string[] =>
   Object.entries<number>(jsonOf(tokenizer).model.vocab)
     .sort(([, a], [, b]) => a - b)
@@ -68,6 +71,35 @@ describe('trainTokenizer', () => {
       }),
       { numRuns: 500 },
     );
+  });
+
+  it('gives the ids that @huggingface/tokenizers gives with its file', async () => {
+    const { tokenizer } = await trainTokenizer(fc.sample(anyText, { numRuns: 30, seed: 2 }), {
+      vocabSize: 600,
+    });
+    const library = await import('@huggingface/tokenizers');
+    const { Tokenizer } = library as unknown as {
+      Tokenizer: new (json: unknown, config: unknown) => Library;
+    };
+    const theirs = new Tokenizer(JSON.parse(JSON.stringify(jsonOf(tokenizer))), {});
+    fc.assert(
+      fc.property(anyText, (text) => {
+        expect([...tokenizer.encode(text)]).toEqual(theirs.encode(text).ids);
+        expect([...tokenizer.encode(text)]).toEqual(theirs.encode(text).ids);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('gives the same ids where all of a text is encoded by the library', async () => {
+    const { tokenizer } = await trainTokenizer([cases[4].text], { vocabSize: 300 });
+    const { pre_tokenizer, ...rest } = jsonOf(tokenizer);
+    // The same splitting, written in another order, is not taken for it.
+    const reordered = { pretokenizers: pre_tokenizer.pretokenizers, type: pre_tokenizer.type };
+    const whole = await SubwordTokenizer.create({ ...rest, pre_tokenizer: reordered });
+    const long = `${'x'.repeat(3000)} ${cases[4].text.repeat(20_000)}`;
+    expect(long.length).toBeGreaterThan(2 ** 20);
+    expect(String(tokenizer.encode(long)) === String(whole.encode(long))).toBe(true);
   });
 
   it('knows no order of the texts, and no piece that it reads at once', async () => {

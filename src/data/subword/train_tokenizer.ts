@@ -3,7 +3,7 @@ import { XlstmError } from '../../errors.ts';
 import { quote } from '../../quote.ts';
 import { mergePairs } from './merges.ts';
 import { SubwordTokenizer } from './subword_tokenizer.ts';
-import { countWords, isOneWord, WORD_PATTERN } from './word_counts.ts';
+import { isOneWord, splitWords, WORD_SPLITTER, WordMap } from './words.ts';
 
 /** What a tokenizer is trained to be. */
 export interface TokenizerTraining {
@@ -53,16 +53,21 @@ export async function trainTokenizer(
 ): Promise<TrainedTokenizer> {
   checkSpecials(specials);
   checkWhole('vocabSize', vocabSize, 256 + specials.length, MAX_VOCABULARY);
-  const words = new Map<string, number>();
+  const counts = new WordMap<number>();
   const total = texts.reduce((sum, text) => sum + text.length, 0);
   let done = 0;
   for (const text of texts) {
-    countWords(text, words, (characters) => {
+    for (const { words, characters } of splitWords(text)) {
+      for (const word of words) {
+        const count = counts.get(word);
+        if (count === undefined) counts.add(word, 1);
+        else counts.set(word, count + 1);
+      }
       done += characters;
       onProgress({ stage: 'reading', done, total });
-    });
+    }
   }
-  const { tokens, merges, tokenCount, byteCount } = mergePairs(words, vocabSize, specials, (made) =>
+  const { tokens, merges, tokenCount, byteCount } = mergePairs(counts, vocabSize, specials, (made) =>
     onProgress({ stage: 'merging', done: made, total: vocabSize }),
   );
   const tokenizer = await SubwordTokenizer.create(describe(tokens, merges, specials));
@@ -106,13 +111,7 @@ function describe(
       special: true,
     })),
     normalizer: null,
-    pre_tokenizer: {
-      type: 'Sequence',
-      pretokenizers: [
-        { type: 'Split', pattern: { Regex: WORD_PATTERN }, behavior: 'Isolated', invert: false },
-        { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false },
-      ],
-    },
+    pre_tokenizer: WORD_SPLITTER,
     post_processor: null,
     decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },
     model: {
