@@ -11,6 +11,7 @@ import { fitCommand } from './commands/fit.ts';
 import { generateCommand } from './commands/generate.ts';
 import { initCommand } from './commands/init.ts';
 import { inspectCommand } from './commands/inspect.ts';
+import { plotCommand } from './commands/plot.ts';
 import { predictCommand } from './commands/predict.ts';
 import { quantizeCommand } from './commands/quantize.ts';
 import { tokenizeCommand } from './commands/tokenize.ts';
@@ -54,6 +55,7 @@ function program(): Command {
     initCommand(),
     generateCommand(),
     evalCommand(),
+    plotCommand(),
     fitCommand(),
     predictCommand(),
     inspectCommand(),
