@@ -12,7 +12,13 @@
 export { type CreateOptions, createModel, type NamedConfig, type OwnConfig } from './models/create_model.ts';
 export { architectureNames, readDesign, registerArchitecture } from './models/registry.ts';
 export type { Adapter, AdapterOptions } from './nn/adapter.ts';
-export { type Architecture, type Description, Design } from './nn/architecture.ts';
+export {
+  type Architecture,
+  type Description,
+  Design,
+  type FileLayout,
+  type ForeignLayout,
+} from './nn/architecture.ts';
 export type { LanguageModel, LayerOutput, LayerState, Network } from './nn/layer.ts';
 export { type AdapterValues, Model, type NetworkSource, takesTokens } from './nn/model.ts';
 export type { NamedValues } from './nn/parameters.ts';

@@ -12,6 +12,7 @@ import { Model, takesTokens } from '../nn/model.ts';
 import { type NamedValues, Parameters, Scope } from '../nn/parameters.ts';
 import { quote } from '../quote.ts';
 import { type Bytes, whole } from './bytes.ts';
+import { configText } from './config_text.ts';
 import { parseSafetensors, type SafetensorsFile, writeSafetensors } from './safetensors.ts';
 import type { StoredTensor } from './stored_tensor.ts';
 import { parseTorchFile, type TorchFile } from './torch_file.ts';
@@ -99,7 +100,8 @@ export async function checkpointFiles(
   const addTensors = (name: string, tensors: ReadonlyMap<string, NamedValues>, metadata = {}): void => {
     files.set(name, pack(tensors, metadata, earlier?.get(name)));
   };
-  addJson('config.json', formatDesign(design));
+  const config = configText(formatDesign(design), design.architecture.decimals);
+  files.set('config.json', checkedLength('config.json', config));
   if (tokenizer) for (const [name, content] of tokenizerFiles(tokenizer)) addJson(name, content);
   const parameters = await model.read();
   // Packed matrices are saved as they are.
@@ -132,36 +134,56 @@ export interface EncodedModel {
   readonly packing?: PackedFormat;
 }
 
+/** A model in files: what is known of it before its weights are read. */
+export interface OpenCheckpoint {
+  readonly design: Design;
+  readonly tokenizer: Tokenizer | undefined;
+  /** The parameters, each read when it is asked for. */
+  readonly tensors: ReadonlyMap<string, NamedValues>;
+  /** What errors call the weights. */
+  readonly weightsSource: string;
+}
+
 /**
- * Builds the model that the files of a checkpoint describe, wherever they came from. `source` goes before the names of
- * the files in errors. Throws a config error for a configuration or a tokenizer that is not right, a checkpoint error for
- * weights that are damaged or do not fit.
- *
- * @param files Configuration, tokenizer and weights.
+ * Reads all but the weights of the files of a checkpoint. `source` goes before the names of the files in errors. Throws a
+ * config error for a configuration or a tokenizer that is not right, a checkpoint error for weights that are damaged.
  */
-export function decodeCheckpoint(
-  engine: Engine,
+export function openCheckpoint(
   { config, configName = 'config.json', tokenizer: given, weights: files, packing }: EncodedModel,
   source = '',
-): LoadedModel {
+): OpenCheckpoint {
   const configSource = `${source}${configName}`;
   const written = readDesign(config, configSource);
   const design = packing === undefined ? written : packed(written, packing, configSource);
-  const tokenizerSource = `${source}tokenizer.json`;
   const tokenizer =
-    given === undefined || isTokenizer(given) ? given : createTokenizer(given, tokenizerSource);
+    given === undefined || isTokenizer(given) ? given : createTokenizer(given, `${source}tokenizer.json`);
   const byName: ReadonlyMap<string, Bytes> =
     files instanceof Uint8Array ? new Map([['model.safetensors', files]]) : files;
   const weightsSource = `${source}${byName.size === 1 ? [...byName.keys()][0] : 'the files of weights'}`;
   const stored = withoutPrefix(tensorsIn(byName, source), written);
   const tensors = written.packing === undefined ? written.architecture.tensors : undefined;
-  const weights = tensors?.decode(stored, design.config, weightsSource) ?? stored;
-  const model = Model.load(engine, design, weights, weightsSource);
+  return {
+    design,
+    tokenizer,
+    tensors: tensors?.decode(stored, design.config, weightsSource) ?? stored,
+    weightsSource,
+  };
+}
+
+/**
+ * Builds the model that the files of a checkpoint describe, wherever they came from. Throws as `openCheckpoint` does, and a
+ * checkpoint error for weights or a tokenizer that do not fit the configuration.
+ *
+ * @param files Configuration, tokenizer and weights.
+ */
+export function decodeCheckpoint(engine: Engine, files: EncodedModel, source = ''): LoadedModel {
+  const { design, tokenizer, tensors, weightsSource } = openCheckpoint(files, source);
+  const model = Model.load(engine, design, tensors, weightsSource);
   if (tokenizer && takesTokens(model) && tokenizer.vocabSize > model.network.vocabSize) {
     model.free();
     throw new XlstmError(
       'checkpoint',
-      `${tokenizerSource}: the tokenizer makes ${tokenizer.vocabSize} tokens, the model in ${configName} knows ${model.network.vocabSize}`,
+      `${source}tokenizer.json: the tokenizer makes ${tokenizer.vocabSize} tokens, the model in ${files.configName ?? 'config.json'} knows ${model.network.vocabSize}`,
     );
   }
   return { model, tokenizer };
@@ -179,9 +201,11 @@ function packed(design: Design, packing: PackedFormat, source: string): Design {
   );
 }
 
+const json = (name: string, value: unknown): string =>
+  checkedLength(name, `${JSON.stringify(value, null, 2)}\n`);
+
 /** What is written can be read again. */
-function json(name: string, value: unknown): string {
-  const text = `${JSON.stringify(value, null, 2)}\n`;
+function checkedLength(name: string, text: string): string {
   const { bytes } = limitsOf(name);
   const found = new TextEncoder().encode(text).length;
   if (found <= bytes) return text;

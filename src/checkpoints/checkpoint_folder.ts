@@ -15,6 +15,7 @@ import {
   checkpointFiles,
   decodeTensors,
   type LoadedModel,
+  type OpenCheckpoint,
   type TrainingState,
 } from './checkpoint.ts';
 import { parseConfigYaml } from './config_yaml.ts';
@@ -24,6 +25,7 @@ import {
   decodeModelFiles,
   decodeTokenizer,
   modelFilesIn,
+  openModelFiles,
   readConfig,
   readJson,
 } from './model_files.ts';
@@ -51,20 +53,32 @@ export async function saveCheckpoint(path: string, checkpoint: Checkpoint): Prom
  * what is missing, damaged or not right. With a format the matrices are packed one after another as they are read: there is
  * never more than one of them as float32. A model whose weights are packed already is refused then.
  */
-export async function loadCheckpoint(
-  engine: Engine,
+export const loadCheckpoint = (engine: Engine, path: string, packing?: PackedFormat): Promise<LoadedModel> =>
+  readModel(path, (files, weights) => decodeModelFiles(engine, files, weights, packing));
+
+/**
+ * Runs something on a model as it lies in the files of a path that `loadCheckpoint` takes, which are open as long. Throws as
+ * it does.
+ */
+export const withCheckpoint = <T>(
   path: string,
+  run: (checkpoint: OpenCheckpoint) => Promise<T>,
   packing?: PackedFormat,
-): Promise<LoadedModel> {
+): Promise<T> =>
+  readModel(path, async (files, weights) => run(await openModelFiles(files, weights, packing)));
+
+/** Runs something on the files of a model: of a folder, or beside the file of weights that is named then. */
+async function readModel<T>(
+  path: string,
+  run: (files: FolderFiles, weights?: string) => Promise<T>,
+): Promise<T> {
   const isFile = (await stat(path).catch(() => undefined))?.isFile();
-  if (!isFile) {
-    return readCheckpoint(path, modelFilesIn, (files) => decodeModelFiles(engine, files, undefined, packing));
-  }
+  if (!isFile) return readCheckpoint(path, modelFilesIn, (files) => run(files));
   const [folder, name] = [dirname(path), basename(path)];
   return readCheckpoint(
     path,
     () => [...CONFIGS, ...TOKENIZER_FILES, name],
-    (files) => decodeModelFiles(engine, files, name, packing),
+    (files) => run(files, name),
     [folder],
   );
 }

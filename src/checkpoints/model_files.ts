@@ -5,7 +5,14 @@ import { readTokenizer, type TextBorders, TOKENIZER_FILES } from '../data/tokeni
 import { parseJson } from '../json.ts';
 import { readDesign } from '../models/registry.ts';
 import type { Bytes } from './bytes.ts';
-import { decodeCheckpoint, type LoadedModel, limitsOf } from './checkpoint.ts';
+import {
+  decodeCheckpoint,
+  type EncodedModel,
+  type LoadedModel,
+  limitsOf,
+  type OpenCheckpoint,
+  openCheckpoint,
+} from './checkpoint.ts';
 import type { FoundConfig, ModelFiles } from './model_source.ts';
 import { weightsIn, weightsOf } from './weight_files.ts';
 
@@ -20,15 +27,29 @@ export const modelFilesIn = (present: readonly string[]): readonly string[] => [
 ];
 
 /**
- * The model that the files hold, its weights those of the file named, packed where a format says so. Throws a checkpoint or config error that names the
- * file.
+ * The model that the files hold, its weights those of the file named, packed where a format says so. Throws a checkpoint
+ * or config error that names the file.
  */
-export async function decodeModelFiles(
+export const decodeModelFiles = async (
   engine: Engine,
   files: ModelFiles,
   weightsName?: string,
   packing?: PackedFormat,
-): Promise<LoadedModel> {
+): Promise<LoadedModel> =>
+  decodeCheckpoint(engine, await encodedModel(files, weightsName, packing), files.place);
+
+/** The same as it lies in the files. */
+export const openModelFiles = async (
+  files: ModelFiles,
+  weightsName?: string,
+  packing?: PackedFormat,
+): Promise<OpenCheckpoint> => openCheckpoint(await encodedModel(files, weightsName, packing), files.place);
+
+async function encodedModel(
+  files: ModelFiles,
+  weightsName?: string,
+  packing?: PackedFormat,
+): Promise<EncodedModel> {
   const { place } = files;
   const { json: config, name: configName } = await readConfig(files);
   const tokenizer = await decodeTokenizer(files, readDesign(config, `${place}${configName}`).describe());
@@ -36,8 +57,7 @@ export async function decodeModelFiles(
   for (const name of weightsName === undefined ? await weightsOf(files) : [weightsName]) {
     weights.set(name, await (files.open ?? files.read)(name));
   }
-  const encoded = { config, configName, tokenizer, weights, ...(packing && { packing }) };
-  return decodeCheckpoint(engine, encoded, place);
+  return { config, configName, tokenizer, weights, ...(packing && { packing }) };
 }
 
 /** The tokenizer that the files hold; undefined where there is none. Throws as `readTokenizer` does. */

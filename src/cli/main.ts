@@ -4,6 +4,7 @@ import { XlstmError } from '../errors.ts';
 import { arenaCommand } from './commands/arena.ts';
 import { benchCommand } from './commands/bench.ts';
 import { buildNativeCommand } from './commands/build_native.ts';
+import { convertCommand } from './commands/convert.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { evalCommand } from './commands/eval.ts';
 import { exportCommand } from './commands/export.ts';
@@ -60,6 +61,7 @@ function program(): Command {
     predictCommand(),
     inspectCommand(),
     quantizeCommand(),
+    convertCommand(),
     exportCommand(),
     verifyCommand(),
     doctorCommand(),

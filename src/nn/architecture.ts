@@ -34,6 +34,25 @@ export interface Architecture<C = unknown, N extends Network = Network> {
       source: string,
     ): ReadonlyMap<string, NamedValues>;
   };
+  /** Keys of a configuration whose numbers are written with a decimal point, which readers in Python ask for. */
+  readonly decimals?: readonly string[];
+  /** How other programs keep its models in files, by the names of the programs. Left out: none does. */
+  readonly layouts?: Readonly<Partial<Record<ForeignLayout, FileLayout<C>>>>;
+}
+
+/** Another program: Hugging Face's `transformers`, the official package `xlstm` of PyTorch. */
+export type ForeignLayout = 'transformers' | 'official';
+/** All of them. */
+export const foreignLayouts: readonly ForeignLayout[] = ['transformers', 'official'];
+
+/** The files of a model as another program reads them; the weights are in model.safetensors. */
+export interface FileLayout<C = unknown> {
+  /** The file of the configuration. */
+  readonly configName: 'config.json' | 'config.yaml';
+  /** The content of the configuration's file. */
+  formatConfig(config: C): Readonly<Record<string, unknown>>;
+  /** The tensors of a file that has these parameters. */
+  encode(parameters: ReadonlyMap<string, NamedValues>, config: C): ReadonlyMap<string, NamedValues>;
 }
 
 /** What `xlstm inspect` and errors tell of a model, and what a Trainer takes its default length and a tokenizer its borders from. */

@@ -205,7 +205,8 @@ function layOut<N extends Network>(source: NetworkSource<N>): Laid<N> {
   return { design: undefined, network: source(new Scope(parameters)), parameters };
 }
 
-function checkFit(
+/** Throws a checkpoint error that begins with `source` where tensors are missing, not in the list or of another shape. */
+export function checkFit(
   list: readonly Parameter[],
   tensors: ReadonlyMap<string, NamedValues>,
   source: string,

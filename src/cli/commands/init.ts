@@ -1,11 +1,10 @@
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Command, Option } from 'commander';
+import { configText } from '../../checkpoints/config_text.ts';
 import { type FileContent, makeFolder, replaceFolder } from '../../checkpoints/files.ts';
-import { safetensorsHeader } from '../../checkpoints/safetensors.ts';
-import { packedShape } from '../../compute/graph/packed_linear.ts';
+import { safetensorsPieces } from '../../checkpoints/weight_stream.ts';
 import { type PackedFormat, packedFormats } from '../../compute/program/constants.ts';
-import { packRows } from '../../compute/program/packing.ts';
 import { ByteTokenizer } from '../../data/tokenizer.ts';
 import { describeTokenizer } from '../../data/tokenizer_registry.ts';
 import { XlstmError } from '../../errors.ts';
@@ -15,6 +14,7 @@ import { formatDesign, readDesign } from '../../models/registry.ts';
 import { Design } from '../../nn/architecture.ts';
 import { Parameters, Scope } from '../../nn/parameters.ts';
 import { integer, path } from '../parse.ts';
+import { writingProgress } from '../writing_progress.ts';
 
 interface InitOptions {
   readonly preset: string;
@@ -57,16 +57,20 @@ Examples:
       const design = new Design(architecture, config, dtype);
       const parameters = new Parameters(dtype);
       design.build(new Scope(parameters));
+      const progress = writingProgress(out);
       const files = new Map<string, FileContent>([
-        ['config.json', text(formatDesign(design))],
-        ['model.safetensors', initialWeights(parameters, seed)],
+        ['config.json', configText(formatDesign(design), architecture.decimals)],
+        [
+          'model.safetensors',
+          safetensorsPieces(parameters.list, initialValues(parameters, seed), preset, progress.bytes),
+        ],
       ]);
       const bytes = new ByteTokenizer();
       if (LARGE_PRESETS[preset].vocabSize === bytes.vocabSize) {
         files.set('tokenizer.json', text(describeTokenizer(bytes)));
       }
       await makeFolder(dirname(out));
-      await replaceFolder(out, files);
+      await progress.during(replaceFolder(out, files));
       process.stderr.write(
         `${out}: ${design.describe().summary}, ${formatCount(parameters.count)} parameters\n`,
       );
@@ -78,17 +82,7 @@ const defaultFolder = (preset: string, dtype: PackedFormat | undefined): string 
 
 const text = (json: unknown): string => `${JSON.stringify(json, null, 2)}\n`;
 
-/** A safetensors file of initial values, of which one tensor at a time is made. */
-function* initialWeights(parameters: Parameters, seed: number): Generator<Uint8Array> {
-  yield safetensorsHeader(
-    parameters.list.map(({ name, shape, format }) => [
-      name,
-      format ? { dtype: 'I32', shape: packedShape(format, shape) } : { dtype: 'F32', shape },
-    ]),
-    { format: 'pt' },
-  );
-  for (const [{ shape, format }, values] of parameters.initial(seed, parameters.list)) {
-    const data = format ? packRows(format, values, shape[1]) : Float32Array.from(values);
-    yield new Uint8Array(data.buffer);
-  }
+/** One tensor at a time is made. */
+function* initialValues(parameters: Parameters, seed: number): Generator<{ values: ArrayLike<number> }> {
+  for (const [, values] of parameters.initial(seed, parameters.list)) yield { values };
 }

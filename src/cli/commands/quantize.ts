@@ -1,19 +1,17 @@
-import { existsSync } from 'node:fs';
 import { Command, Option } from 'commander';
-import { loadCheckpoint, saveCheckpoint } from '../../checkpoints/checkpoint_folder.ts';
+import { convertCheckpoint } from '../../checkpoints/convert.ts';
 import { type PackedFormat, packedFormats } from '../../compute/program/constants.ts';
-import { XlstmError } from '../../errors.ts';
 import { formatBytes } from '../../format.ts';
-import { addEngineOptions, type EngineChoice, withEngine } from '../engine_options.ts';
 import { path } from '../parse.ts';
+import { writingProgress } from '../writing_progress.ts';
 
-interface QuantizeOptions extends EngineChoice {
+interface QuantizeOptions {
   readonly dtype: PackedFormat;
   readonly out?: string;
 }
 
 export function quantizeCommand(): Command {
-  const command = new Command('quantize')
+  return new Command('quantize')
     .description('a model with small weights: less memory, faster generation')
     .argument('<model>', 'a checkpoint, or the folder of a run')
     .addOption(
@@ -31,27 +29,16 @@ with xlstm eval on both.
 Examples:
   xlstm quantize runs/book --dtype q8
   xlstm quantize runs/book --dtype q4 --out book-small`,
-    );
-  return addEngineOptions(command).action((model: string, options: QuantizeOptions) => {
-    const { dtype, out = `${model.replace(/[/\\]+$/, '')}-${dtype}` } = options;
-    if (existsSync(out)) {
-      throw new XlstmError('data', `${out}: is there already`, 'Name another folder with --out.');
-    }
-    return withEngine(options, async (engine) => {
-      const loaded = await loadCheckpoint(engine, model, dtype);
-      const { count, packed, regions } = loaded.model.parameters;
-      if (packed.bytes === 0) {
-        throw new XlstmError(
-          'data',
-          `${model}: expected matrices of 32 × 32 numbers or more, found none`,
-          'There is nothing to gain by small weights.',
+    )
+    .action(
+      async (model: string, { dtype, out = `${model.replace(/[/\\]+$/, '')}-${dtype}` }: QuantizeOptions) => {
+        const progress = writingProgress(out);
+        const { parameters, bytes } = await progress.during(
+          convertCheckpoint(model, out, { to: 'xlstm', packing: dtype, onProgress: progress.bytes }),
         );
-      }
-      await saveCheckpoint(out, loaded);
-      const bytes = regions.reduce((sum, region) => sum + region.bytes, 0);
-      process.stderr.write(
-        `${out}: ${formatBytes(bytes)} of weights, ${((8 * bytes) / count).toFixed(1)} bits each; they were ${formatBytes(4 * count)}\n`,
-      );
-    });
-  });
+        process.stderr.write(
+          `${out}: ${formatBytes(bytes)} of weights, ${((8 * bytes) / parameters).toFixed(1)} bits each; they were ${formatBytes(4 * parameters)}\n`,
+        );
+      },
+    );
 }

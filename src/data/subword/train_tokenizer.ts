@@ -1,9 +1,10 @@
 import { checkOption, checkWhole } from '../../checks.ts';
 import { XlstmError } from '../../errors.ts';
 import { quote } from '../../quote.ts';
+import { byteLevelJson } from './byte_tokenizer_json.ts';
 import { mergePairs } from './merges.ts';
 import { SubwordTokenizer } from './subword_tokenizer.ts';
-import { isOneWord, splitWords, WORD_SPLITTER, WordMap } from './words.ts';
+import { isOneWord, splitWords, WordMap } from './words.ts';
 
 /** What a tokenizer is trained to be. */
 export interface TokenizerTraining {
@@ -70,7 +71,7 @@ export async function trainTokenizer(
   const { tokens, merges, tokenCount, byteCount } = mergePairs(counts, vocabSize, specials, (made) =>
     onProgress({ stage: 'merging', done: made, total: vocabSize }),
   );
-  const tokenizer = await SubwordTokenizer.create(describe(tokens, merges, specials));
+  const tokenizer = await SubwordTokenizer.create(byteLevelJson(tokens, merges, specials));
   return { tokenizer, tokens: tokenCount, bytes: byteCount };
 }
 
@@ -89,42 +90,4 @@ function checkSpecials(specials: readonly string[]): void {
     `specials: expected names that no text makes a token of, found ${quote(word)}, which is a word`,
     'Put signs around it: <|name|>.',
   );
-}
-
-/** The tokenizer.json of Hugging Face. */
-function describe(
-  tokens: readonly string[],
-  merges: readonly (readonly [string, string])[],
-  specials: readonly string[],
-): unknown {
-  return {
-    version: '1.0',
-    truncation: null,
-    padding: null,
-    added_tokens: specials.map((content, id) => ({
-      id,
-      content,
-      single_word: false,
-      lstrip: false,
-      rstrip: false,
-      normalized: false,
-      special: true,
-    })),
-    normalizer: null,
-    pre_tokenizer: WORD_SPLITTER,
-    post_processor: null,
-    decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },
-    model: {
-      type: 'BPE',
-      dropout: null,
-      unk_token: null,
-      continuing_subword_prefix: null,
-      end_of_word_suffix: null,
-      fuse_unk: false,
-      byte_fallback: false,
-      ignore_merges: false,
-      vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
-      merges,
-    },
-  };
 }

@@ -1,7 +1,14 @@
 import type { Architecture } from '../../nn/architecture.ts';
-import { formatLargeConfig, isLargeConfig, type LargeConfig, parseLargeConfig } from './config.ts';
+import {
+  formatLargeConfig,
+  formatOfficialConfig,
+  isLargeConfig,
+  LARGE_DECIMALS,
+  type LargeConfig,
+  parseLargeConfig,
+} from './config.ts';
 import { LargeLanguageModel } from './language_model.ts';
-import { parametersOf, tensorsOf } from './tensors.ts';
+import { officialTensorsOf, parametersOf, tensorsOf } from './tensors.ts';
 
 /** xLSTM Large; configuration and tensors as in files of `transformers`. */
 export const largeArchitecture: Architecture<LargeConfig, LargeLanguageModel> = {
@@ -24,5 +31,10 @@ export const largeArchitecture: Architecture<LargeConfig, LargeLanguageModel> = 
       endTokens: eosTokenIds,
     };
   },
+  decimals: LARGE_DECIMALS,
   tensors: { encode: tensorsOf, decode: parametersOf },
+  layouts: {
+    transformers: { configName: 'config.json', formatConfig: formatLargeConfig, encode: tensorsOf },
+    official: { configName: 'config.yaml', formatConfig: formatOfficialConfig, encode: officialTensorsOf },
+  },
 };

@@ -88,6 +88,11 @@ const fields = allFieldsOf<LargeConfig>()([
   field('padTokenId', 'pad_token_id', 'token', null),
 ]);
 
+/** `transformers` refuses whole numbers for them. */
+export const LARGE_DECIMALS: readonly string[] = fields
+  .filter(({ kind }) => kind === 'factor' || kind === 'bound')
+  .map(({ flat = '' }) => flat);
+
 /** Keys of files, and how the official package or older files of `transformers` spell them. */
 const SPELLINGS: Readonly<Record<string, string>> = {
   hidden_size: 'embedding_dim',
@@ -183,6 +188,38 @@ export function formatLargeConfig(config: LargeConfig): Record<string, unknown> 
     step_kernel: 'native',
     transformers_version: '5.24.0',
     use_cache: true,
+  };
+}
+
+/**
+ * The config.yaml of the official package, for whose `xLSTMLargeConfig` every key is a parameter: it knows no tokens, no
+ * tied matrix, and takes single matrices only. Kernels are those that need no GPU.
+ */
+export function formatOfficialConfig(config: LargeConfig): Record<string, unknown> {
+  return {
+    embedding_dim: config.embeddingDim,
+    num_heads: config.numHeads,
+    num_blocks: config.numBlocks,
+    vocab_size: config.vocabSize,
+    use_bias: config.useBias,
+    norm_eps: config.normEps,
+    norm_reduction_force_float32: true,
+    add_out_norm: config.addOutNorm,
+    qk_dim_factor: config.qkDimFactor,
+    v_dim_factor: config.vDimFactor,
+    eps: config.eps,
+    ffn_proj_factor: config.ffnProjFactor,
+    ffn_round_up_to_multiple_of: config.ffnRoundUpToMultipleOf,
+    gate_soft_cap: config.gateSoftCap,
+    output_logit_soft_cap: config.outputLogitSoftCap,
+    weight_mode: 'single',
+    chunkwise_kernel: 'chunkwise--native_autograd',
+    sequence_kernel: 'native_sequence__native',
+    step_kernel: 'native',
+    mode: 'inference',
+    return_last_states: true,
+    autocast_kernel_dtype: 'float32',
+    inference_state_dtype: 'float32',
   };
 }
 

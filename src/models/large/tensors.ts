@@ -70,15 +70,33 @@ export function tensorsOf(
   return tensors;
 }
 
+/** The tensors of a file of the official package: it reads single matrices, and has no tied one. */
+export function officialTensorsOf(
+  parameters: ReadonlyMap<string, NamedValues>,
+  { tieWeights }: LargeConfig,
+): ReadonlyMap<string, NamedValues> {
+  const tensors = new Map<string, NamedValues>();
+  for (const [name, tensor] of parameters)
+    tensors.set(name === EMBEDDING ? OFFICIAL_EMBEDDING : name, tensor);
+  const embedding = parameters.get(EMBEDDING);
+  return tieWeights && embedding ? tensors.set(HEAD, embedding) : tensors;
+}
+
 function joinRows(parts: readonly NamedValues[]): NamedValues {
   const shape = [parts.reduce((sum, part) => sum + part.shape[0], 0), ...parts[0].shape.slice(1)];
-  const values = new Float32Array(shape.reduce((product, size) => product * size, 1));
-  let at = 0;
-  for (const part of parts) {
-    values.set(part.values, at);
-    at += part.values.length;
-  }
-  return { shape, values };
+  return {
+    shape,
+    get values() {
+      const values = new Float32Array(shape.reduce((product, size) => product * size, 1));
+      let at = 0;
+      for (const part of parts) {
+        const own = part.values;
+        values.set(own, at);
+        at += own.length;
+      }
+      return values;
+    },
+  };
 }
 
 /** Some rows of a tensor. */

@@ -8,6 +8,15 @@ import { XlstmLanguageModel } from './language_model.ts';
 const HEAD = 'lm_head.weight';
 const EMBEDDING = 'token_embedding.weight';
 
+/** The official package's files name the tied matrix twice. */
+function encode(
+  parameters: ReadonlyMap<string, NamedValues>,
+  { tieWeights }: LanguageModelConfig,
+): ReadonlyMap<string, NamedValues> {
+  const embedding = parameters.get(EMBEDDING);
+  return tieWeights && embedding ? new Map(parameters).set(HEAD, embedding) : parameters;
+}
+
 /** The original architecture; configuration and tensors as in files of the official package. */
 export const xlstmArchitecture: Architecture<LanguageModelConfig, XlstmLanguageModel> = {
   name: 'xlstm',
@@ -31,16 +40,13 @@ export const xlstmArchitecture: Architecture<LanguageModelConfig, XlstmLanguageM
     };
   },
   tensors: {
-    // The official package's files name the tied matrix twice.
-    encode(parameters, { tieWeights }) {
-      const embedding = parameters.get(EMBEDDING);
-      return tieWeights && embedding ? new Map(parameters).set(HEAD, embedding) : parameters;
-    },
+    encode,
     decode(tensors, { tieWeights }, source) {
       const vanilla = toVanillaLayout(tensors);
       return tieWeights ? withoutTiedCopy(vanilla, source) : vanilla;
     },
   },
+  layouts: { official: { configName: 'config.json', formatConfig, encode } },
 };
 
 function withoutTiedCopy(
