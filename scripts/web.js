@@ -7,7 +7,7 @@ import { replaceFile, root } from './files.js';
 const KERNELS = '../../../../dist/wasm/';
 
 /** Packages with a module of their own, by its name. */
-const SEPARATE = { '@huggingface/tokenizers': 'tokenizers.js' };
+const SEPARATE = { '@huggingface/jinja': 'jinja.js', '@huggingface/tokenizers': 'tokenizers.js' };
 
 const separate = {
   name: 'separate',

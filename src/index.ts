@@ -109,7 +109,8 @@ export { TokenWindow } from './generation/token_window.ts';
 // Texts as tokens, and batches of them.
 
 export { type Batch, type BatchOptions, type BatchPosition, TokenBatches } from './data/batches.ts';
-export { type SubwordOptions, SubwordTokenizer } from './data/subword/subword_tokenizer.ts';
+export { type ChatMessage, encodeChat } from './data/subword/chat.ts';
+export { type ChatFormat, type SubwordOptions, SubwordTokenizer } from './data/subword/subword_tokenizer.ts';
 export type { TokenSource, Tokens } from './data/token_source.ts';
 export {
   ByteTokenizer,

@@ -67,10 +67,14 @@ export async function decodeTokenizer(
 ): Promise<Tokenizer | undefined> {
   const found = new Map<string, unknown>();
   for (const name of TOKENIZER_FILES) {
-    if (files.names.includes(name)) found.set(name, await readJson(files, name));
+    if (!files.names.includes(name)) continue;
+    found.set(name, name.endsWith('.json') ? await readJson(files, name) : await readText(files, name));
   }
   return readTokenizer(found, files.place, borders);
 }
+
+const readText = async (files: ModelFiles, name: string): Promise<string> =>
+  new TextDecoder().decode(await files.read(name));
 
 /** The configuration, as parsed, and the file that it is in. */
 export const readConfig = async (files: ModelFiles): Promise<FoundConfig> =>

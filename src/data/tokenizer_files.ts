@@ -8,6 +8,7 @@ export const TOKENIZER_FILES = [
   'tokenizer.json',
   'tokenizer_config.json',
   'special_tokens_map.json',
+  'chat_template.jinja',
 ] as const;
 
 /** Tokens that a model's configuration wants around texts. */
@@ -22,7 +23,7 @@ export interface TextBorders {
  * The tokenizer that files describe; undefined where there is no tokenizer.json. `place` goes before the names of files
  * in errors. Throws a config error that names the file and the key for what is damaged or unknown.
  *
- * @param contents As parsed, by name.
+ * @param contents As parsed, by name; of chat_template.jinja the text.
  */
 export async function readTokenizer(
   contents: ReadonlyMap<string, unknown>,
@@ -41,6 +42,8 @@ export async function readTokenizer(
   ]
     .filter((part) => part !== undefined)
     .map((part) => parseTokenizerConfig(part, `${place}tokenizer_config.json`));
+  const template = contents.get('chat_template.jinja');
+  if (template !== undefined) config.push({ chat_template: template });
   return SubwordTokenizer.create(subword.tokenizer, {
     source,
     start: startToken,

@@ -26,7 +26,7 @@ function packagesOf(entry: string): string[] {
 }
 
 it.each([
-  ['index.js', ['@huggingface/tokenizers', 'valibot', 'wasm-feature-detect']],
+  ['index.js', ['@huggingface/jinja', '@huggingface/tokenizers', 'valibot', 'wasm-feature-detect']],
   ['nn.js', ['valibot']],
   ['graph.js', []],
   ['onnx.js', ['valibot']],

@@ -125,3 +125,32 @@ describe('xlstm train --tokenizer', () => {
     expect(stderr).toContain(message);
   });
 });
+
+describe('xlstm generate --message', () => {
+  it('asks by the chat template of the model', async () => {
+    const template = '{% for m in messages %}<|document|>{{ m.role }}: {{ m.content }}\n{% endfor %}';
+    await writeFile(path('from-file', 'checkpoint', 'chat_template.jinja'), template);
+    const asked = [
+      'generate',
+      'from-file',
+      '--message',
+      'The <|document|> whale?',
+      '--max-tokens',
+      '5',
+      '--json',
+    ];
+    const { prompt, tokens } = JSON.parse((await done(asked)).stdout);
+    expect(prompt).toBe('The <|document|> whale?');
+    expect(tokens).toBeLessThanOrEqual(5);
+  });
+
+  it.each([
+    [['run', '--message', 'Who?'], 2, 'the tokenizer has no chat template'],
+    [['from-file', '--message', ''], 1, '--message: expected some text, found none'],
+    [['from-file', '--message', 'a', '--prompt', 'b'], 2, 'found --prompt and --message'],
+  ])('refuses %j', async (args, status, message) => {
+    const { code, stderr } = await xlstm(['generate', ...args]);
+    expect(code, stderr).toBe(status);
+    expect(stderr).toContain(message);
+  });
+});

@@ -53,6 +53,7 @@ describe('the packed package', () => {
       'dist/index.d.ts',
       'dist/wasm/relaxed.wasm',
       'dist/wasm/simd.wasm',
+      'dist/web/jinja.js',
       'dist/web/tokenizers.js',
       'dist/web/xlstm.js',
       'kernels/generated/kernels.h',

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { loadTextModel } from '../../checkpoints/checkpoint_folder.ts';
+import { encodeChat } from '../../data/subword/chat.ts';
 import { readTexts } from '../../data/text.ts';
 import { startToken } from '../../data/tokenizer.ts';
 import { XlstmError } from '../../errors.ts';
@@ -14,6 +15,7 @@ import { integer, number, positive } from '../parse.ts';
 interface GenerateOptions extends EngineChoice {
   readonly prompt?: string;
   readonly promptFile?: string;
+  readonly message?: string;
   readonly maxTokens: number;
   readonly temperature: number;
   readonly topK?: number;
@@ -32,6 +34,7 @@ export function generateCommand(): Command {
     .argument('<model>', 'a checkpoint or the folder of a run')
     .option('--prompt <text>', 'what the text starts with')
     .option('--prompt-file <path>', 'a file that holds the prompt, or - for standard input')
+    .option('--message <text>', 'ask a model that was trained on conversations, by its chat template')
     .option('--max-tokens <n>', 'tokens to write', integer(1), 500)
     .option(
       '--temperature <t>',
@@ -63,13 +66,16 @@ export function generateCommand(): Command {
 Examples:
   xlstm generate runs/moby-dick --prompt "The whale"
   xlstm generate runs/moby-dick --prompt "Call me" --temperature 0 --max-tokens 40
+  xlstm generate models/assistant --message "Who are you?"
   echo "It was" | xlstm generate runs/moby-dick --prompt-file - --stop "." --json`,
     );
   return addEngineOptions(command).action(async (path: string, options: GenerateOptions) => {
     const prompt = await readPrompt(options);
     await withEngine(options, async (engine) => {
       const { model, tokenizer } = await loadTextModel(engine, path);
-      if (prompt === undefined && startToken(tokenizer) === undefined) {
+      const asked =
+        options.message && (await encodeChat(tokenizer, [{ role: 'user', content: options.message }]));
+      if (prompt === undefined && !asked && startToken(tokenizer) === undefined) {
         throw new XlstmError(
           'usage',
           'this model continues a prompt: expected --prompt or --prompt-file, found neither',
@@ -78,7 +84,8 @@ Examples:
       }
       const session = new Session(model, tokenizer);
       const output = standardOutput();
-      if (prompt !== undefined) await session.append(prompt);
+      const begin = prompt ?? asked;
+      if (begin) await session.append(begin);
       const promptTokens = session.tokensSeen;
       const start = performance.now();
       const { maxTokens, temperature, topK, topP, minP, repetitionPenalty, repetitionWindow, stop } = options;
@@ -96,7 +103,7 @@ Examples:
       const tokens = session.tokensSeen - promptTokens;
       if (options.json) {
         output.json({
-          prompt: prompt ?? '',
+          prompt: prompt ?? options.message ?? '',
           text,
           tokens,
           seconds,
@@ -132,10 +139,17 @@ async function write(
   }
 }
 
-async function readPrompt({ prompt, promptFile }: GenerateOptions): Promise<string | undefined> {
-  if (prompt !== undefined && promptFile !== undefined) {
-    throw new XlstmError('usage', 'expected one of --prompt and --prompt-file, found both');
+async function readPrompt({ prompt, promptFile, message }: GenerateOptions): Promise<string | undefined> {
+  const given = Object.entries({ '--prompt': prompt, '--prompt-file': promptFile, '--message': message })
+    .filter(([, value]) => value !== undefined)
+    .map(([option]) => option);
+  if (given.length > 1) {
+    throw new XlstmError(
+      'usage',
+      `expected one of --prompt, --prompt-file and --message, found ${given.join(' and ')}`,
+    );
   }
+  if (message === '') throw new XlstmError('data', '--message: expected some text, found none');
   if (prompt === '')
     throw new XlstmError('data', '--prompt: expected some text, found none', 'For example: --prompt "The"');
   if (promptFile === undefined) return prompt;

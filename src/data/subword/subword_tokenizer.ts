@@ -3,7 +3,7 @@ import { XlstmError } from '../../errors.ts';
 import { oneLine } from '../../quote.ts';
 import type { StreamingDecoder, Tokenizer, TokenizerDescription } from '../tokenizer.ts';
 import { bytesOfToken } from './byte_alphabet.ts';
-import { namedTokens, parseTokenizerConfig, type TokenizerConfig } from './tokenizer_config.ts';
+import { chatTemplate, namedTokens, parseTokenizerConfig, type TokenizerConfig } from './tokenizer_config.ts';
 import { isTokenizerJson, parseTokenizerJson, type TokenizerJson, templateStart } from './tokenizer_json.ts';
 import { splitWords, WORD_SPLITTER, WordMap } from './words.ts';
 
@@ -17,6 +17,14 @@ export interface SubwordOptions {
   readonly ends?: readonly number[];
   /** Names the file in errors. */
   readonly source?: string;
+}
+
+/** How conversations are written. */
+export interface ChatFormat {
+  /** In the language of Jinja, as `transformers` has them. */
+  readonly template: string;
+  /** The names of special tokens by their part, such as `bos_token`. */
+  readonly tokens: Readonly<Record<string, string>>;
 }
 
 /** What is used of `Tokenizer` of @huggingface/tokenizers, whose own types do not resolve. */
@@ -47,6 +55,8 @@ export class SubwordTokenizer implements Tokenizer {
   readonly specials: ReadonlyMap<string, number>;
   readonly start: number | undefined;
   readonly ends: ReadonlySet<number>;
+  /** What `encodeChat` writes conversations with; undefined where the files have no template. */
+  readonly chat: ChatFormat | undefined;
   readonly #json: TokenizerJson;
   readonly #config: TokenizerConfig | undefined;
   readonly #library: Library;
@@ -83,6 +93,8 @@ export class SubwordTokenizer implements Tokenizer {
     this.ends = new Set(
       [...(options.ends ?? []), ...(eos === undefined ? [] : [eos])].filter((id) => known.has(id)),
     );
+    const template = chatTemplate(config ?? {});
+    if (template !== undefined) this.chat = { template, tokens: Object.fromEntries(named) };
     this.#isToken = new Uint8Array(this.vocabSize);
     for (const id of ids.values()) this.#isToken[id] = 1;
     if (isByWords(json)) this.#words = new WordMap();
