@@ -23,6 +23,7 @@ export { type Collective, type Exchanged, oneProcess, type Parts } from './distr
 export { type MpiOptions, mpi } from './distributed/mpi.ts';
 export { type Row, type Verification, verifyFile } from './lab/verification/verify.ts';
 export type { BestMeasurement, BestModel } from './training/best_model.ts';
+export { EventFile } from './training/event_file.ts';
 export { MetricsFile, type MetricsRecord, readMetrics } from './training/metrics_file.ts';
 export { openRun, type ResumeOptions, resumeTraining } from './training/resume.ts';
 export {

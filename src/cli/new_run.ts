@@ -60,6 +60,7 @@ export interface TrainOptions extends EngineChoice {
   readonly evaluateEvery: number;
   readonly evaluationTokens?: number;
   readonly checkpointEvery: number;
+  readonly tensorboard?: boolean;
   readonly sample: number;
   readonly prompt: string;
   readonly json?: boolean;

@@ -1,4 +1,5 @@
 import { type Shape, sizeOf } from '../compute/program/region.ts';
+import type { Message } from '../protobuf.ts';
 import {
   type Attributes,
   type ElementType,
@@ -8,7 +9,6 @@ import {
   type Port,
   tensorProto,
 } from './messages.ts';
-import type { Message } from './protobuf.ts';
 
 /** What a model has one of: names, and numbers that the body of a loop reads like the graph around it. */
 class Shared {

@@ -1,5 +1,5 @@
 import type { Shape } from '../compute/program/region.ts';
-import { Message } from './protobuf.ts';
+import { Message } from '../protobuf.ts';
 
 /** The messages of onnx.proto3 that a model is made of; numbers of fields and types are those of that file. */
 

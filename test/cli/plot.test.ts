@@ -1,4 +1,4 @@
-import { appendFile, mkdir, readFile } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, readFile } from 'node:fs/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { TINY, workplace } from './command.ts';
 
@@ -56,4 +56,17 @@ describe('xlstm plot', () => {
     expect((await xlstm(['plot', 'a', '--plot', 'no/c.svg'])).stderr).toMatch(/there is no folder no/);
     expect((await xlstm(['plot', 'a', '--over', 'steps'])).code).toBe(2);
   });
+});
+
+it('xlstm train --tensorboard writes a file for each time that a run was at work', async () => {
+  const files = async (): Promise<string[]> => readdir(path('events/tensorboard'));
+  await xlstm(['train', ...TINY, '--steps', '3', '--tensorboard', '--out', 'events']);
+  expect(await files()).toEqual([expect.stringMatching(/^events\.out\.tfevents\.\d{10}\.\d{3}\./)]);
+  const resume = ['train', '--resume', 'events', '--steps', '5', '--sample', '0', '--tensorboard'];
+  const { code, stderr } = await xlstm(resume);
+  expect(code, stderr).toBe(0);
+  expect(await files()).toHaveLength(2);
+  expect((await readFile(path('events/tensorboard', (await files())[1]))).includes('loss/training')).toBe(
+    true,
+  );
 });

@@ -5,7 +5,7 @@ import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
 
 /** Small files beside the folders that all above compute may use. */
-const TOOLS = ['checks.ts', 'event_loop.ts', 'json.ts', 'quote.ts'];
+const TOOLS = ['checks.ts', 'event_loop.ts', 'json.ts', 'protobuf.ts', 'quote.ts'];
 
 const COMPUTE = ['compute/program', 'compute/graph', 'compute/engines', 'compute'];
 const NN = [...COMPUTE, ...TOOLS, 'random.ts', 'nn'];
@@ -38,6 +38,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'checks.ts': [],
   'event_loop.ts': [],
   'quote.ts': [],
+  'protobuf.ts': [],
   'json.ts': ['quote.ts'],
   data: ['random.ts', ...TOOLS],
   'compute/program': [],

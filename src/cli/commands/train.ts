@@ -15,6 +15,7 @@ import { addEngineOptions, withEngine } from '../engine_options.ts';
 import { interruptible } from '../interrupt.ts';
 import { type IsGiven, newRun, type TrainOptions } from '../new_run.ts';
 import { integer, number, path, positive } from '../parse.ts';
+import { StepEvents } from '../step_events.ts';
 import { History } from '../ui/curve.ts';
 import { ProgressWriter } from '../ui/progress.ts';
 
@@ -99,6 +100,10 @@ export function trainCommand(): Command {
       integer(0),
     )
     .option('--checkpoint-every <n>', 'steps between checkpoints', integer(1), 400)
+    .option(
+      '--tensorboard',
+      'write event files for TensorBoard, too, into the folder tensorboard/ of the run',
+    )
     .option('--sample <n>', 'tokens to write at the end, 0 for none', integer(0), 300)
     .option('--prompt <text>', 'what the sample continues', 'The whale')
     .option('--json', 'print the result as one JSON object on standard output')
@@ -146,7 +151,7 @@ Examples:
         announce(run);
         tokensPerByte = measureTokens(run);
         collectGarbage();
-        result = await trainWithProgress(run, tokensPerByte);
+        result = await trainWithProgress(run, tokensPerByte, options.tensorboard ?? false);
       } finally {
         await run.close();
       }
@@ -158,7 +163,17 @@ Examples:
 /** What a run computes is decided when it starts: a resumed one takes only what leaves that as it is. */
 function requireNoRunOptions(command: Command): void {
   const texts = ['data', 'validation', 'acceptNewData'];
-  const free = new Set(['resume', 'steps', ...texts, 'engine', 'threads', 'sample', 'prompt', 'json']);
+  const free = new Set([
+    'resume',
+    'steps',
+    ...texts,
+    'engine',
+    'threads',
+    'tensorboard',
+    'sample',
+    'prompt',
+    'json',
+  ]);
   const given = givenOptions(command, (name) => !free.has(name));
   if (given === '') return;
   throw new XlstmError(
@@ -253,14 +268,17 @@ function measureTokens({ tokenizer, validation, train }: Run): number {
 }
 
 /** Ctrl-C stops after the step in progress, with a checkpoint. */
-async function trainWithProgress(run: Run, tokensPerByte: number): Promise<RunResult> {
+async function trainWithProgress(run: Run, tokensPerByte: number, tensorboard: boolean): Promise<RunResult> {
   const { steps, batchSize, microBatches, length } = run.options;
   const bitsPerNat = tokensPerByte / Math.LN2;
   const progress = new ProgressWriter();
   const losses = new History();
   let tokensPerSecond = 0;
   let validationLoss: number | undefined;
+  const onWarning = (message: string): void => progress.print(`warning: ${message}`);
+  const events = tensorboard ? new StepEvents(run, onWarning) : undefined;
   const onStep = (event: StepEvent): void => {
+    events?.add(event);
     losses.push(event.loss);
     // A moving average: single steps vary too much to read.
     tokensPerSecond =
@@ -280,10 +298,10 @@ async function trainWithProgress(run: Run, tokensPerByte: number): Promise<RunRe
       losses: losses.values,
     });
   };
-  const onWarning = (message: string): void => progress.print(`warning: ${message}`);
   try {
     return await interruptible((signal) => trainRun(run, { signal, onStep, onWarning }));
   } finally {
+    events?.close();
     progress.finish();
   }
 }

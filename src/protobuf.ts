@@ -18,6 +18,12 @@ export class Message {
     return this.#push(Uint8Array.from([...varint((field << 3) | FIXED32), ...number]));
   }
 
+  double(field: number, value: number): this {
+    const number = new Uint8Array(8);
+    new DataView(number.buffer).setFloat64(0, value, true);
+    return this.#push(Uint8Array.from([...varint((field << 3) | FIXED64), ...number]));
+  }
+
   text(field: number, value: string): this {
     return this.data(field, new TextEncoder().encode(value));
   }
@@ -53,6 +59,7 @@ export class Message {
   }
 }
 
+const FIXED64 = 1;
 const LENGTH_DELIMITED = 2;
 const FIXED32 = 5;
 
