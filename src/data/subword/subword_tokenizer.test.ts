@@ -99,6 +99,11 @@ describe('SubwordTokenizer', () => {
   it('says which file and key is not right', async () => {
     const good = read('byte_level');
     const { model } = good;
+    const template = (single: unknown): object => ({
+      type: 'TemplateProcessing',
+      single,
+      special_tokens: {},
+    });
     const cases: [object, string][] = [
       [{ ...good, model: 7 }, 'x/tokenizer.json: model: expected an object, found 7'],
       [{ ...good, model: { ...model, type: 'Markov' } }, 'model.type: expected one of BPE, '],
@@ -122,6 +127,12 @@ describe('SubwordTokenizer', () => {
         { ...good, pre_tokenizer: { type: 'Split', pattern: { Regex: '(' }, behavior: 'Isolated' } },
         'x/tokenizer.json: expected a tokenizer that can be run',
       ],
+      [{ ...good, model: { ...model, unk_token: '<nope>' } }, 'model.unk_token: expected a token of the voc'],
+      [{ ...good, post_processor: template(7) }, 'post_processor.single: expected a list, found 7'],
+      [
+        { ...good, post_processor: template([{ SpecialToken: { id: '<s>' } }]) },
+        'x/tokenizer.json: post_processor: before a text: expected a token of the vocabulary, found "<s>"',
+      ],
       [{ ...good, added_tokens: [{ id: 'a', content: 'b' }] }, 'added_tokens[0].id: expected a token id'],
     ];
     for (const [json, problem] of cases) {
@@ -133,6 +144,11 @@ describe('SubwordTokenizer', () => {
     }
     const config = SubwordTokenizer.create(good, { source: 'x/tokenizer.json', config: 3 });
     await expect(config).rejects.toThrow('x/tokenizer_config.json: expected an object, found 3');
+    const bos = { bos_token: '<s>', add_bos_token: true };
+    await expect(SubwordTokenizer.create(good, { source: 'x/tokenizer.json', config: bos })).rejects.toThrow(
+      'x/tokenizer_config.json: bos_token: expected a token of the vocabulary, found "<s>"',
+    );
+    expect((await SubwordTokenizer.create(good, { config: bos, start: 1 })).start).toBe(1);
     expect(() => createTokenizer(good)).toThrow(
       expect.objectContaining({ hint: expect.stringContaining('SubwordTokenizer.create') }),
     );

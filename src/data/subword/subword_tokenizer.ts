@@ -1,6 +1,6 @@
 import { checkOption } from '../../checks.ts';
 import { XlstmError } from '../../errors.ts';
-import { oneLine } from '../../quote.ts';
+import { oneLine, quote } from '../../quote.ts';
 import type { StreamingDecoder, Tokenizer, TokenizerDescription } from '../tokenizer.ts';
 import { bytesOfToken } from './byte_alphabet.ts';
 import { chatTemplate, namedTokens, parseTokenizerConfig, type TokenizerConfig } from './tokenizer_config.ts';
@@ -85,8 +85,7 @@ export class SubwordTokenizer implements Tokenizer {
     for (const id of ids.values()) largest = Math.max(largest, id);
     this.vocabSize = largest + 1;
     this.specials = new Map([...ids].filter(([token]) => special.has(token)).sort(([, a], [, b]) => a - b));
-    const bos = config?.add_bos_token === true ? named.get('bos_token') : undefined;
-    this.start = options.start ?? ids.get(templateStart(json.post_processor) ?? bos ?? '');
+    this.start = options.start ?? startOf(json, config ?? {}, ids, options.source ?? 'tokenizer.json');
     // Some configurations name an end that is a piece of text in this vocabulary, such as "!".
     const known = new Set(this.specials.values());
     const eos = ids.get(named.get('eos_token') ?? '');
@@ -108,10 +107,7 @@ export class SubwordTokenizer implements Tokenizer {
   static async create(json: unknown, options: SubwordOptions = {}): Promise<SubwordTokenizer> {
     const { source = 'tokenizer.json', config } = options;
     const checked = parseTokenizerJson(json, source);
-    const settings =
-      config === undefined
-        ? undefined
-        : parseTokenizerConfig(config, source.replace(/[^/\\]*$/, 'tokenizer_config.json'));
+    const settings = config === undefined ? undefined : parseTokenizerConfig(config, configBeside(source));
     const { Tokenizer } = (await import('@huggingface/tokenizers')) as unknown as { Tokenizer: LibraryClass };
     // Texts that spell a special token stay texts.
     const plain = { ...checked, added_tokens: checked.added_tokens.filter(({ special }) => !special) };
@@ -266,6 +262,28 @@ const isByWords = ({ normalizer, pre_tokenizer, added_tokens }: TokenizerJson): 
   normalizer === null &&
   JSON.stringify(pre_tokenizer) === JSON.stringify(WORD_SPLITTER) &&
   added_tokens.every(({ special }) => special);
+
+const configBeside = (source: string): string => source.replace(/[^/\\]*$/, 'tokenizer_config.json');
+
+/** The token that the files put before a text. Throws a config error for one that is not in the vocabulary. */
+function startOf(
+  { post_processor }: TokenizerJson,
+  config: TokenizerConfig,
+  ids: ReadonlyMap<string, number>,
+  source: string,
+): number | undefined {
+  const template = templateStart(post_processor);
+  const named = config.add_bos_token === true ? namedTokens(config).get('bos_token') : undefined;
+  const name = template ?? named;
+  if (name === undefined) return undefined;
+  const id = ids.get(name);
+  if (id !== undefined) return id;
+  const key =
+    template === undefined
+      ? `${configBeside(source)}: bos_token`
+      : `${source}: post_processor: before a text`;
+  throw new XlstmError('config', `${key}: expected a token of the vocabulary, found ${quote(name)}`);
+}
 
 /** Ids by token, added ones included. */
 function vocabularyOf({ model: { vocab }, added_tokens }: TokenizerJson): Map<string, number> {

@@ -83,12 +83,13 @@ export function parseTokenizerJson(json: unknown, source: string): TokenizerJson
       const type = isObject(part) ? part.type : part;
       fail(`${key}.type`, `one of ${known.join(', ')}`, type);
     }
-    const { type, behavior, [members]: list } = part as Json;
+    const { type, behavior, single, [members]: list } = part as Json;
     if (type === 'Sequence') {
       if (!Array.isArray(list)) fail(`${key}.${members}`, 'a list', list);
       for (const [i, member] of (list as unknown[]).entries())
         checkPart(kind, member, `${key}.${members}[${i}]`);
     }
+    if (type === 'TemplateProcessing' && !Array.isArray(single)) fail(`${key}.single`, 'a list', single);
     if (type === 'Split' && !SPLITS.includes(behavior as string)) {
       fail(`${key}.behavior`, `one of ${SPLITS.join(', ')}`, behavior);
     }
@@ -108,6 +109,13 @@ export function parseTokenizerJson(json: unknown, source: string): TokenizerJson
     if (typeof content !== 'string' || content === '') fail(`added_tokens[${i}].content`, 'a text', content);
     if (!isId(id)) fail(`added_tokens[${i}].id`, 'a token id', id);
   }
+  const { unk_token: unknown = null, vocab } = model;
+  const known =
+    unknown === null ||
+    unknown === '' ||
+    (typeof unknown === 'string' && isObject(vocab) && Object.hasOwn(vocab, unknown)) ||
+    added_tokens.some(({ content }) => content === unknown);
+  if (!known) fail('model.unk_token', 'a token of the vocabulary', unknown);
   return {
     ...json,
     normalizer: (json.normalizer ?? null) as Part | null,
