@@ -138,3 +138,24 @@ function described(value: unknown): string {
   if (Array.isArray(value)) return 'an array';
   return typeof value === 'object' && value !== null ? 'an object' : String(value);
 }
+
+/** Of some names the three that are the nearest to another, by the letters to change (Levenshtein's distance). */
+export function nearestNames(name: string, names: readonly string[]): readonly string[] {
+  const distance = (other: string): number => {
+    let row = Array.from({ length: other.length + 1 }, (_, i) => i);
+    for (let i = 1; i <= name.length; i++) {
+      const next = [i];
+      for (let j = 1; j <= other.length; j++) {
+        const change = row[j - 1] + (name[i - 1] === other[j - 1] ? 0 : 1);
+        next.push(Math.min(change, row[j] + 1, next[j - 1] + 1));
+      }
+      row = next;
+    }
+    return row[other.length];
+  };
+  return names
+    .map((other) => ({ other, far: distance(other) }))
+    .sort((a, b) => a.far - b.far)
+    .slice(0, 3)
+    .map(({ other }) => other);
+}

@@ -145,6 +145,7 @@ export type { EngineLimits } from './compute/program/limits.ts';
 
 // Tensors in the file formats of checkpoints and of PyTorch, and errors.
 
+export type { GivenAdapter } from './checkpoints/adapter_files.ts';
 export type { Bytes } from './checkpoints/bytes.ts';
 export { decodeCheckpoint, type EncodedModel, type LoadedModel } from './checkpoints/checkpoint.ts';
 export {

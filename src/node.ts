@@ -7,6 +7,7 @@
 
 export type { Checkpoint, CheckpointFiles, LoadedModel, TrainingState } from './checkpoints/checkpoint.ts';
 export {
+  type CheckpointOptions,
   type LoadedTextModel,
   loadCheckpoint,
   loadTextModel,

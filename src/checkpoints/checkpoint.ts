@@ -7,10 +7,19 @@ import { XlstmError } from '../errors.ts';
 import { DOCUMENT_LIMITS, type JsonLimits } from '../json.ts';
 import { formatDesign, readDesign } from '../models/registry.ts';
 import { Design } from '../nn/architecture.ts';
+import { modelFingerprint } from '../nn/fingerprint.ts';
 import type { Network } from '../nn/layer.ts';
 import { Model, takesTokens } from '../nn/model.ts';
 import { type NamedValues, Parameters, Scope } from '../nn/parameters.ts';
 import { quote } from '../quote.ts';
+import {
+  ADAPTER_CONFIG,
+  ADAPTER_FILES,
+  ADAPTER_WEIGHTS,
+  adapterMetadata,
+  formatAdapter,
+  type GivenAdapter,
+} from './adapter_files.ts';
 import { type Bytes, whole } from './bytes.ts';
 import { configText } from './config_text.ts';
 import { parseSafetensors, type SafetensorsFile, writeSafetensors } from './safetensors.ts';
@@ -35,6 +44,9 @@ export interface TrainingState {
  *   or Hugging Face's, beside which `tokenizer_config.json` (and, read only, `special_tokens_map.json`) may lie.
  * - `training.json`, of one that can be trained on: steps, place in the data, options.
  * - `optimizer.safetensors`, with it: the optimizer's moments and the recurrent state between batches.
+ *
+ * Of a model with adapters `adapter_config.json` and `adapter_model.safetensors` take the place of configuration, weights
+ * and tokenizer, which stay with the base.
  */
 export interface Checkpoint {
   /** One of a design: what a function built cannot be saved. */
@@ -59,6 +71,7 @@ export const CHECKPOINT_FILES = [
   'tokenizer.json',
   'tokenizer_config.json',
   'model.safetensors',
+  ...ADAPTER_FILES,
   'training.json',
   'optimizer.safetensors',
 ] as const;
@@ -86,13 +99,6 @@ export async function checkpointFiles(
       'Make models that are saved with createModel; networks of your own after registerArchitecture.',
     );
   }
-  if (design.adapter) {
-    throw new XlstmError(
-      'usage',
-      `${design.adapter.source}: a model with adapters cannot be saved as a checkpoint, which has no place for them`,
-      'Model.read gives their numbers by the names that PEFT has for them.',
-    );
-  }
   const files = new Map<string, Uint8Array | string>();
   const addJson = (name: string, value: unknown): void => {
     files.set(name, json(name, value));
@@ -100,13 +106,22 @@ export async function checkpointFiles(
   const addTensors = (name: string, tensors: ReadonlyMap<string, NamedValues>, metadata = {}): void => {
     files.set(name, pack(tensors, metadata, earlier?.get(name)));
   };
-  const config = configText(formatDesign(design), design.architecture.decimals);
-  files.set('config.json', checkedLength('config.json', config));
-  if (tokenizer) for (const [name, content] of tokenizerFiles(tokenizer)) addJson(name, content);
-  const parameters = await model.read();
-  // Packed matrices are saved as they are.
-  const tensors = design.packing === undefined ? design.architecture.tensors : undefined;
-  addTensors('model.safetensors', tensors?.encode(parameters, design.config) ?? parameters, { format: 'pt' });
+  const { own, added } = model.parameters;
+  if (design.adapter) {
+    addJson(ADAPTER_CONFIG, formatAdapter(model, design.adapter));
+    const fingerprint = await modelFingerprint(model, own);
+    addTensors(ADAPTER_WEIGHTS, await model.read(added), adapterMetadata(fingerprint));
+  } else {
+    const config = configText(formatDesign(design), design.architecture.decimals);
+    files.set('config.json', checkedLength('config.json', config));
+    if (tokenizer) for (const [name, content] of tokenizerFiles(tokenizer)) addJson(name, content);
+    const parameters = await model.read();
+    // Packed matrices are saved as they are.
+    const tensors = design.packing === undefined ? design.architecture.tensors : undefined;
+    addTensors('model.safetensors', tensors?.encode(parameters, design.config) ?? parameters, {
+      format: 'pt',
+    });
+  }
   if (training) {
     addJson('training.json', training.progress);
     addTensors('optimizer.safetensors', training.tensors);
@@ -132,6 +147,8 @@ export interface EncodedModel {
   readonly weights: Uint8Array | ReadonlyMap<string, Bytes>;
   /** Matrices are packed as they are read. Left out: they stay as they are in the files. */
   readonly packing?: PackedFormat;
+  /** Low-rank matrices beside those of the files. Left out: there are none. */
+  readonly adapter?: Pick<GivenAdapter, 'adapter' | 'values'>;
 }
 
 /** A model in files: what is known of it before its weights are read. */
@@ -177,8 +194,11 @@ export function openCheckpoint(
  * @param files Configuration, tokenizer and weights.
  */
 export function decodeCheckpoint(engine: Engine, files: EncodedModel, source = ''): LoadedModel {
-  const { design, tokenizer, tensors, weightsSource } = openCheckpoint(files, source);
-  const model = Model.load(engine, design, tensors, weightsSource);
+  const { design: plain, tokenizer, tensors, weightsSource } = openCheckpoint(files, source);
+  const { architecture, config, packing } = plain;
+  const { adapter } = files;
+  const design = adapter ? new Design(architecture, config, packing, adapter.adapter) : plain;
+  const model = Model.load(engine, design, tensors, weightsSource, adapter?.values);
   if (tokenizer && takesTokens(model) && tokenizer.vocabSize > model.network.vocabSize) {
     model.free();
     throw new XlstmError(
@@ -327,5 +347,5 @@ function commonPrefix(tensors: ReadonlyMap<string, unknown>): string | undefined
 function parameterNames(design: Design): ReadonlySet<string> {
   const parameters = new Parameters(design.packing);
   design.build(new Scope(parameters));
-  return new Set(parameters.list.map(({ name }) => name));
+  return new Set(parameters.own.map(({ name }) => name));
 }

@@ -6,8 +6,17 @@ import type { Tokenizer } from '../data/tokenizer.ts';
 import { TOKENIZER_FILES } from '../data/tokenizer_files.ts';
 import { XlstmError } from '../errors.ts';
 import { readDesign } from '../models/registry.ts';
+import type { Adapter } from '../nn/adapter.ts';
 import type { LanguageModel } from '../nn/layer.ts';
 import { type Model, takesTokens } from '../nn/model.ts';
+import { quote } from '../quote.ts';
+import {
+  ADAPTER_CONFIG,
+  ADAPTER_FILES,
+  adapterConfigIn,
+  adapterIn,
+  type GivenAdapter,
+} from './adapter_files.ts';
 import {
   CHECKPOINT_FILES,
   type Checkpoint,
@@ -22,6 +31,7 @@ import { parseConfigYaml } from './config_yaml.ts';
 import { makeFolder, replaceFolder } from './files.ts';
 import {
   CONFIGS,
+  type DecodeOptions,
   decodeModelFiles,
   decodeTokenizer,
   modelFilesIn,
@@ -50,11 +60,14 @@ export async function saveCheckpoint(path: string, checkpoint: Checkpoint): Prom
  * Reads the model of a checkpoint folder, or of the folder of a run, whose checkpoint is in `checkpoint/`; or of a file
  * of weights, whose `config.json` and tokenizer lie beside it. Changes nothing, and finds a whole checkpoint also
  * beside a process that trains and after one that was killed. Throws a checkpoint or config error that names the file for
- * what is missing, damaged or not right. With a format the matrices are packed one after another as they are read: there is
- * never more than one of them as float32. A model whose weights are packed already is refused then.
+ * what is missing, damaged or not right. A folder of an adapter is that over its base, the model at the path that it names.
  */
-export const loadCheckpoint = (engine: Engine, path: string, packing?: PackedFormat): Promise<LoadedModel> =>
-  readModel(path, (files, weights) => decodeModelFiles(engine, files, weights, packing));
+export const loadCheckpoint = (
+  engine: Engine,
+  path: string,
+  options: CheckpointOptions = {},
+): Promise<LoadedModel> =>
+  readModel(path, (files, weightsName) => decodeFolder(engine, files, { ...options, weightsName }));
 
 /**
  * Runs something on a model as it lies in the files of a path that `loadCheckpoint` takes, which are open as long. Throws as
@@ -65,7 +78,11 @@ export const withCheckpoint = <T>(
   run: (checkpoint: OpenCheckpoint) => Promise<T>,
   packing?: PackedFormat,
 ): Promise<T> =>
-  readModel(path, async (files, weights) => run(await openModelFiles(files, weights, packing)));
+  readModel(path, async (files, weightsName) => {
+    const adapter = await adapterConfigIn(files);
+    if (adapter) throw noModel(adapter, 'cannot be written in another form');
+    return run(await openModelFiles(files, { weightsName, packing }));
+  });
 
 /** Runs something on the files of a model: of a folder, or beside the file of weights that is named then. */
 async function readModel<T>(
@@ -80,6 +97,60 @@ async function readModel<T>(
     () => [...CONFIGS, ...TOKENIZER_FILES, name],
     (files) => run(files, name),
     [folder],
+  );
+}
+
+/** What a checkpoint is read as. */
+export interface CheckpointOptions {
+  /**
+   * The matrices are packed one after another as they are read: there is never more than one of them as float32. A model
+   * whose weights are packed already is refused. Left out: they stay as they are.
+   */
+  readonly packing?: PackedFormat | undefined;
+  /** Low-rank matrices beside the model's. Left out: those of the folder, where it is one of an adapter. */
+  readonly adapter?: GivenAdapter | undefined;
+}
+
+/** The model in a folder; of an adapter it is its base with it. */
+async function decodeFolder(
+  engine: Engine,
+  files: FolderFiles,
+  options: DecodeOptions = {},
+): Promise<LoadedModel> {
+  const adapter = await adapterIn(files);
+  if (!adapter) return decodeModelFiles(engine, files, options);
+  if (options.packing) throw noModel(adapter.adapter, 'cannot be made smaller');
+  if (options.adapter) throw noModel(adapter.adapter, 'cannot have adapters itself');
+  return loadCheckpoint(engine, await baseOf(adapter.adapter), { adapter });
+}
+
+const noModel = ({ source }: Adapter, problem: string): XlstmError =>
+  new XlstmError(
+    'checkpoint',
+    `${source}: expected a model, found an adapter, which ${problem}`,
+    'Make a model of it and its base first: xlstm merge.',
+  );
+
+/** Where the model of an adapter lies. */
+async function baseOf({ base, source }: Adapter): Promise<string> {
+  if (base !== '' && (await stat(base).catch(() => undefined))) return base;
+  throw new XlstmError(
+    'checkpoint',
+    `${source}: base_model_name_or_path: expected the path of the model that the adapter belongs to, found ${base === '' ? 'none' : `${quote(base)}, where nothing is`}`,
+    'Say where it is: xlstm generate BASE --adapter FOLDER, loadModel(BASE, { adapter: FOLDER }), or the path in the file.',
+  );
+}
+
+/** Reads the adapter in a folder or in that of a run. Throws a checkpoint error for what is missing, damaged or not right. */
+export async function loadAdapter(path: string): Promise<GivenAdapter> {
+  for (const folder of [path, join(path, 'checkpoint')]) {
+    const found = await readFolder(folder, () => ADAPTER_FILES, adapterIn);
+    if (found) return found;
+  }
+  throw new XlstmError(
+    'checkpoint',
+    `${path}: expected an adapter (${ADAPTER_FILES.join(', ')}), or the folder of a run with one; found none`,
+    'Train one with "xlstm train --init MODEL --lora rank=8,alpha=16".',
   );
 }
 
@@ -105,14 +176,16 @@ export const loadTraining = (
     run,
     () => CHECKPOINT_FILES,
     async (files) => {
-      for (const name of ['tokenizer.json', 'training.json', 'optimizer.safetensors']) {
+      const needed = ['training.json', 'optimizer.safetensors'];
+      if (!files.names.includes(ADAPTER_CONFIG)) needed.unshift('tokenizer.json');
+      for (const name of needed) {
         if (files.names.includes(name)) continue;
         throw new XlstmError(
           'checkpoint',
           `${files.folder}: the checkpoint holds a model, but no ${name}, without which its training cannot go on`,
         );
       }
-      const loaded = textModel(await decodeModelFiles(engine, files), files.folder);
+      const loaded = textModel(await decodeFolder(engine, files), files.folder);
       const optimizer = join(files.folder, 'optimizer.safetensors');
       return {
         ...loaded,
@@ -125,12 +198,14 @@ export const loadTraining = (
     [join(run, 'checkpoint')],
   );
 
-/** The configuration in a checkpoint folder or the folder of a run, as parsed, and where it was found. */
+/** The configuration in a checkpoint folder or the folder of a run, of an adapter its base's, as parsed, and where it was found. */
 export const loadConfigJson = (path: string): Promise<{ readonly json: unknown; readonly source: string }> =>
   readCheckpoint(
     path,
-    () => CONFIGS,
+    () => [...CONFIGS, ADAPTER_CONFIG],
     async (files) => {
+      const adapter = await adapterConfigIn(files);
+      if (adapter) return loadConfigJson(await baseOf(adapter));
       const { json, name } = await readConfig(files);
       return { json, source: join(files.folder, name) };
     },
@@ -143,8 +218,10 @@ export const loadConfigJson = (path: string): Promise<{ readonly json: unknown; 
 export const loadTokenizer = (path: string): Promise<Tokenizer> =>
   readCheckpoint(
     path,
-    () => [...CONFIGS, ...TOKENIZER_FILES],
+    () => [...CONFIGS, ...TOKENIZER_FILES, ADAPTER_CONFIG],
     async (files) => {
+      const adapter = await adapterConfigIn(files);
+      if (adapter) return loadTokenizer(await baseOf(adapter));
       const { json, name } = await readConfig(files);
       const borders = readDesign(json, join(files.folder, name)).describe();
       const tokenizer = await decodeTokenizer(files, borders);
@@ -193,7 +270,9 @@ async function readCheckpoint<T>(
 ): Promise<T> {
   for (const folder of folders) {
     const found = await readFolder(folder, choose, async (files) =>
-      CONFIGS.some((name) => files.names.includes(name)) ? { result: await run(withYaml(files)) } : undefined,
+      [...CONFIGS, ADAPTER_CONFIG].some((name) => files.names.includes(name))
+        ? { result: await run(withYaml(files)) }
+        : undefined,
     );
     if (found) return found.result;
   }

@@ -4,6 +4,8 @@ import type { Tokenizer } from '../data/tokenizer.ts';
 import { readTokenizer, type TextBorders, TOKENIZER_FILES } from '../data/tokenizer_files.ts';
 import { parseJson } from '../json.ts';
 import { readDesign } from '../models/registry.ts';
+import { modelFingerprint } from '../nn/fingerprint.ts';
+import { ADAPTER_CONFIG, ADAPTER_FILES, type GivenAdapter, requireBase } from './adapter_files.ts';
 import type { Bytes } from './bytes.ts';
 import {
   decodeCheckpoint,
@@ -19,36 +21,53 @@ import { weightsIn, weightsOf } from './weight_files.ts';
 /** Files that can hold the configuration: the first that is there does. */
 export const CONFIGS = ['config.json', 'config.yaml'] as const;
 
-/** Of the files that are there those that a model is made of. */
-export const modelFilesIn = (present: readonly string[]): readonly string[] => [
-  ...CONFIGS,
-  ...TOKENIZER_FILES,
-  ...weightsIn(present),
-];
+/** Of the files that are there those that a model is made of, or an adapter. */
+export const modelFilesIn = (present: readonly string[]): readonly string[] =>
+  present.includes(ADAPTER_CONFIG) ? ADAPTER_FILES : [...CONFIGS, ...TOKENIZER_FILES, ...weightsIn(present)];
+
+/** What files do not say of a model. */
+export interface DecodeOptions {
+  /** The file of weights. Left out: the one that is there, or all that hold parts of them. */
+  readonly weightsName?: string | undefined;
+  /** Matrices are packed as they are read. Left out: they stay as they are in the files. */
+  readonly packing?: PackedFormat | undefined;
+  /** Low-rank matrices beside those of the files. Left out: there are none. */
+  readonly adapter?: GivenAdapter | undefined;
+}
 
 /**
- * The model that the files hold, its weights those of the file named, packed where a format says so. Throws a checkpoint
- * or config error that names the file.
+ * The model that the files hold. Throws a checkpoint or config error that names the file, also for an adapter that was
+ * trained over another model.
  */
 export const decodeModelFiles = async (
   engine: Engine,
   files: ModelFiles,
-  weightsName?: string,
-  packing?: PackedFormat,
-): Promise<LoadedModel> =>
-  decodeCheckpoint(engine, await encodedModel(files, weightsName, packing), files.place);
+  options: DecodeOptions = {},
+): Promise<LoadedModel> => {
+  const loaded = decodeCheckpoint(engine, await encodedModel(files, options), files.place);
+  const { model } = loaded;
+  const { adapter } = options;
+  try {
+    if (adapter) {
+      const found = await modelFingerprint(model, model.parameters.own);
+      requireBase(adapter, found, files.place || 'the files');
+    }
+    return loaded;
+  } catch (error) {
+    model.free();
+    throw error;
+  }
+};
 
-/** The same as it lies in the files. */
+/** The same as it lies in the files, without adapters. */
 export const openModelFiles = async (
   files: ModelFiles,
-  weightsName?: string,
-  packing?: PackedFormat,
-): Promise<OpenCheckpoint> => openCheckpoint(await encodedModel(files, weightsName, packing), files.place);
+  options: Omit<DecodeOptions, 'adapter'> = {},
+): Promise<OpenCheckpoint> => openCheckpoint(await encodedModel(files, options), files.place);
 
 async function encodedModel(
   files: ModelFiles,
-  weightsName?: string,
-  packing?: PackedFormat,
+  { weightsName, packing, adapter }: DecodeOptions,
 ): Promise<EncodedModel> {
   const { place } = files;
   const { json: config, name: configName } = await readConfig(files);
@@ -57,7 +76,11 @@ async function encodedModel(
   for (const name of weightsName === undefined ? await weightsOf(files) : [weightsName]) {
     weights.set(name, await (files.open ?? files.read)(name));
   }
-  return { config, configName, tokenizer, weights, ...(packing && { packing }) };
+  return {
+    ...{ config, configName, tokenizer, weights },
+    ...(packing && { packing }),
+    ...(adapter && { adapter }),
+  };
 }
 
 /** The tokenizer that the files hold; undefined where there is none. Throws as `readTokenizer` does. */

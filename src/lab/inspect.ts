@@ -58,7 +58,7 @@ const BYTES = 4;
  * training sequence, if it is not to be the configuration's context length (256 where it has none).
  */
 export function inspect(design: Design, length?: number): Inspection {
-  const parameters = new Parameters(design.packing);
+  const parameters = new Parameters(design.packing, design.adapter);
   const network = design.build(new Scope(parameters));
   const { kinds = {}, contextLength = LENGTH } = design.describe();
   const state = stateRegion(network, 1);
@@ -84,7 +84,7 @@ export function inspect(design: Design, length?: number): Inspection {
   if (!isLanguageModel(network)) return facts;
 
   const decoding = { flopsPerToken: inferenceProgram(network, state, 1, 1, 'last', limits).flops };
-  if (design.packing !== undefined) return { ...facts, decoding };
+  if (design.packing !== undefined && !design.adapter) return { ...facts, decoding };
   const tokens = length ?? contextLength;
   const shape = { batchSize: 1, length: tokens };
   const step = gradientProgram(

@@ -19,9 +19,11 @@ export interface Adapter extends AdapterOptions {
   readonly base: string;
   /** Where it is said what they are: goes before errors. */
   readonly source: string;
+  /** Of errors in what they are: of an option, or of a file. Left out: usage. */
+  readonly code?: 'usage' | 'checkpoint';
 }
 
-const LARGEST_RANK = 2 ** 16;
+export const LARGEST_RANK = 2 ** 16;
 
 /** Throws a usage error for options that are not right. */
 export function checkAdapter({ rank, alpha, targets, source }: Adapter): void {

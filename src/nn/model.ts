@@ -98,12 +98,16 @@ export class Model<N extends Network = LanguageModel> implements Disposable {
     }
   }
 
-  /** Copies of all parameters, in order of declaration; of packed ones their words. */
-  async read(): Promise<Map<string, NamedValues>> {
+  /**
+   * Copies of all parameters, in order of declaration; of packed ones their words.
+   *
+   * @param parameters Those to read. Default: all.
+   */
+  async read(parameters: readonly Parameter[] = this.parameters.list): Promise<Map<string, NamedValues>> {
     this.use.enter('read');
     try {
       const all = new Map<string, NamedValues>();
-      for (const { name, shape, format } of this.parameters.list) {
+      for (const { name, shape, format } of parameters) {
         const values = await this.#memoryOf(name).read(name);
         if (format === undefined) all.set(name, { shape, values: values.subarray(0, sizeOf(shape)) });
         else

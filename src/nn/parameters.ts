@@ -1,4 +1,4 @@
-import { checkArray, checkOption } from '../checks.ts';
+import { checkArray, checkOption, nearestNames } from '../checks.ts';
 import { AdaptedMatrix, type LowRank } from '../compute/graph/adapted_matrix.ts';
 import { PackedMatrix, packedShape } from '../compute/graph/packed_linear.ts';
 import { leaf, type Tensor } from '../compute/graph/tensor.ts';
@@ -56,6 +56,8 @@ export interface MatrixPart {
 
 /** A matrix with an adapter: the names of the three parameters. */
 export interface AdaptedNames {
+  /** The layer: the name of W without its end. */
+  readonly module: string;
   /** W, [out, in] */
   readonly matrix: string;
   /** A, [rank, in] */
@@ -181,6 +183,7 @@ export class Parameters {
       return leaf(this.adapters, name, shape);
     };
     const names = {
+      module,
       matrix: part.name,
       down: `base_model.model.${module}.lora_A.weight`,
       up: `base_model.model.${module}.lora_B.weight`,
@@ -195,15 +198,16 @@ export class Parameters {
   /** Throws an error for a target of the adapter that no matrix has the name of; to be called when all are declared. */
   checkTargets(): void {
     if (!this.#adapter) return;
-    const { targets = [], source } = this.#adapter;
+    const { targets = [], source, code = 'usage' } = this.#adapter;
     const unknown = targets.find((target) => !this.#matrices.some((module) => isTarget(module, target)));
     if (unknown === undefined && this.#adapted.length > 0) return;
-    const ends = [...new Set(this.#matrices.map((module) => module.slice(module.lastIndexOf('.') + 1)))];
+    const ends = new Set(this.#matrices.map((module) => module.slice(module.lastIndexOf('.') + 1)));
+    const near = nearestNames(unknown ?? '', [...ends]);
     throw new XlstmError(
-      'checkpoint',
+      code,
       `${source}: expected names of this model's matrices, found ${unknown === undefined ? 'none' : quote(unknown)}`,
-      ends.length > 0
-        ? `It has ${ends.join(', ')}; or a longer end of a name, as ${this.#matrices[0]}.`
+      near.length > 0
+        ? `Near are ${near.join(', ')}; or a longer end of a name, as ${this.#matrices[0]}.`
         : 'It has no matrices that could have adapters.',
     );
   }

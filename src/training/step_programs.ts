@@ -31,7 +31,7 @@ export function optimizerRegions(parameters: Parameters): readonly OptimizerRegi
     throw new XlstmError(
       'usage',
       'a model of small weights (q8, q4, bf16) cannot be trained',
-      'Train adapters over it (the adapter of a Design), or the model that it was made from, and xlstm quantize the result.',
+      'Train adapters over it: --lora rank=8,alpha=16, in a program the adapter of a Design. Or train the model that it was made from, and xlstm quantize the result.',
     );
   }
   return parameters.trained

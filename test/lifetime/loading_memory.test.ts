@@ -18,7 +18,7 @@ const LOAD = `
   const [folder, name, packing] = process.argv.slice(1);
   const { engine } = await chooseEngine(name);
   const before = process.resourceUsage().maxRSS;
-  const { model } = await loadCheckpoint(engine, folder, packing);
+  const { model } = await loadCheckpoint(engine, folder, { packing });
   const grown = 1024 * (process.resourceUsage().maxRSS - before);
   const bytes = model.parameters.regions.reduce((sum, region) => sum + region.bytes, 0);
   console.log(JSON.stringify({ grown, bytes }));
