@@ -20,6 +20,7 @@ export {
   type ForeignLayout,
 } from './nn/architecture.ts';
 export type { LanguageModel, LayerOutput, LayerState, Network } from './nn/layer.ts';
+export { mergeAdapter } from './nn/merge_adapter.ts';
 export { type AdapterValues, Model, type NetworkSource, takesTokens } from './nn/model.ts';
 export type { NamedValues } from './nn/parameters.ts';
 

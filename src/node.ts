@@ -9,6 +9,7 @@ export type { Checkpoint, CheckpointFiles, LoadedModel, TrainingState } from './
 export {
   type CheckpointOptions,
   type LoadedTextModel,
+  loadAdapter,
   loadCheckpoint,
   loadTextModel,
   saveCheckpoint,

@@ -9,6 +9,7 @@ import { createModel } from '../models/create_model.ts';
 import type { AdapterOptions } from '../nn/adapter.ts';
 import { modelFingerprint } from '../nn/fingerprint.ts';
 import type { LanguageModel } from '../nn/layer.ts';
+import { mergeAdapter } from '../nn/merge_adapter.ts';
 import type { Model } from '../nn/model.ts';
 import { Random } from '../random.ts';
 import { Evaluator } from '../training/evaluate.ts';
@@ -151,6 +152,19 @@ describe('files of an adapter', () => {
     expect((await loadCheckpoint(engine, path('place'))).model.parameters.added).toHaveLength(4);
     await saveCheckpoint(path('place'), { model: plain });
     expect((await loadCheckpoint(engine, path('place'))).model.parameters.added).toHaveLength(0);
+  });
+
+  it.each(['base', 'small'])('are merged into %s: the same logits', async (base) => {
+    using model = await adapted(base, { rank: 3, alpha: 5 });
+    using merged = await mergeAdapter(model);
+    expect(merged.parameters.packed.bytes + merged.parameters.added.length).toBe(0);
+    const tokens = Array.from({ length: 24 }, (_, i) => (11 * i) % 256);
+    const [found, expected] = [merged, model].map((each) => new Evaluator(each, { lanes: 1, length: 24 }));
+    const logarithms = await expected.logProbabilities(tokens);
+    (await found.logProbabilities(tokens)).forEach((value, i) => {
+      expect(Math.abs(value - logarithms[i])).toBeLessThan(1e-9);
+    });
+    await expect(mergeAdapter(merged)).rejects.toThrow('expected a model with adapters, found one without');
   });
 
   it('go with a base that is given', async () => {

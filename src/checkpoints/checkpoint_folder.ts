@@ -137,7 +137,7 @@ async function baseOf({ base, source }: Adapter): Promise<string> {
   throw new XlstmError(
     'checkpoint',
     `${source}: base_model_name_or_path: expected the path of the model that the adapter belongs to, found ${base === '' ? 'none' : `${quote(base)}, where nothing is`}`,
-    'Say where it is: xlstm generate BASE --adapter FOLDER, loadModel(BASE, { adapter: FOLDER }), or the path in the file.',
+    'Say where it is: xlstm generate BASE --adapter FOLDER, or correct the path in the file.',
   );
 }
 
@@ -163,8 +163,12 @@ export interface LoadedTextModel {
 }
 
 /** As `loadCheckpoint`, for texts: throws a checkpoint error where the model takes no tokens or has no tokenizer. */
-export async function loadTextModel(engine: Engine, path: string): Promise<LoadedTextModel> {
-  return textModel(await loadCheckpoint(engine, path), path);
+export async function loadTextModel(
+  engine: Engine,
+  path: string,
+  options: CheckpointOptions = {},
+): Promise<LoadedTextModel> {
+  return textModel(await loadCheckpoint(engine, path, options), path);
 }
 
 /** The model in the folder of a run, with what the run needs to go on from there. */

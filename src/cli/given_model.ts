@@ -1,4 +1,5 @@
-import { type LoadedTextModel, textModel } from '../checkpoints/checkpoint_folder.ts';
+import type { GivenAdapter } from '../checkpoints/adapter_files.ts';
+import { type LoadedTextModel, loadTextModel, textModel } from '../checkpoints/checkpoint_folder.ts';
 import type { Engine } from '../compute/engines/engine.ts';
 import { XlstmError } from '../errors.ts';
 import { formatDesign, readDesign } from '../models/registry.ts';
@@ -21,13 +22,16 @@ export interface ModelOptions {
   readonly tieWeights: boolean | undefined;
 }
 
-/** A language model that is trained on; throws where it is none, or another one than the options say. */
+/** A language model that is trained on, or over which an adapter is; throws where it is none, or another one than the options say. */
 export async function openGivenModel(
   engine: Engine,
   place: string,
   options: ModelOptions,
+  adapter?: GivenAdapter,
 ): Promise<LoadedTextModel> {
-  const loaded = textModel(await loadModel(place, { engine, kind: 'text' }), place);
+  const loaded = adapter
+    ? await loadTextModel(engine, place, { adapter })
+    : textModel(await loadModel(place, { engine, kind: 'text' }), place);
   try {
     const { design } = loaded.model;
     if (design) await requireSame(design, options, place);

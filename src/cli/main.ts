@@ -12,6 +12,7 @@ import { fitCommand } from './commands/fit.ts';
 import { generateCommand } from './commands/generate.ts';
 import { initCommand } from './commands/init.ts';
 import { inspectCommand } from './commands/inspect.ts';
+import { mergeCommand } from './commands/merge.ts';
 import { plotCommand } from './commands/plot.ts';
 import { predictCommand } from './commands/predict.ts';
 import { quantizeCommand } from './commands/quantize.ts';
@@ -61,6 +62,7 @@ function program(): Command {
     predictCommand(),
     inspectCommand(),
     quantizeCommand(),
+    mergeCommand(),
     convertCommand(),
     exportCommand(),
     verifyCommand(),

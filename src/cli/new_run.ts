@@ -1,4 +1,6 @@
 import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { GivenAdapter } from '../checkpoints/adapter_files.ts';
 import type { Engine } from '../compute/engines/engine.ts';
 import { encodeCorpus, readCorpus } from '../data/corpus.ts';
 import type { Corpus } from '../data/text.ts';
@@ -7,6 +9,7 @@ import { XlstmError } from '../errors.ts';
 import { readDesign } from '../models/registry.ts';
 import { xlstmArchitecture } from '../models/xlstm/architecture.ts';
 import { blocksFromNotation } from '../models/xlstm/config.ts';
+import type { AdapterOptions } from '../nn/adapter.ts';
 import type { Design } from '../nn/architecture.ts';
 import { isLanguageModel, type LanguageModel } from '../nn/layer.ts';
 import { Model } from '../nn/model.ts';
@@ -33,6 +36,7 @@ export interface TrainOptions extends EngineChoice {
   readonly tokenizer: TokenizerChoice;
   readonly out?: string;
   readonly init?: string;
+  readonly lora?: AdapterOptions;
   readonly resume?: string;
   readonly acceptNewData?: boolean;
   readonly config?: string;
@@ -90,6 +94,13 @@ export async function newRun(engine: Engine, options: TrainOptions, isGiven: IsG
   }
   const sources = { validation, validationShare, field, weights };
   const evaluationTokens = tokensToMeasure(options);
+  if (options.lora && options.init === undefined) {
+    throw new XlstmError(
+      'usage',
+      '--lora: adapters go over the weights of a model: expected --init MODEL, found none',
+      'Say which: xlstm train --init MODEL --lora rank=8,alpha=16.',
+    );
+  }
   const given =
     options.init === undefined ? undefined : await givenModel(engine, options.init, options, isGiven);
   // What is wrong with a model of any vocabulary is told before texts are read and a tokenizer is trained.
@@ -194,7 +205,8 @@ async function givenModel(
       'Leave one of the two out.',
     );
   }
-  const { model, tokenizer } = await openGivenModel(engine, place, {
+  const { lora, seed } = options;
+  const said = {
     config: ifGiven('config'),
     architecture: ifGiven('architecture'),
     model: ifGiven('model'),
@@ -204,7 +216,9 @@ async function givenModel(
     heads: ifGiven('heads'),
     dropout: ifGiven('dropout'),
     tieWeights: ifGiven('tieWeights'),
-  });
+  };
+  const adapter = lora && newAdapter(lora, place, seed);
+  const { model, tokenizer } = await openGivenModel(engine, place, said, adapter);
   if (options.documents && startToken(tokenizer) === undefined) {
     throw new XlstmError(
       'usage',
@@ -214,6 +228,17 @@ async function givenModel(
   }
   const length = ifGiven('length') ?? model.design?.describe().contextLength ?? options.length;
   return { model, tokenizer, length };
+}
+
+function newAdapter(options: AdapterOptions, place: string, seed: number): GivenAdapter {
+  if (/^(https?|file):/i.test(place)) {
+    throw new XlstmError(
+      'usage',
+      `--lora: expected the path of a model with --init, whose files the run reads again; found ${place}`,
+      'Download it, or give the folder.',
+    );
+  }
+  return { adapter: { ...options, base: resolve(place), source: '--lora' }, values: { seed } };
 }
 
 const adamw = ({ beta1, beta2, weightDecay }: TrainOptions): RunOptions['optimizer'] => ({

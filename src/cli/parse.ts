@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander';
+import { type AdapterOptions, LARGEST_RANK } from '../nn/adapter.ts';
 
 /** Readers of option values. What they throw names the option and ends the program as wrong usage. */
 
@@ -81,4 +82,19 @@ export function svgPath(text: string): string {
 export function path(text: string): string {
   if (text !== '') return text;
   throw new InvalidArgumentError('Expected a path.');
+}
+
+/** Adapters as rank=8,alpha=16,targets=q,v: what follows targets are names. */
+export function loraOptions(text: string): AdapterOptions {
+  const [, settings, names] = /^(.*?)(?:(?:^|,)targets=(.*))?$/s.exec(text) ?? [];
+  const given = new Map(settings.split(',').map((each) => each.split('=', 2) as [string, string]));
+  const [rank, alpha] = [given.get('rank'), given.get('alpha')];
+  if (given.size !== 2 || rank === undefined || alpha === undefined) {
+    throw new InvalidArgumentError('Expected rank=8,alpha=16 or rank=8,alpha=16,targets=q,v.');
+  }
+  return {
+    rank: integer(1, LARGEST_RANK)(rank),
+    alpha: positive()(alpha),
+    ...(names !== undefined && { targets: nameList(names) }),
+  };
 }

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { type LoadedTextModel, loadTextModel } from '../../checkpoints/checkpoint_folder.ts';
+import { type LoadedTextModel, loadAdapter, loadTextModel } from '../../checkpoints/checkpoint_folder.ts';
 import { type Document, readTexts } from '../../data/text.ts';
 import { encodeParts, startToken } from '../../data/tokenizer.ts';
 import { XlstmError } from '../../errors.ts';
@@ -7,10 +7,12 @@ import { formatFixed, formatInteger } from '../../format.ts';
 import { Evaluator } from '../../training/evaluate.ts';
 import { addEngineOptions, type EngineChoice, withEngine } from '../engine_options.ts';
 import { type Output, standardOutput } from '../output.ts';
+import { path } from '../parse.ts';
 import { printTokens } from '../token_scores.ts';
 import { renderTable } from '../ui/table.ts';
 
 interface EvalOptions extends EngineChoice {
+  readonly adapter?: string;
   readonly perToken?: boolean;
   readonly json?: boolean;
 }
@@ -20,6 +22,7 @@ export function evalCommand(): Command {
     .description('measure a model on texts: loss, perplexity, bits per byte')
     .argument('<model>', 'a checkpoint or the folder of a run')
     .argument('<path...>', 'text files or folders, or - for standard input')
+    .option('--adapter <folder>', 'an adapter over the model: its folder, or the run that trained it', path)
     .option('--per-token', 'print the log-probability of each token and line, in nats')
     .option('--json', 'print the measures as JSON; with --per-token JSON lines, one for each token and line')
     .addHelpText(
@@ -38,7 +41,9 @@ Examples:
     );
   return addEngineOptions(command).action((model: string, paths: string[], options: EvalOptions) =>
     withEngine(options, async (engine) => {
-      const checkpoint = await loadTextModel(engine, model);
+      const checkpoint = await loadTextModel(engine, model, {
+        adapter: options.adapter === undefined ? undefined : await loadAdapter(options.adapter),
+      });
       if (options.perToken) return printTokens(checkpoint, await readTexts(paths), options.json ?? false);
       const measure = measurer(checkpoint);
       const texts: Measured[] = [];

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { loadTextModel } from '../../checkpoints/checkpoint_folder.ts';
+import { loadAdapter, loadTextModel } from '../../checkpoints/checkpoint_folder.ts';
 import { encodeChat } from '../../data/subword/chat.ts';
 import { readTexts } from '../../data/text.ts';
 import { startToken } from '../../data/tokenizer.ts';
@@ -10,9 +10,10 @@ import { Session } from '../../generation/session.ts';
 import { addEngineOptions, type EngineChoice, withEngine } from '../engine_options.ts';
 import { INTERRUPTED, interruptible } from '../interrupt.ts';
 import { standardOutput } from '../output.ts';
-import { integer, number, positive } from '../parse.ts';
+import { integer, number, path, positive } from '../parse.ts';
 
 interface GenerateOptions extends EngineChoice {
+  readonly adapter?: string;
   readonly prompt?: string;
   readonly promptFile?: string;
   readonly message?: string;
@@ -32,6 +33,7 @@ export function generateCommand(): Command {
   const command = new Command('generate')
     .description('let a model write: it continues a prompt')
     .argument('<model>', 'a checkpoint or the folder of a run')
+    .option('--adapter <folder>', 'an adapter over the model: its folder, or the run that trained it', path)
     .option('--prompt <text>', 'what the text starts with')
     .option('--prompt-file <path>', 'a file that holds the prompt, or - for standard input')
     .option('--message <text>', 'ask a model that was trained on conversations, by its chat template')
@@ -69,10 +71,12 @@ Examples:
   xlstm generate models/assistant --message "Who are you?"
   echo "It was" | xlstm generate runs/moby-dick --prompt-file - --stop "." --json`,
     );
-  return addEngineOptions(command).action(async (path: string, options: GenerateOptions) => {
+  return addEngineOptions(command).action(async (place: string, options: GenerateOptions) => {
     const prompt = await readPrompt(options);
     await withEngine(options, async (engine) => {
-      const { model, tokenizer } = await loadTextModel(engine, path);
+      const { model, tokenizer } = await loadTextModel(engine, place, {
+        adapter: options.adapter === undefined ? undefined : await loadAdapter(options.adapter),
+      });
       const asked =
         options.message && (await encodeChat(tokenizer, [{ role: 'user', content: options.message }]));
       if (prompt === undefined && !asked && startToken(tokenizer) === undefined) {

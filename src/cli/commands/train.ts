@@ -6,6 +6,7 @@ import { formatCount, formatDuration } from '../../format.ts';
 import { Session } from '../../generation/session.ts';
 import { largeArchitecture } from '../../models/large/architecture.ts';
 import { xlstmArchitecture } from '../../models/xlstm/architecture.ts';
+import type { Model } from '../../nn/model.ts';
 import { quote } from '../../quote.ts';
 import { openRun } from '../../training/resume.ts';
 import { type Run, type RunResult, type StepEvent, trainRun } from '../../training/run.ts';
@@ -14,7 +15,7 @@ import { collectGarbage } from '../collect_garbage.ts';
 import { addEngineOptions, withEngine } from '../engine_options.ts';
 import { interruptible } from '../interrupt.ts';
 import { type IsGiven, newRun, type TrainOptions } from '../new_run.ts';
-import { integer, number, path, positive } from '../parse.ts';
+import { integer, loraOptions, number, path, positive } from '../parse.ts';
 import { StepEvents } from '../step_events.ts';
 import { History } from '../ui/curve.ts';
 import { ProgressWriter } from '../ui/progress.ts';
@@ -55,6 +56,11 @@ export function trainCommand(): Command {
       '--init <model>',
       'begin with the weights and the tokenizer of a model: a run, its best/, a folder, a file of weights, an address',
       path,
+    )
+    .option(
+      '--lora <settings>',
+      'with --init: train low-rank adapters, the model stays as it is; rank=8,alpha=16 or rank=8,alpha=16,targets=q,v',
+      loraOptions,
     )
     .option(
       '--resume <folder>',
@@ -124,6 +130,7 @@ Examples:
   xlstm train --data library.tokens --order shuffled   # larger than memory: see xlstm tokenize
   xlstm train --data book.txt --architecture xlstm-large --blocks 4 --dim 128
   xlstm train --init runs/moby-dick/best --data letters.txt --learning-rate 1e-3
+  xlstm train --init book-q4 --lora rank=8,alpha=16 --data letters.txt
   xlstm train --data book.txt --config gru.json   # {"architecture": "gru", "vocab_size": 256, "embedding_dim": 128}
   xlstm train --resume runs/book
   xlstm train --resume runs/book --steps 3000
@@ -250,10 +257,20 @@ function announce({ model, options, train, validation, measuredTokens, trainer, 
   const from = trainer.steps > 0 ? ` from step ${trainer.steps} on` : '';
   const lines = [
     `model   ${formatCount(model.parameters.count)} parameters: ${model.design?.describe().summary}`,
+    ...adapterLines(model),
     `text    ${formatCount(train.length)} tokens to train on, ${heldOut} held out${part}`,
     `run     ${steps} steps of ${batchSize * microBatches} × ${length} tokens${from}, into ${folder}/`,
   ];
   process.stderr.write(`${lines.join('\n')}\n`);
+}
+
+function adapterLines({ design, parameters }: Model): string[] {
+  if (!design?.adapter) return [];
+  const trained = parameters.added.reduce((sum, { shape }) => sum + shape[0] * shape[1], 0);
+  const { rank, base } = design.adapter;
+  return [
+    `adapter ${formatCount(trained)} of them are trained: rank ${rank} beside ${parameters.adapted.length} matrices of ${base}`,
+  ];
 }
 
 /** Enough of a text to know how many bytes a token of it has. */
