@@ -14,6 +14,9 @@ export {
   loadTextModel,
   saveCheckpoint,
 } from './checkpoints/checkpoint_folder.ts';
+export { type Converted, type ConvertOptions, convertCheckpoint } from './checkpoints/convert.ts';
+export { type DownloadOptions, downloadModel } from './checkpoints/hub/download.ts';
+export { type HubEnvironment, hubEnvironment } from './checkpoints/hub/environment.ts';
 export {
   type TokenizerProgress,
   type TokenizerTraining,

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Engine } from '../compute/engines/engine.ts';
@@ -29,6 +30,7 @@ import {
 } from './checkpoint.ts';
 import { parseConfigYaml } from './config_yaml.ts';
 import { makeFolder, replaceFolder } from './files.ts';
+import { cachedModel, parseHubName } from './hub/cache.ts';
 import {
   CONFIGS,
   type DecodeOptions,
@@ -280,9 +282,14 @@ async function readCheckpoint<T>(
     );
     if (found) return found.result;
   }
+  const hubName = folders[0] === path && !existsSync(path) ? parseHubName(path) : undefined;
+  const cached = hubName && (await cachedModel(hubName));
+  if (cached) return readCheckpoint(cached, choose, run, [cached]);
   throw new XlstmError(
     'checkpoint',
     `${path}: expected a checkpoint (config.json or config.yaml, model.safetensors), a file of weights beside its config.json, or the folder of a run; found none of them`,
-    'Train one with "xlstm train", or give the path of its folder.',
+    hubName
+      ? `Train one with "xlstm train", or give the path of its folder. If it is a model on a hub: xlstm download ${path}`
+      : 'Train one with "xlstm train", or give the path of its folder.',
   );
 }

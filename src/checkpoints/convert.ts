@@ -15,6 +15,7 @@ import { configText } from './config_text.ts';
 import { type FileContent, makeFolder, replaceFolder } from './files.ts';
 import { type StreamedTensor, safetensorsPieces } from './weight_stream.ts';
 
+/** How a model is converted. */
 export interface ConvertOptions {
   /** Whose files are written: `xlstm` is this project. */
   readonly to: 'xlstm' | ForeignLayout;
@@ -26,6 +27,7 @@ export interface ConvertOptions {
 
 /** What was written. */
 export interface Converted {
+  /** Numbers of the model. */
   readonly parameters: number;
   /** Of the weights. */
   readonly bytes: number;
@@ -35,6 +37,8 @@ export interface Converted {
  * Writes the model of a path that `loadCheckpoint` takes into a new folder, as another program or this one reads it: some rows
  * of one tensor are in memory at a time, and nothing is computed. Throws a usage error where the other program has no such model,
  * a checkpoint or config error for files that are damaged or do not fit; nothing is left of the folder then.
+ *
+ * @param options Whose files, and more.
  */
 export async function convertCheckpoint(
   input: string,

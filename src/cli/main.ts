@@ -6,6 +6,7 @@ import { benchCommand } from './commands/bench.ts';
 import { buildNativeCommand } from './commands/build_native.ts';
 import { convertCommand } from './commands/convert.ts';
 import { doctorCommand } from './commands/doctor.ts';
+import { downloadCommand } from './commands/download.ts';
 import { evalCommand } from './commands/eval.ts';
 import { exportCommand } from './commands/export.ts';
 import { fitCommand } from './commands/fit.ts';
@@ -64,6 +65,7 @@ function program(): Command {
     quantizeCommand(),
     mergeCommand(),
     convertCommand(),
+    downloadCommand(),
     exportCommand(),
     verifyCommand(),
     doctorCommand(),
