@@ -40,7 +40,7 @@ describe('the programs and commands of the guides run from a folder in which xls
     ['getting-started.md', 6],
     ['states-and-streaming.md', 4],
     ['own-layers-and-losses.md', 2],
-    ['training.md', 6],
+    ['training.md', 7],
     ['mathematics.md', 1],
   ])('%s', async (name, expected) => {
     const cwd = join(folder, name);
