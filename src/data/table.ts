@@ -1,6 +1,6 @@
 import { XlstmError } from '../errors.ts';
 import { quote } from '../quote.ts';
-import { readTexts } from './text.ts';
+import { readText } from './text.ts';
 
 /** Rows of named columns, as texts; what a row lacks is an empty text. */
 export interface Table {
@@ -16,8 +16,9 @@ export type MissingPolicy = 'refuse' | 'previous';
 
 /** Reads a CSV file whose first row names the columns, or, where the name ends in .jsonl or .ndjson, JSON lines. */
 export async function readTable(path: string): Promise<Table> {
-  const [{ name, text }, ...more] = await readTexts([path]);
-  if (more.length > 0) throw new XlstmError('data', `${path}: expected a table, found a folder`);
+  const found = await readText(path);
+  if (!found) throw new XlstmError('data', `${path}: expected a table, found a folder`);
+  const { name, text } = found;
   const table = /\.(jsonl|ndjson)$/i.test(path) ? parseJsonLines(text, name) : await parseCsv(text, name);
   if (table.rows.length > 0) return table;
   throw new XlstmError(

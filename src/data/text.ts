@@ -54,6 +54,16 @@ export async function readTexts(
   return documents;
 }
 
+/** The text of one file as it is, records and all. Undefined of paths that stand for several. Throws as `readTexts` does. */
+export async function readText(path: string): Promise<Document | undefined> {
+  const [file, ...more] = await findTexts([path]);
+  if (more.length > 0) return undefined;
+  const { bytes } = unpack(file.name, fileBytes(file, {}));
+  const parts: string[] = [];
+  for await (const { text } of decodeText(file.name, bytes, LONGEST_TEXT)) parts.push(text);
+  return { name: file.name, text: parts.join('') };
+}
+
 /**
  * The texts of a file as they are read, in parts of at most `most` UTF-16 units: one text, or those of the records of a
  * .jsonl or .parquet file, each a document. What ends in .gz or .zst is unpacked.
