@@ -7,6 +7,7 @@ import { quote } from '../quote.ts';
 import { baselineArchitectures } from './baselines/architectures.ts';
 import { largeArchitecture } from './large/architecture.ts';
 import { sequenceArchitecture } from './sequence/architecture.ts';
+import { tirexArchitecture } from './tirex/architecture.ts';
 import { xlstmArchitecture } from './xlstm/architecture.ts';
 
 /** What a configuration without a name is if no architecture recognises it: the official package's, whose strict readers
@@ -14,9 +15,13 @@ import { xlstmArchitecture } from './xlstm/architecture.ts';
 const UNNAMED: Architecture = xlstmArchitecture;
 
 const registered = new Map<string, Architecture>(
-  [xlstmArchitecture, largeArchitecture as Architecture, ...baselineArchitectures, sequenceArchitecture].map(
-    (architecture) => [architecture.name, architecture],
-  ),
+  [
+    xlstmArchitecture,
+    largeArchitecture as Architecture,
+    ...baselineArchitectures,
+    sequenceArchitecture,
+    tirexArchitecture as Architecture,
+  ].map((architecture) => [architecture.name, architecture]),
 );
 
 /** The architectures that are there, by the names that config.json has for them. */

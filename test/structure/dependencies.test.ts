@@ -9,11 +9,19 @@ const TOOLS = ['checks.ts', 'event_loop.ts', 'json.ts', 'protobuf.ts', 'quote.ts
 
 const COMPUTE = ['compute/program', 'compute/graph', 'compute/engines', 'compute'];
 const NN = [...COMPUTE, ...TOOLS, 'random.ts', 'nn'];
-const MODELS = [...NN, 'models/xlstm', 'models/large', 'models/baselines', 'models/sequence', 'models'];
+const MODELS = [
+  ...NN,
+  'models/xlstm',
+  'models/large',
+  'models/baselines',
+  'models/sequence',
+  'models/tirex',
+  'models',
+];
 const CHECKPOINTS = [...MODELS, 'data', 'checkpoints'];
 const GENERATION = [...CHECKPOINTS, 'generation'];
 const TRAINING = [...GENERATION, 'distributed', 'training'];
-const SEQUENCES = [...TRAINING, 'sequences'];
+const SEQUENCES = [...TRAINING, 'sequences', 'forecasting'];
 const SAVED = [...SEQUENCES, 'saved'];
 const LAB = [
   ...SAVED,
@@ -51,15 +59,17 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'models/baselines': [...NN, 'models/xlstm'],
   'models/large': [...NN, 'models/xlstm'],
   'models/sequence': [...NN, 'models/xlstm', 'models/baselines'],
-  models: [...NN, 'models/xlstm', 'models/large', 'models/baselines', 'models/sequence'],
+  'models/tirex': [...NN, 'models/xlstm'],
+  models: [...NN, 'models/xlstm', 'models/large', 'models/baselines', 'models/sequence', 'models/tirex'],
   onnx: MODELS,
   checkpoints: [...MODELS, 'data'],
   generation: CHECKPOINTS,
   training: [...GENERATION, 'distributed'],
   sequences: TRAINING,
+  forecasting: TRAINING,
   saved: SEQUENCES,
   'lab/tasks': ['random.ts'],
-  'lab/verification': TRAINING,
+  'lab/verification': [...TRAINING, 'forecasting'],
   'lab/charts': [],
   'lab/bench': [...SEQUENCES, 'format.ts'],
   'lab/arena': [...SEQUENCES, 'format.ts', 'lab/tasks', 'lab/bench', 'lab/charts'],

@@ -19,6 +19,7 @@ const files = {
   'lm_mixed.safetensors': 60,
   large_tiny: 8,
   large_sharded: 1,
+  tirex1_tiny: 48,
 };
 
 function verifiesAll(open: () => Promise<Engine>): void {

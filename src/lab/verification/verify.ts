@@ -7,6 +7,7 @@ import { verifyLanguageModel } from './language_model.ts';
 import { verifyLargeModel } from './large_model.ts';
 import { verifyMlstmCell } from './mlstm_cell.ts';
 import { verifySlstmCell } from './slstm_cell.ts';
+import { verifyTirex } from './tirex.ts';
 
 export type { Row } from './compare.ts';
 
@@ -15,13 +16,14 @@ const kinds: Readonly<Record<string, (engine: Engine, file: GoldenFile) => Promi
   slstm_cell: verifySlstmCell,
   xlstm_lm: verifyLanguageModel,
   xlstm_large: verifyLargeModel,
+  tirex1: verifyTirex,
 };
 
 /** How far an engine is from the golden vectors of a file. */
 export interface Verification {
   /** The file that was read. */
   readonly source: string;
-  /** What the file is about: mlstm_cell, slstm_cell or xlstm_lm. */
+  /** What the file is about: one of `kinds`. */
   readonly kind: string;
   /** One for each expected tensor. */
   readonly rows: readonly Row[];

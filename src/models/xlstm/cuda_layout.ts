@@ -24,6 +24,21 @@ export function toVanillaLayout(tensors: ReadonlyMap<string, NamedValues>): Read
   return converted;
 }
 
+/** The other way, for programs that read the cuda layout alone. */
+export function toCudaLayout(tensors: ReadonlyMap<string, NamedValues>): ReadonlyMap<string, NamedValues> {
+  const converted = new Map(tensors);
+  for (const [name, { shape, values }] of tensors) {
+    if (!name.endsWith(KERNEL) || shape.length !== 3 || shape[1] !== GATES * shape[2]) continue;
+    const [heads, rows, headDim] = shape;
+    converted.set(name, { shape: [heads, headDim, rows], values: swapped(values, heads, rows, headDim, 1) });
+    const biasName = name.replace(KERNEL, BIAS);
+    const bias = tensors.get(biasName);
+    if (bias?.shape.length !== 1 || bias.shape[0] !== heads * rows) continue;
+    converted.set(biasName, { shape: bias.shape, values: swapped(bias.values, 1, GATES, heads, headDim) });
+  }
+  return converted;
+}
+
 const cudaKernels = (tensors: ReadonlyMap<string, NamedValues>): [string, NamedValues][] =>
   [...tensors].filter(
     ([name, { shape }]) => name.endsWith(KERNEL) && shape.length === 3 && shape[2] === GATES * shape[1],

@@ -1,0 +1,122 @@
+import type { Executable } from '../compute/engines/engine.ts';
+import { plan } from '../compute/graph/plan.ts';
+import { leaf, type Tensor } from '../compute/graph/tensor.ts';
+import { assign, concat, reshape, split } from '../compute/graph/views.ts';
+import { Region } from '../compute/program/region.ts';
+import type { TirexNetwork } from '../models/tirex/network.ts';
+import { Pass } from '../nn/layer.ts';
+import type { Model } from '../nn/model.ts';
+import { lastValues, type Scale, scaleOf, type Values, writePatches } from './tirex_scale.ts';
+
+/** What is computed of windows of series. */
+export type TirexResult =
+  /** The next patches by the last `patches` tokens, the window followed by `patches` − 1 that are missing: [B, patches, Q, P]. */
+  | { readonly patches: number }
+  /** Vectors of every block and token: [B, L, blocks, D]. */
+  | 'hidden';
+
+/** Windows that one run takes; more are run one after another. */
+const ROWS = 32;
+
+/** Runs a TiRex network over windows of series. To be freed. */
+export class TirexNetworkRunner implements Disposable {
+  readonly #model: Model<TirexNetwork>;
+  readonly #executables = new Map<string, Executable>();
+
+  /** The model is freed by who made it, after the runner. */
+  constructor(model: Model<TirexNetwork>) {
+    this.#model = model;
+  }
+
+  /**
+   * Runs the last C values of each series, scaled by themselves. `values` are those of the network, in scaled units, as
+   * TirexResult says.
+   */
+  async run(
+    series: readonly Values[],
+    result: TirexResult,
+  ): Promise<{ values: Float64Array; scales: readonly Scale[] }> {
+    const scales: Scale[] = [];
+    const parts: ArrayLike<number>[] = [];
+    for (let from = 0; from < series.length; from += ROWS) {
+      const group = series.slice(from, from + ROWS);
+      const { executable, size } = this.#executable(group.length, result);
+      const { tokens, scales: own } = this.#tokens(group, result);
+      executable.io.write('tokens', tokens);
+      await executable.run();
+      parts.push((await executable.io.read('result')).subarray(0, size));
+      scales.push(...own);
+    }
+    const values = new Float64Array(parts.reduce((sum, part) => sum + part.length, 0));
+    let at = 0;
+    for (const part of parts) {
+      values.set(part, at);
+      at += part.length;
+    }
+    return { values, scales };
+  }
+
+  /** Gives the memory of its Programs back. */
+  free(): void {
+    for (const executable of this.#executables.values()) executable.free();
+    this.#executables.clear();
+  }
+
+  [Symbol.dispose](): void {
+    this.free();
+  }
+
+  /** Tokens of a window: a length that is no multiple of P is filled up before it. */
+  #length(result: TirexResult): number {
+    const { contextLength, patchSize } = this.#model.network.config;
+    return Math.ceil(contextLength / patchSize) + (result === 'hidden' ? 0 : result.patches - 1);
+  }
+
+  #tokens(
+    series: readonly Values[],
+    result: TirexResult,
+  ): { tokens: Float64Array; scales: readonly Scale[] } {
+    const { contextLength, patchSize } = this.#model.network.config;
+    const width = 2 * patchSize * this.#length(result);
+    const tokens = new Float64Array(series.length * width);
+    const filled = Math.ceil(contextLength / patchSize) * patchSize;
+    const scales = series.map((values, row) => {
+      const window = lastValues(lastValues(values, contextLength), filled);
+      const scale = scaleOf(window);
+      writePatches(tokens, row * width, window, patchSize, scale);
+      return scale;
+    });
+    return { tokens, scales };
+  }
+
+  #executable(batch: number, result: TirexResult): { executable: Executable; size: number } {
+    const { network, engine, memories } = this.#model;
+    const { patchSize, quantiles, embeddingDim, numBlocks } = network.config;
+    const length = this.#length(result);
+    const size =
+      result === 'hidden'
+        ? batch * length * numBlocks * embeddingDim
+        : batch * result.patches * quantiles.length * patchSize;
+    const key = `${batch} × ${result === 'hidden' ? result : result.patches}`;
+    let executable = this.#executables.get(key);
+    if (!executable) {
+      const io = new Region('io');
+      const tokens = leaf(io, 'tokens', [batch, length, 2 * patchSize]);
+      const { y, hidden } = network.forward(tokens, new Pass(), {});
+      const value = result === 'hidden' ? concat(hidden) : network.quantiles(lastTokens(y, result.patches));
+      const root = assign(leaf(io, 'result', value.shape), value);
+      executable = engine.bind(plan(`tirex ${key}`, { io, roots: [root], limits: engine.limits }), memories);
+      this.#executables.set(key, executable);
+    }
+    return { executable, size };
+  }
+}
+
+/** The last tokens of each sequence: [B, L, D] to [B, count, D]. */
+function lastTokens(y: Tensor, count: number): Tensor {
+  const [batch, length, dim] = y.shape;
+  if (count === length) return y;
+  const inRows = reshape(y, [batch, length * dim]);
+  const [, last] = split(inRows, [(length - count) * dim, count * dim]);
+  return reshape(last, [batch, count, dim]);
+}
