@@ -1,6 +1,4 @@
-import type { TirexNetwork } from '../models/tirex/network.ts';
-import type { Model } from '../nn/model.ts';
-import { TirexNetworkRunner } from './tirex_network_runner.ts';
+import type { TirexNetworkRunner } from './tirex_network_runner.ts';
 import { lastValues, type Values } from './tirex_scale.ts';
 
 /** A sample: its variates, of one length. */
@@ -13,9 +11,8 @@ export interface Hidden {
 }
 
 /** What the blocks make of each series, without the tokens before its beginning. */
-export async function hiddenOf(model: Model<TirexNetwork>, series: readonly Values[]): Promise<Hidden[]> {
-  const { contextLength, patchSize, numBlocks, embeddingDim } = model.network.config;
-  using runner = new TirexNetworkRunner(model);
+export async function hiddenOf(runner: TirexNetworkRunner, series: readonly Values[]): Promise<Hidden[]> {
+  const { contextLength, patchSize, numBlocks, embeddingDim } = runner.config;
   const { values } = await runner.run(series, 'hidden');
   const length = Math.ceil(contextLength / patchSize);
   const width = numBlocks * embeddingDim;
@@ -34,14 +31,14 @@ export async function hiddenOf(model: Model<TirexNetwork>, series: readonly Valu
  * eighths of the series, which are standardised over the samples and vanish where there is one.
  */
 export async function embeddingsOf(
-  model: Model<TirexNetwork>,
+  runner: TirexNetworkRunner,
   samples: readonly Variates[],
   augmented: boolean,
 ): Promise<Float64Array[]> {
-  const plain = await plainEmbeddings(model, samples);
+  const plain = await plainEmbeddings(runner, samples);
   if (!augmented) return plain;
   const differences = await plainEmbeddings(
-    model,
+    runner,
     samples.map((variates) => variates.map(differencesOf)),
   );
   const statistics = standardised(samples.map(statisticsOf));
@@ -49,11 +46,11 @@ export async function embeddingsOf(
 }
 
 async function plainEmbeddings(
-  model: Model<TirexNetwork>,
+  runner: TirexNetworkRunner,
   samples: readonly Variates[],
 ): Promise<Float64Array[]> {
-  const { patchSize, numBlocks, embeddingDim } = model.network.config;
-  const hidden = await hiddenOf(model, samples.flat());
+  const { patchSize, numBlocks, embeddingDim } = runner.config;
+  const hidden = await hiddenOf(runner, samples.flat());
   let at = 0;
   return samples.map((variates) => {
     const vector = new Float64Array(numBlocks * variates.length * embeddingDim);

@@ -3,9 +3,11 @@ import { plan } from '../compute/graph/plan.ts';
 import { leaf, type Tensor } from '../compute/graph/tensor.ts';
 import { assign, concat, reshape, split } from '../compute/graph/views.ts';
 import { Region } from '../compute/program/region.ts';
+import type { TirexConfig } from '../models/tirex/config.ts';
 import type { TirexNetwork } from '../models/tirex/network.ts';
 import { Pass } from '../nn/layer.ts';
 import type { Model } from '../nn/model.ts';
+import { runSizes } from './network_forecaster.ts';
 import { lastValues, type Scale, scaleOf, type Values, writePatches } from './tirex_scale.ts';
 
 /** What is computed of windows of series. */
@@ -15,7 +17,7 @@ export type TirexResult =
   /** Vectors of every block and token: [B, L, blocks, D]. */
   | 'hidden';
 
-/** Windows that one run takes; more are run one after another. */
+/** Windows that one run takes at most. */
 const ROWS = 32;
 
 /** Runs a TiRex network over windows of series. To be freed. */
@@ -28,6 +30,11 @@ export class TirexNetworkRunner implements Disposable {
     this.#model = model;
   }
 
+  /** That of the network. */
+  get config(): TirexConfig {
+    return this.#model.network.config;
+  }
+
   /**
    * Runs the last C values of each series, scaled by themselves. `values` are those of the network, in scaled units, as
    * TirexResult says.
@@ -38,8 +45,10 @@ export class TirexNetworkRunner implements Disposable {
   ): Promise<{ values: Float64Array; scales: readonly Scale[] }> {
     const scales: Scale[] = [];
     const parts: ArrayLike<number>[] = [];
-    for (let from = 0; from < series.length; from += ROWS) {
-      const group = series.slice(from, from + ROWS);
+    let from = 0;
+    for (const count of runSizes(series.length, ROWS)) {
+      const group = series.slice(from, from + count);
+      from += count;
       const { executable, size } = this.#executable(group.length, result);
       const { tokens, scales: own } = this.#tokens(group, result);
       executable.io.write('tokens', tokens);

@@ -1,6 +1,4 @@
-import type { TirexNetwork } from '../models/tirex/network.ts';
-import type { Model } from '../nn/model.ts';
-import { TirexNetworkRunner } from './tirex_network_runner.ts';
+import type { TirexNetworkRunner } from './tirex_network_runner.ts';
 import type { Values } from './tirex_scale.ts';
 
 /** Forecasts of a batch of series. */
@@ -17,18 +15,17 @@ export interface Rollout {
  * `patchesPerPass` changes all but the first patch.
  */
 export async function rollOut(
-  model: Model<TirexNetwork>,
+  runner: TirexNetworkRunner,
   series: readonly Values[],
   horizon: number,
   patchesPerPass: number,
 ): Promise<Rollout> {
-  const { patchSize, quantiles: levels } = model.network.config;
+  const { patchSize, quantiles: levels } = runner.config;
   const count = levels.length;
   const patches = Math.ceil(horizon / patchSize);
   const steps = patches * patchSize;
   const unscaled = new Float64Array(series.length * count * steps);
   const quantiles = new Float64Array(series.length * horizon * count);
-  using runner = new TirexNetworkRunner(model);
   for (let done = 0; done < patches; ) {
     const taken = Math.min(patchesPerPass, patches - done);
     const windows = series.map((values) => followedByMissing(values, done * patchSize));

@@ -28,6 +28,7 @@ it('the API reference builds without a warning: every public name has a comment'
       'xlstm_graph.html',
       'xlstm_nn.html',
       'xlstm_node.html',
+      'xlstm_forecasting.html',
       'xlstm_onnx.html',
     ]),
   );

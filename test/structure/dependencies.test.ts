@@ -81,6 +81,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'graph.ts': COMPUTE,
   'index_node.ts': [...SAVED, 'index.ts'],
   'onnx.ts': ['onnx'],
+  'forecasting.ts': SAVED,
+  'forecasting_node.ts': [...SAVED, 'forecasting.ts'],
   'node.ts': [...LAB, 'index.ts'],
 };
 

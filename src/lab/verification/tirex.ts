@@ -4,6 +4,7 @@ import * as v from 'valibot';
 import { loadCheckpoint } from '../../checkpoints/checkpoint_folder.ts';
 import type { Engine } from '../../compute/engines/engine.ts';
 import { embeddingsOf, hiddenOf } from '../../forecasting/tirex_embedding.ts';
+import { TirexNetworkRunner } from '../../forecasting/tirex_network_runner.ts';
 import { rollOut } from '../../forecasting/tirex_rollout.ts';
 import { parseJson } from '../../json.ts';
 import { TirexNetwork } from '../../models/tirex/network.ts';
@@ -56,10 +57,10 @@ export async function verifyTirex(engine: Engine, file: GoldenFile): Promise<Row
   const { model } = await loadCheckpoint(engine, place);
   try {
     if (!(model.network instanceof TirexNetwork)) throw file.error('the model beside it is no TiRex');
-    const tirex = model as Model<TirexNetwork>;
+    using runner = new TirexNetworkRunner(model as Model<TirexNetwork>);
     const rows: Row[] = [];
-    for (const each of parsed.output.cases) rows.push(...(await verifyForecast(tirex, file, each)));
-    for (const each of parsed.output.embeddings) rows.push(...(await verifyEmbedding(tirex, file, each)));
+    for (const each of parsed.output.cases) rows.push(...(await verifyForecast(runner, file, each)));
+    for (const each of parsed.output.embeddings) rows.push(...(await verifyEmbedding(runner, file, each)));
     return rows;
   } finally {
     model.free();
@@ -67,14 +68,19 @@ export async function verifyTirex(engine: Engine, file: GoldenFile): Promise<Row
 }
 
 async function verifyForecast(
-  model: Model<TirexNetwork>,
+  runner: TirexNetworkRunner,
   file: GoldenFile,
   each: Cases['cases'][number],
 ): Promise<Row[]> {
   const { name, horizon, series, rtol } = each;
   const comparison = new Comparison(name, rtol);
   const contexts = series.map(({ context }) => file.values(context, file.shape(context, 1)));
-  const { quantiles, unscaled } = await rollOut(model, contexts, horizon, each.max_accelerated_rollout_steps);
+  const { quantiles, unscaled } = await rollOut(
+    runner,
+    contexts,
+    horizon,
+    each.max_accelerated_rollout_steps,
+  );
   const expected = file.values(each.expected, file.shape(each.expected, 3));
   const size = expected.length / series.length;
   for (const [b, { scale }] of series.entries()) {
@@ -91,7 +97,7 @@ async function verifyForecast(
 }
 
 async function verifyEmbedding(
-  model: Model<TirexNetwork>,
+  runner: TirexNetworkRunner,
   file: GoldenFile,
   each: Cases['embeddings'][number],
 ): Promise<Row[]> {
@@ -104,7 +110,7 @@ async function verifyEmbedding(
       data.subarray((b * variates + i) * length, (b * variates + i + 1) * length),
     ),
   );
-  const embeddings = await embeddingsOf(model, samples, each.data_augmentation);
+  const embeddings = await embeddingsOf(runner, samples, each.data_augmentation);
   const [, features] = file.shape(each.embedding, 2);
   const expected = file.values(each.embedding, [batch, features]);
   for (const [b, embedding] of embeddings.entries()) {
@@ -114,7 +120,7 @@ async function verifyEmbedding(
   if (each.hidden && each.hidden_scale && each.hidden_rtol) {
     const values = file.values(each.hidden, file.shape(each.hidden, 5));
     const size = values.length / variates;
-    for (const [i, { values: found }] of (await hiddenOf(model, samples[0])).entries()) {
+    for (const [i, { values: found }] of (await hiddenOf(runner, samples[0])).entries()) {
       const own = values.subarray(i * size, (i + 1) * size);
       const error = absoluteError(found, own) / each.hidden_scale[0];
       comparison.add('hidden', 'first sample', error, each.hidden_rtol);

@@ -4,6 +4,7 @@ import { checkpointFiles, decodeCheckpoint } from '../../checkpoints/checkpoint.
 import { loadCheckpoint } from '../../checkpoints/checkpoint_folder.ts';
 import { parseSafetensors } from '../../checkpoints/safetensors.ts';
 import { createReferenceEngine } from '../../compute/engines/reference/engine.ts';
+import { TirexNetworkRunner } from '../../forecasting/tirex_network_runner.ts';
 import { rollOut } from '../../forecasting/tirex_rollout.ts';
 import { Model } from '../../nn/model.ts';
 import { formatDesign, readDesign } from '../registry.ts';
@@ -89,8 +90,9 @@ it('forecasts many series as it forecasts each', async () => {
   const series = Array.from({ length: 35 }, (_, i) =>
     Float64Array.from({ length: 2 + i }, (_, t) => Math.sin(t / (3 + i)) * (i + 1)),
   );
-  const { quantiles } = await rollOut(model, series, 7, 1);
-  const last = (await rollOut(model, [series[34]], 7, 1)).quantiles;
+  using runner = new TirexNetworkRunner(model);
+  const { quantiles } = await rollOut(runner, series, 7, 1);
+  const last = (await rollOut(runner, [series[34]], 7, 1)).quantiles;
   expect(quantiles.length).toBe(35 * last.length);
   expect(quantiles.slice(34 * last.length)).toEqual(last);
   model.free();

@@ -1,0 +1,42 @@
+import type { LoadedModel } from '../checkpoints/checkpoint.ts';
+import { checkNames } from '../checks.ts';
+import type { Engine } from '../compute/engines/engine.ts';
+import { XlstmError } from '../errors.ts';
+import { Forecaster } from '../forecasting/forecaster.ts';
+import type { LoadedAs } from './loaded.ts';
+import { loadModel, type ModelSource } from './model_files.ts';
+
+/** How a forecaster is loaded. */
+export interface LoadForecasterOptions {
+  /** What computes. Default: the fastest engine there is, which all models share that are given none. */
+  readonly engine?: Engine;
+}
+
+/**
+ * Loads a TiRex: from an address, or its files (config.json and model.safetensors, or model.ckpt); in Node also from a folder, or
+ * by the name under which `xlstm download` fetched it. Throws an error that names the file for what is missing, damaged
+ * or does not forecast.
+ */
+export const loadForecaster = (
+  source: ModelSource,
+  options: LoadForecasterOptions = {},
+): Promise<Forecaster> => loadForecasterBy(loadModel, source, options);
+
+/** The same by a function that loads models. */
+export async function loadForecasterBy(
+  load: (source: ModelSource, options: LoadForecasterOptions) => Promise<LoadedAs['any']>,
+  source: ModelSource,
+  options: LoadForecasterOptions,
+): Promise<Forecaster> {
+  checkNames('loadForecaster', options, ['engine']);
+  const loaded = await load(source, options);
+  const { model } = loaded as LoadedModel;
+  if (Forecaster.fits(model)) return new Forecaster(model);
+  const summary = model.design?.describe().summary;
+  model.free();
+  throw new XlstmError(
+    'checkpoint',
+    `${typeof source === 'object' && 'files' in source ? 'files' : source}: expected a forecaster, found ${summary}`,
+    'loadModel loads models of every kind.',
+  );
+}
