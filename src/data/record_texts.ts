@@ -1,8 +1,8 @@
-import { open, stat } from 'node:fs/promises';
 import { XlstmError } from '../errors.ts';
 import { quote } from '../quote.ts';
 import { nearest } from './nearest.ts';
-import { type ReadOptions, readable, type TextFile } from './text_files.ts';
+import { openParquet } from './parquet_file.ts';
+import type { ReadOptions, TextFile } from './text_files.ts';
 import type { Document } from './text_pieces.ts';
 
 /** The texts of JSON lines: of each, its field of that name. A record without text is left out. */
@@ -58,56 +58,23 @@ export async function* parquetTexts(
   column: string,
   { onBytes }: ReadOptions,
 ): AsyncGenerator<Document> {
-  const { parquetMetadataAsync, parquetReadObjects, parquetSchema } = await import('hyparquet');
-  const { compressors } = await import('hyparquet-compressors');
-  const attempt = async <T>(read: () => Promise<T>): Promise<T> => {
-    try {
-      return await read();
-    } catch (error) {
-      if (error instanceof XlstmError || 'code' in (error as object)) throw error;
-      throw new XlstmError(
-        'data',
-        `${name}: cannot be read as Parquet (${(error as Error).message})`,
-        'The file is cut off or damaged, or no Parquet file.',
-      );
-    }
-  };
-  const before = await readable(path, () => stat(path));
-  const handle = await readable(path, () => open(path));
+  const file = await openParquet(name, path);
   try {
-    const file = {
-      byteLength: before.size,
-      slice: async (start: number, end = before.size): Promise<ArrayBuffer> => {
-        const bytes = new Uint8Array(end - start);
-        let done = 0;
-        while (done < bytes.length) {
-          const { bytesRead } = await handle.read(bytes, done, bytes.length - done, start + done);
-          if (bytesRead === 0) throw new Error(`there is nothing at byte ${start + done}`);
-          done += bytesRead;
-        }
-        return bytes.buffer;
-      },
-    };
-    const metadata = await attempt(() => parquetMetadataAsync(file));
-    const columns = parquetSchema(metadata).children;
-    const found = columns.find(({ element }) => element.name === column);
+    const found = file.columns.find((one) => one.name === column);
     if (!found)
       throw missing(
         name,
         'column',
         column,
-        columns.map(({ element }) => element.name),
+        file.columns.map((one) => one.name),
       );
-    const { type = 'a group', repetition_type } = found.element;
-    if (type !== 'BYTE_ARRAY' || repetition_type === 'REPEATED') {
+    const { type = 'a group', isRepeated } = found;
+    if (type !== 'BYTE_ARRAY' || isRepeated) {
       throw new XlstmError('data', `${name}: column ${column}: expected texts, found ${type}`);
     }
     let row = 0;
-    for (const group of metadata.row_groups) {
-      const end = row + Number(group.num_rows);
-      const rows = await attempt(() =>
-        parquetReadObjects({ file, metadata, columns: [column], rowStart: row, rowEnd: end, compressors }),
-      );
+    for (const count of file.groups) {
+      const rows = await file.rows([column], row, row + count);
       for (let i = 0; i < rows.length; i++) {
         const text: unknown = rows[i][column];
         if (text === null || text === undefined || text === '') continue;
@@ -119,19 +86,13 @@ export async function* parquetTexts(
         }
         yield { name: `${name}:${row + i}`, text };
       }
-      row = end;
-      onBytes?.(before.size / metadata.row_groups.length);
+      row += count;
+      onBytes?.(file.bytes / file.groups.length);
     }
   } finally {
-    await handle.close();
+    await file.close();
   }
-  const after = await readable(path, () => stat(path));
-  if (after.size === before.size && after.mtimeMs === before.mtimeMs) return;
-  throw new XlstmError(
-    'data',
-    `${path}: changed while it was read: ${before.size} bytes before, ${after.size} now`,
-    'Read it when nothing writes it any more, or read a copy.',
-  );
+  await file.checkUnchanged();
 }
 
 function missing(place: string, what: string, name: string, there: readonly string[]): XlstmError {

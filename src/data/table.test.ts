@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { XlstmError } from '../errors.ts';
 import { labelsOf, numbersOf, numericColumns, readTable } from './table.ts';
@@ -42,6 +43,16 @@ describe('a table', () => {
       ['', 'true', ''],
     ]);
     expect(read.lines).toEqual([1, 3, 4]);
+  });
+
+  it('is read from Parquet: columns of numbers and texts, of which some may be missing', async () => {
+    const path = fileURLToPath(new URL('../../test/golden/texts/zstd.parquet', import.meta.url));
+    const read = await readTable(path);
+    expect(read.columns).toEqual(['id', 'text', 'title']);
+    expect([...numbersOf(read, 'id', 'refuse')]).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    expect(labelsOf(read, 'title').slice(0, 4)).toEqual(['Chapter 0', 'Chapter 1', 'Chapter 2', 'Chapter 0']);
+    expect(read.rows[5][1]).toBe('');
+    expect(() => labelsOf(read, 'text')).toThrow(/zstd\.parquet, line 6, column "text": expected a label/);
   });
 
   it('has values that are missing refused or taken from the row before', async () => {

@@ -1,5 +1,7 @@
 import { XlstmError } from '../errors.ts';
 import { quote } from '../quote.ts';
+import { nearest } from './nearest.ts';
+import { openParquet } from './parquet_file.ts';
 import { readText } from './text.ts';
 
 /** Rows of named columns, as texts; what a row lacks is an empty text. */
@@ -7,24 +9,56 @@ export interface Table {
   readonly name: string;
   readonly columns: readonly string[];
   readonly rows: readonly (readonly string[])[];
-  /** The line of the file on which a row ends, counted from 1. */
+  /** The line of the file on which a row ends, counted from 1; of a Parquet file its row. */
   readonly lines: readonly number[];
 }
 
 /** What a value that is missing becomes: an error, or the value of the row before. */
 export type MissingPolicy = 'refuse' | 'previous';
 
-/** Reads a CSV file whose first row names the columns, or, where the name ends in .jsonl or .ndjson, JSON lines. */
+/**
+ * Reads a CSV file whose first row names the columns; where the name ends in .jsonl or .ndjson, JSON lines; in .parquet,
+ * the columns of a Parquet file that hold numbers, texts, dates or truth values.
+ */
 export async function readTable(path: string): Promise<Table> {
-  const found = await readText(path);
-  if (!found) throw new XlstmError('data', `${path}: expected a table, found a folder`);
-  const { name, text } = found;
-  const table = /\.(jsonl|ndjson)$/i.test(path) ? parseJsonLines(text, name) : await parseCsv(text, name);
+  const table = /\.parquet$/i.test(path) ? await parquetTable(path) : await textTable(path);
   if (table.rows.length > 0) return table;
   throw new XlstmError(
     'data',
-    `${name}: expected at least one row below the names of the columns, found none`,
+    `${table.name}: expected at least one row below the names of the columns, found none`,
   );
+}
+
+async function textTable(path: string): Promise<Table> {
+  const found = await readText(path);
+  if (!found) throw new XlstmError('data', `${path}: expected a table, found a folder`);
+  const { name, text } = found;
+  return /\.(jsonl|ndjson)$/i.test(path) ? parseJsonLines(text, name) : parseCsv(text, name);
+}
+
+async function parquetTable(path: string): Promise<Table> {
+  const file = await openParquet(path, path);
+  try {
+    const columns = file.columns
+      .filter(({ type, isRepeated }) => type !== undefined && !isRepeated)
+      .map(({ name }) => name);
+    const rows: string[][] = [];
+    for (const count of file.groups) {
+      const records = await file.rows(columns, rows.length, rows.length + count);
+      for (const record of records) {
+        rows.push(columns.map((column) => cellText(record[column])));
+      }
+    }
+    await file.checkUnchanged();
+    return { name: path, columns, rows, lines: rows.map((_, r) => r + 1) };
+  } finally {
+    await file.close();
+  }
+}
+
+function cellText(value: unknown): string {
+  if (value === null || value === undefined) return '';
+  return value instanceof Date ? value.toISOString().replace('.000Z', 'Z') : String(value);
 }
 
 async function parseCsv(text: string, name: string): Promise<Table> {
@@ -107,14 +141,17 @@ function checkColumns(columns: readonly string[], name: string): void {
 export function columnOf({ name, columns }: Table, column: string): number {
   const place = columns.indexOf(column);
   if (place >= 0) return place;
-  throw new XlstmError(
-    'data',
-    `${name}: there is no column ${quote(column)}`,
-    `It has ${columns.map((each) => quote(each)).join(', ')}.`,
-  );
+  throw new XlstmError('data', `${name}: there is no column ${quote(column)}`, nearby(column, columns));
 }
 
-const isMissing = (cell: string): boolean => cell === '' || /^(na|nan|null|\?)$/i.test(cell);
+function nearby(column: string, columns: readonly string[]): string {
+  const near = nearest(column, columns);
+  const list = (names: readonly string[]): string => names.map((each) => quote(each)).join(', ');
+  return `${near.length > 0 ? `Near it: ${list(near)}. ` : ''}It has ${list(columns)}.`;
+}
+
+/** Whether a cell says that there is no value. */
+export const isMissing = (cell: string): boolean => cell === '' || /^(na|nan|null|\?)$/i.test(cell);
 
 /** The columns in which every value that is there is a number, and one is there. */
 export const numericColumns = ({ columns, rows }: Table): readonly string[] =>

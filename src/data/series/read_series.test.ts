@@ -1,0 +1,169 @@
+import { describe, expect, it } from 'vitest';
+import { XlstmError } from '../../errors.ts';
+import type { Table } from '../table.ts';
+import { type SeriesOptions, seriesOfTable } from './read_series.ts';
+import { requireKnown, timeSeries } from './time_series.ts';
+
+function table(text: string): Table {
+  const [columns, ...rows] = text
+    .trim()
+    .split('\n')
+    .map((line) => line.trim().split(','));
+  return { name: 'a.csv', columns, rows, lines: rows.map((_, r) => r + 2) };
+}
+
+const read = (text: string, options: SeriesOptions = {}) => seriesOfTable(table(text), options);
+
+describe('the series of a table', () => {
+  it('is its only column of numbers by its only column of dates; steps without a row are missing', () => {
+    const { target, time, series } = read('day,load\n2024-01-01,1\n2024-01-02,\n2024-01-04,3\n2024-01-05,4');
+    expect([target, time]).toEqual(['load', 'day']);
+    expect(series).toHaveLength(1);
+    expect([...series[0].values]).toEqual([1, Number.NaN, Number.NaN, 3, 4]);
+    expect(series[0].times?.text(2)).toBe('2024-01-03');
+  });
+
+  it('has covariates, known ones in rows without a target', () => {
+    const text =
+      'day,load,temp,holiday\n2024-01-01,1,5,0\n2024-01-02,2,NaN,1\n2024-01-03,3,7,0\n2024-01-04,,8,1\n2024-01-05,null,,0';
+    const { series } = read(text, { target: 'load', past: ['temp'], known: ['holiday'] });
+    expect([...series[0].values]).toEqual([1, 2, 3]);
+    expect([...series[0].past.temp]).toEqual([5, Number.NaN, 7]);
+    expect([...series[0].known.holiday]).toEqual([0, 1, 0, 1, 0]);
+    expect(() => requireKnown(series[0], 2)).not.toThrow();
+    expect(() => requireKnown(series[0], 4)).toThrow(
+      /^the known covariate "holiday" ends too early: expected 4 values behind the last one of the target, up to step 7 \(2024-01-07\), found 2/,
+    );
+  });
+
+  it('is one for each name of the id column, of any length and step', () => {
+    const text =
+      'who,t,v\na,2024-01,1\nb,2024-01-01,10\na,2024-02,2\nb,2024-01-02,20\na,2024-03,3\nb,2024-01-03,30\nb,2024-01-04,40';
+    const { series } = read(text, { id: 'who', time: 't', target: 'v' });
+    expect(series.map(({ id, values }) => [id, [...values]])).toEqual([
+      ['a', [1, 2, 3]],
+      ['b', [10, 20, 30, 40]],
+    ]);
+    expect(series.map(({ times }) => times?.frequency.unit)).toEqual(['month', 'day']);
+  });
+
+  it('needs no times', () => {
+    const { series, time } = read('v\n1\n\n3\n4', {});
+    expect(time).toBeUndefined();
+    expect([...series[0].values]).toEqual([1, Number.NaN, 3, 4]);
+  });
+
+  it.each<[string, string, SeriesOptions, RegExp]>([
+    [
+      'a text among numbers',
+      't,v\n2024-01-01,1\n2024-01-02,x\n2024-01-03,2',
+      { target: 'v' },
+      /^a\.csv, line 3, column "v": expected a number or nothing, found "x"/,
+    ],
+    [
+      'an infinite value',
+      'v\n1\nInfinity\n2',
+      { target: 'v' },
+      /^a\.csv, line 3, column "v": expected a finite number, found "Infinity"/,
+    ],
+    [
+      'too large a number',
+      'v\n1\n1e999\n2',
+      { target: 'v' },
+      /^a\.csv, line 3, column "v": expected a finite number, found "1e999"/,
+    ],
+    ['too few values', 'v\n1\n2\n', {}, /^a\.csv, column "v": expected at least 3 values, found 2/],
+    [
+      'nothing',
+      'v,w\n,1\n,2\n,3',
+      { target: 'v' },
+      /^a\.csv, column "v": expected a series, found only missing values/,
+    ],
+    [
+      'too few values of one',
+      'i,v\na,1\na,2\na,3\nb,1',
+      { id: 'i' },
+      /^a\.csv, series "b", column "v": expected at least 3 values, found 1/,
+    ],
+    [
+      'a series without name',
+      'i,v\na,1\n,2\na,3',
+      { id: 'i' },
+      /^a\.csv, line 3, column "i": expected the name of a series, found none/,
+    ],
+    ['an unknown column', 'load,v\n1,2\n1,2', { target: 'lod' }, /^a\.csv: there is no column "lod"/],
+    [
+      'two columns of numbers',
+      'a,b\n1,2\n1,2',
+      {},
+      /expected one column of numbers to forecast, found "a", "b"/,
+    ],
+    ['no numbers', 'a\nx\ny', {}, /expected a column of numbers to forecast, found none/],
+    [
+      'two columns of dates',
+      'a,b,v\n2024-01-01,2024-01-01,1',
+      {},
+      /expected one column of times, found "a", "b"/,
+    ],
+    [
+      'a bad time',
+      't,v\n2024-01-01,1\nx,2\n2024-01-03,3',
+      { time: 't' },
+      /^a\.csv, line 3, column "t": expected a time such as "2024-01-01", found "x"/,
+    ],
+  ])('is refused where it has %s', (_, text, options, message) => {
+    let error: unknown;
+    try {
+      read(text, options);
+    } catch (thrown) {
+      error = thrown;
+    }
+    expect(error).toBeInstanceOf(XlstmError);
+    expect(error).toMatchObject({ code: 'data', message: expect.stringMatching(message) });
+  });
+
+  it('names near columns', () => {
+    const error = (() => {
+      try {
+        read('load,v\n1,2\n1,2', { target: 'lod' });
+      } catch (thrown) {
+        return thrown as XlstmError;
+      }
+    })();
+    expect(error?.hint).toBe('Near it: "load". It has "load", "v".');
+  });
+});
+
+describe('a series of a program', () => {
+  it('is an array, a typed array or rows of times and values', () => {
+    expect([...timeSeries([1, null, 3, Number.NaN, 5]).values]).toEqual([1, Number.NaN, 3, Number.NaN, 5]);
+    expect([...timeSeries(new Float32Array([1, 2, 3])).values]).toEqual([1, 2, 3]);
+    const day = (d: number): Date => new Date(Date.UTC(2024, 0, d));
+    const rows = timeSeries([1, 2, 5].map((d) => ({ time: day(d), value: d })));
+    expect([...rows.values]).toEqual([1, 2, Number.NaN, Number.NaN, 5]);
+    expect(rows.times?.text(5)).toBe('2024-01-06T00:00:00.000Z');
+    expect(rows.times?.instant(5)).toBe(day(6).getTime());
+    expect(timeSeries([1, 2, 3].map((n) => ({ time: `2024-0${n}`, value: n }))).times?.frequency.unit).toBe(
+      'month',
+    );
+  });
+
+  it.each<[string, Parameters<typeof timeSeries>[0], RegExp]>([
+    ['a text', [1, 'x' as never, 3], /^series: position 1: expected a finite number or null, found "x"/],
+    ['an infinite value', [1, 2, -Infinity], /^series: position 2: .*found -Infinity/],
+    ['two values', [1, 2], /^series: expected at least 3 values, found 2/],
+    [
+      'no times',
+      [{ time: {} as never, value: 1 }],
+      /^series: position 0: time: expected a date, a number or a text/,
+    ],
+    [
+      'mixed rows',
+      [{ time: 1, value: 1 }, 2 as never],
+      /^series: position 1: expected { time, value }, found 2/,
+    ],
+    ['no date', [{ time: new Date(Number.NaN), value: 1 }], /^series: position 0: time: .*found "no date"/],
+  ])('is refused where it has %s', (_, given, message) => {
+    expect(() => timeSeries(given)).toThrow(message);
+  });
+});
