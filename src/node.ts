@@ -45,4 +45,9 @@ export type { ResumeData } from './training/run_data.ts';
 export type { RunFolder } from './training/run_folder.ts';
 export type { RunExtension } from './training/schedule.ts';
 export { TokenFile, type TokenFileFacts } from './training/token_file.ts';
-export { writeTokenFile } from './training/write_token_file.ts';
+export {
+  type TokenizeOptions,
+  type TokenizeProgress,
+  tokenizeTexts,
+  writeTokenFile,
+} from './training/write_token_file.ts';

@@ -254,7 +254,7 @@ async function writeToDisk(path: string, content: FileContent): Promise<void> {
 }
 
 /** The names in a folder are on the disk only when the folder is; Windows has no such thing. */
-async function syncFolder(path: string): Promise<void> {
+export async function syncFolder(path: string): Promise<void> {
   if (process.platform === 'win32') return;
   await using(await open(path, 'r'), toDisk);
 }

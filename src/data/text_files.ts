@@ -12,6 +12,8 @@ export interface TextFile {
   readonly path: string | undefined;
   /** Size of a plain file; undefined of what ends when it ends. */
   readonly bytes: number | undefined;
+  /** When a plain file was changed last, in milliseconds since 1970. */
+  readonly modifiedMs?: number;
 }
 
 /**
@@ -39,7 +41,11 @@ async function filesAt(path: string): Promise<TextFile[]> {
   if (!there && isGlob(path)) return filesLike(path);
   const found = there ?? (await readable(path, () => stat(path)));
   if (!found.isDirectory()) {
-    return [{ name: path, path, bytes: found.isFile() ? found.size : undefined }];
+    return [
+      found.isFile()
+        ? { name: path, path, bytes: found.size, modifiedMs: found.mtimeMs }
+        : { name: path, path, bytes: undefined },
+    ];
   }
   const names = await listFiles(path, new Set());
   const files = await filesNamed(names);
@@ -72,7 +78,9 @@ async function filesNamed(names: readonly string[]): Promise<TextFile[]> {
         'move it out of the folder, or give it by its own name',
       );
     }
-    if (stats.size > 0) files.push({ name, path: name, bytes: stats.size });
+    if (stats.size > 0) {
+      files.push({ name, path: name, bytes: stats.size, modifiedMs: stats.mtimeMs });
+    }
   }
   return files;
 }

@@ -16,7 +16,7 @@ import { XlstmError } from '../errors.ts';
  * It is written from the front to the end, so that a file that was cut off lacks its end.
  */
 
-export const HEAD = Uint8Array.of(...new TextEncoder().encode('xlstmtok'), 1, 0, 0, 0, 0, 0, 0, 0);
+export const HEAD = Uint8Array.of(...new TextEncoder().encode('xlstmtok'), 2, 0, 0, 0, 0, 0, 0, 0);
 export const END = new TextEncoder().encode('xlstmend');
 const MAGIC_BYTES = 8;
 const TRAILER_BYTES = 32 + 8 + END.length;
@@ -45,7 +45,7 @@ export interface TokenFileFacts {
   readonly dtype: 'u16' | 'u32';
   /** Tokens are 0 to vocabSize − 1. */
   readonly vocabSize: number;
-  /** Of the tokens, as they lie in the file. */
+  /** Of the tokens and of where documents start, as they lie in the file. */
   readonly sha256: string;
   /** What made them. */
   readonly tokenizer: {
@@ -66,6 +66,27 @@ export function describeForTokens(tokenizer: Tokenizer): TokenFileFacts['tokeniz
   const fingerprint = createHash('sha256').update(parts).digest('hex');
   return { fingerprint, ...(start !== undefined && { start }), files };
 }
+
+/** Rebuilds a tokenizer from what a token file keeps of it. `place` begins the message of an error. */
+export async function rebuildTokenizer(
+  { files, start }: TokenFileFacts['tokenizer'],
+  place = '',
+): Promise<Tokenizer> {
+  const borders = start === undefined ? {} : { startToken: start };
+  const tokenizer = await readTokenizer(new Map(Object.entries(files)), place, borders);
+  if (tokenizer) return tokenizer;
+  throw new XlstmError('config', `${place}expected a tokenizer.json, found none`);
+}
+
+/** Most ids that 16 bits tell apart. */
+const MOST_U16 = 2 ** 16;
+
+/** What tokens are written as. */
+export const dtypeOf = ({ vocabSize }: { readonly vocabSize: number }): TokenFileFacts['dtype'] =>
+  vocabSize <= MOST_U16 ? 'u16' : 'u32';
+
+/** Bytes of a token. */
+export const tokenWidth = (dtype: TokenFileFacts['dtype']): 2 | 4 => (dtype === 'u16' ? 2 : 4);
 
 /** Offset of the document index behind so many bytes of tokens. */
 export const indexOffset = (tokenBytes: number): number => HEAD.length + Math.ceil(tokenBytes / 8) * 8;
@@ -116,7 +137,7 @@ export class TokenFile implements TokenSource {
       this.facts = this.#readFacts();
       this.length = this.facts.tokens;
       this.identity = this.facts.sha256;
-      this.#width = this.facts.dtype === 'u16' ? 2 : 4;
+      this.#width = tokenWidth(this.facts.dtype);
     } catch (error) {
       this.close();
       throw error;
@@ -140,12 +161,8 @@ export class TokenFile implements TokenSource {
   }
 
   /** The tokenizer that made the tokens. Rejects with a config error where it is none that is known here. */
-  async tokenizer(): Promise<Tokenizer> {
-    const { files, start } = this.facts.tokenizer;
-    const borders = start === undefined ? {} : { startToken: start };
-    const tokenizer = await readTokenizer(new Map(Object.entries(files)), `${this.path}: `, borders);
-    if (tokenizer) return tokenizer;
-    throw this.#damaged('it holds no tokenizer');
+  tokenizer(): Promise<Tokenizer> {
+    return rebuildTokenizer(this.facts.tokenizer, `${this.path}: `);
   }
 
   /** The number of tokens before the first document that starts at `token` or later; undefined: none does. */
@@ -159,15 +176,15 @@ export class TokenFile implements TokenSource {
     return low < this.facts.documents ? this.#documentStart(low) : undefined;
   }
 
-  /** Reads all tokens and throws a data error unless they are those that were written. */
+  /** Reads all tokens and where documents start; throws a data error unless they are those that were written. */
   verify(): void {
     const hash = createHash('sha256');
-    const end = HEAD.length + this.length * this.#width;
+    const end = indexOffset(this.length * this.#width) + 8 * this.facts.documents;
     for (let at = HEAD.length; at < end; at += VERIFIED_BYTES) {
       hash.update(this.#at(at, Math.min(VERIFIED_BYTES, end - at)));
     }
     if (hash.digest('hex') !== this.facts.sha256)
-      throw this.#damaged('its tokens are not those of its digest');
+      throw this.#damaged('its tokens and documents are not those of its digest');
   }
 
   /** No reading from here on. */
@@ -242,7 +259,7 @@ export class TokenFile implements TokenSource {
     }
     const { success, output } = v.safeParse(factsSchema, JSON.parse(json.toString()));
     if (!success) throw this.#damaged('its facts are not those of a token file');
-    const tokenBytes = output.tokens * (output.dtype === 'u16' ? 2 : 4);
+    const tokenBytes = output.tokens * tokenWidth(output.dtype);
     if (indexOffset(tokenBytes) + 8 * output.documents === offset) return output;
     throw this.#damaged(
       `${output.tokens} tokens and ${output.documents} documents do not make ${size} bytes`,

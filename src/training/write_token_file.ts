@@ -1,19 +1,16 @@
-import { createHash } from 'node:crypto';
-import { writeFileAtomic } from '../checkpoints/files.ts';
-import type { Document } from '../data/text.ts';
-import { startToken, type Tokenizer } from '../data/tokenizer.ts';
-import { XlstmError } from '../errors.ts';
-import { describeForTokens, END, HEAD, indexOffset, type TokenFileFacts } from './token_file.ts';
-
-/** Bytes that are gathered before they are written. */
-const PIECE_BYTES = 2 ** 22;
-
-/** Most ids that 16 bits tell apart. */
-const MOST_U16 = 2 ** 16;
+import { checkNames, checkWhole } from '../checks.ts';
+import { type Document, readDocuments } from '../data/text.ts';
+import { findTexts, type TextFile } from '../data/text_files.ts';
+import type { Tokenizer } from '../data/tokenizer.ts';
+import type { TokenFileFacts } from './token_file.ts';
+import { type DraftSources, TokenDraft } from './tokenize/draft.ts';
+import { createEncoder, type Encoder } from './tokenize/encoder.ts';
+import type { EncodedPart } from './tokenize/part.ts';
+import { type Part, PartReader } from './tokenize/part_reader.ts';
 
 /**
- * Writes texts as a token file, as they come: what is held in memory is a piece of them and 8 bytes for each document.
- * The path gets the whole file or stays as it was. Rejects with a data error for fewer than 2 tokens, and as the texts do.
+ * Writes texts as a token file, as they come: what is held in memory is a piece of them. The path gets the whole file or
+ * stays as it was. Rejects with a data error for fewer than 2 tokens, and as the texts do.
  *
  * @param parts Texts; those that are too long for one in several, of which the later ones have `continues`.
  */
@@ -22,86 +19,131 @@ export async function writeTokenFile(
   tokenizer: Tokenizer,
   parts: AsyncIterable<Document>,
 ): Promise<TokenFileFacts> {
-  let facts: TokenFileFacts | undefined;
-  await writeFileAtomic(
-    path,
-    tokenFile(tokenizer, parts, (written) => {
-      facts = written;
-    }),
+  const draft = await TokenDraft.open(path, tokenizer, undefined);
+  const reader = new PartReader([{ bytes: undefined, read: () => parts }], draft.place);
+  return write(draft, createEncoder(tokenizer, 1), reader.parts(), {});
+}
+
+/** How texts become a token file. */
+export interface TokenizeOptions {
+  /** What makes the tokens. */
+  readonly tokenizer: Tokenizer;
+  /** The field of JSON lines, or the column of Parquet files, that has the text. Default: text. */
+  readonly field?: string | undefined;
+  /**
+   * Threads that encode; the file does not depend on them. More than one rebuild the tokenizer, so that one of a kind of
+   * your own works on one alone. Default: 1, the calling one.
+   */
+  readonly threads?: number;
+  /** Ends it when it aborts, with its reason as the error: what was written stays, and the next call goes on from there. */
+  readonly signal?: AbortSignal;
+  /** Called as tokens are written. */
+  readonly onProgress?: (progress: TokenizeProgress) => void;
+}
+
+/** How far tokenizing is. */
+export interface TokenizeProgress {
+  /** Bytes of the files whose tokens are written. */
+  readonly bytes: number;
+  /** Those of them whose tokens were there when it began. */
+  readonly bytesBefore: number;
+  /** Of all files; undefined where one is a pipe. */
+  readonly totalBytes: number | undefined;
+  /** In the file, those that were there when it began included. */
+  readonly tokens: number;
+}
+
+/** UTF-16 units that are encoded at a time. Tokens of longer texts may differ where they are cut. */
+const PIECE = 2 ** 22;
+
+/**
+ * Writes the texts of files as a token file; each file, or record of one, is a document. The path gets the whole file or
+ * nothing. Until then what is done lies in the folder `<path>.partial`: a call that follows one that failed or was killed
+ * goes on from there, to the same bytes (texts from pipes are begun anew). Rejects with a data error where the files or
+ * the tokenizer are not those of before, and where files cannot be read.
+ *
+ * @param paths Files, folders, patterns, and '-' for standard input.
+ * @param path The token file.
+ * @param options The tokenizer, and more.
+ */
+export async function tokenizeTexts(
+  paths: readonly string[],
+  path: string,
+  options: TokenizeOptions,
+): Promise<TokenFileFacts> {
+  checkNames('tokenizeTexts', options, ['tokenizer', 'field', 'threads', 'signal', 'onProgress']);
+  const { tokenizer, field, threads = 1, signal, onProgress } = options;
+  checkWhole('threads', threads, 1);
+  const files = await findTexts(paths);
+  const draft = await TokenDraft.open(path, tokenizer, sourcesOf(files, field));
+  const reader = new PartReader(
+    files.map((file) => ({
+      bytes: file.bytes,
+      read: (onBytes) => readDocuments(file, PIECE, { onBytes, field }),
+    })),
+    draft.place,
   );
-  return facts as unknown as TokenFileFacts;
-}
-
-async function* tokenFile(
-  tokenizer: Tokenizer,
-  parts: AsyncIterable<Document>,
-  onFacts: (facts: TokenFileFacts) => void,
-): AsyncGenerator<Uint8Array> {
-  const { vocabSize } = tokenizer;
-  const dtype = vocabSize <= MOST_U16 ? 'u16' : 'u32';
-  const start = startToken(tokenizer);
-  const hash = createHash('sha256');
-  const documents = new Offsets();
-  let tokens = 0;
-  yield HEAD;
-  let gathered: Uint8Array[] = [];
-  let gatheredBytes = 0;
-  const add = (ids: ArrayLike<number>): void => {
-    const words = dtype === 'u16' ? Uint16Array.from(ids) : Uint32Array.from(ids);
-    const bytes = new Uint8Array(words.buffer);
-    hash.update(bytes);
-    gathered.push(bytes);
-    gatheredBytes += bytes.length;
-    tokens += ids.length;
+  const onPart = (bytes: number): void => {
+    const { bytesBefore, totalBytes } = reader;
+    onProgress?.({ bytes, bytesBefore, totalBytes, tokens: draft.tokens });
   };
-  for await (const { text, continues } of parts) {
-    if (!continues) {
-      documents.push(tokens);
-      if (start !== undefined) add([start]);
+  return write(draft, createEncoder(tokenizer, threads), reader.parts(), { signal, onPart });
+}
+
+function sourcesOf(files: readonly TextFile[], field: string | undefined): DraftSources | undefined {
+  const texts = files.flatMap(({ name, bytes, modifiedMs }) =>
+    bytes === undefined || modifiedMs === undefined ? [] : [{ name, bytes, modifiedMs }],
+  );
+  return texts.length < files.length ? undefined : { texts, field: field ?? null };
+}
+
+async function write(
+  draft: TokenDraft,
+  encoder: Encoder,
+  parts: AsyncIterable<Part>,
+  { signal, onPart }: { readonly signal?: AbortSignal; readonly onPart?: (bytesRead: number) => void },
+): Promise<TokenFileFacts> {
+  try {
+    for await (const { encoded, part } of encodedInOrder(parts, encoder)) {
+      await draft.append(encoded, part.after);
+      onPart?.(part.bytesRead);
+      signal?.throwIfAborted();
     }
-    add(tokenizer.encode(text));
-    if (gatheredBytes < PIECE_BYTES) continue;
-    yield Buffer.concat(gathered);
-    [gathered, gatheredBytes] = [[], 0];
+    return await draft.finish();
+  } catch (error) {
+    if (signal?.aborted && draft.tokens > 0) await draft.keep();
+    throw error;
+  } finally {
+    await encoder.close();
+    await draft.close();
   }
-  if (tokens < 2) throw new XlstmError('data', `expected texts of at least 2 tokens, found ${tokens}`);
-  const tokenBytes = tokens * (dtype === 'u16' ? 2 : 4);
-  gathered.push(new Uint8Array(indexOffset(tokenBytes) - HEAD.length - tokenBytes));
-  yield Buffer.concat(gathered);
-  yield* documents.bytes();
-  const facts: TokenFileFacts = {
-    tokens,
-    documents: documents.length,
-    dtype,
-    vocabSize,
-    sha256: hash.digest('hex'),
-    tokenizer: describeForTokens(tokenizer),
+}
+
+interface Encoding {
+  readonly part: Part;
+  readonly encoded: Promise<EncodedPart>;
+  done: boolean;
+}
+
+/** Encodes parts, several at a time, and gives them in their order. */
+async function* encodedInOrder(
+  parts: AsyncIterable<Part>,
+  encoder: Encoder,
+): AsyncGenerator<{ readonly part: Part; readonly encoded: EncodedPart }> {
+  const ahead: Encoding[] = [];
+  const first = async (): Promise<{ readonly part: Part; readonly encoded: EncodedPart }> => {
+    const { part, encoded } = ahead.shift() as Encoding;
+    return { part, encoded: await encoded };
   };
-  const json = Buffer.from(JSON.stringify(facts));
-  const length = Buffer.alloc(8);
-  length.writeBigUInt64LE(BigInt(json.length));
-  yield Buffer.concat([json, createHash('sha256').update(json).digest(), length, END]);
-  onFacts(facts);
-}
-
-/** Offsets in pieces of 8 bytes each: an array of numbers that grows would be copied again and again. */
-class Offsets {
-  readonly #blocks: BigUint64Array[] = [];
-  length = 0;
-
-  push(offset: number): void {
-    const at = this.length % OFFSETS_PER_BLOCK;
-    if (at === 0) this.#blocks.push(new BigUint64Array(OFFSETS_PER_BLOCK));
-    this.#blocks[this.#blocks.length - 1][at] = BigInt(offset);
-    this.length++;
+  for await (const part of parts) {
+    const encoding: Encoding = { part, encoded: encoder.encode(part.documents), done: false };
+    // Where it fails, that is told when its turn comes.
+    const settled = (): void => {
+      encoding.done = true;
+    };
+    encoding.encoded.then(settled, settled);
+    ahead.push(encoding);
+    while (ahead.length >= encoder.parallel || ahead[0]?.done) yield await first();
   }
-
-  *bytes(): Generator<Uint8Array> {
-    for (const [i, block] of this.#blocks.entries()) {
-      const count = Math.min(OFFSETS_PER_BLOCK, this.length - i * OFFSETS_PER_BLOCK);
-      yield new Uint8Array(block.buffer, 0, 8 * count);
-    }
-  }
+  while (ahead.length > 0) yield await first();
 }
-
-const OFFSETS_PER_BLOCK = 2 ** 17;

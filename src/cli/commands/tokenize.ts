@@ -1,26 +1,25 @@
 import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { Command } from 'commander';
-import { type Document, readDocuments } from '../../data/text.ts';
-import { findTexts } from '../../data/text_files.ts';
-import { ByteTokenizer, DOCUMENT, startToken } from '../../data/tokenizer.ts';
+import { availableCores, permits } from '../../compute/engines/host.ts';
+import { ByteTokenizer, DOCUMENT, startToken, type Tokenizer } from '../../data/tokenizer.ts';
 import { XlstmError } from '../../errors.ts';
-import { formatBytes, formatCount, formatDuration, formatInteger, formatPercent } from '../../format.ts';
-import { writeTokenFile } from '../../training/write_token_file.ts';
-import { path } from '../parse.ts';
+import { formatBytes, formatInteger } from '../../format.ts';
+import type { TokenFileFacts } from '../../training/token_file.ts';
+import { partialFolder } from '../../training/tokenize/draft.ts';
+import { type TokenizeProgress, tokenizeTexts } from '../../training/write_token_file.ts';
+import { INTERRUPTED, interruptible } from '../interrupt.ts';
+import { integer, path } from '../parse.ts';
 import { openTokenizer } from '../read_tokenizer.ts';
-import { LiveBlock } from '../ui/live_block.ts';
-import { truncate } from '../ui/width.ts';
+import { TokenizeProgressWriter } from '../tokenize_progress.ts';
 
-interface TokenizeOptions {
+interface CommandOptions {
   readonly out: string;
   readonly tokenizer?: string;
   readonly documents?: boolean;
   readonly field?: string;
+  readonly threads?: number;
 }
-
-/** UTF-16 units that are encoded at a time. Tokens of longer texts may differ where they are cut. */
-const PIECE = 2 ** 22;
 
 export function tokenizeCommand(): Command {
   return new Command('tokenize')
@@ -33,12 +32,20 @@ export function tokenizeCommand(): Command {
     .option('--tokenizer <model>', 'a model, a run, or a tokenizer.json (default: bytes)', path)
     .option('--documents', 'each file or record is a document: the state is erased where one starts')
     .option('--field <name>', 'field of .jsonl, column of .parquet, that has the text (default: text)')
+    .option(
+      '--threads <n>',
+      "threads that make tokens of subwords (default: the machine's cores); the file does not depend on it",
+      integer(1, 256),
+    )
     .addHelpText(
       'after',
       `
 The file holds the tokens, the places where documents start, and the tokenizer; xlstm train --data FILE reads it by
-windows, so neither of the two needs memory for it. Texts are read once, in pieces of 4 million characters that end with
-a line.
+windows, so neither of the two needs memory for it. Texts are read in pieces of 4 million characters that end with a
+line.
+
+FILE is there when it is whole. Until then FILE.partial/ holds what is done: after Ctrl-C, a crash or a full disk the same
+command goes on from there, over the same texts with the same tokenizer; texts from standard input begin anew.
 
 Examples:
   xlstm tokenize library/ --documents --out library.tokens
@@ -47,7 +54,8 @@ Examples:
   xlstm tokenize library/ --tokenizer runs/book --out library.tokens
   xlstm train --init runs/book --data library.tokens`,
     )
-    .action(async (paths: string[], { out, tokenizer: model, documents, field }: TokenizeOptions) => {
+    .action(async (paths: string[], options: CommandOptions) => {
+      const { out, tokenizer: model, documents, field, threads: asked } = options;
       if (existsSync(out)) {
         throw new XlstmError('data', `${out}: is there already`, 'Name another file with --out.');
       }
@@ -60,43 +68,33 @@ Examples:
           'Leave it out, or take the tokenizer of a model that was trained with --documents.',
         );
       }
-      const progress = new Reading();
+      const threads = asked ?? (await defaultThreads(tokenizer));
+      const progress = new TokenizeProgressWriter();
+      const onProgress = (state: TokenizeProgress): void => progress.update(state);
+      let facts: TokenFileFacts;
       try {
-        const facts = await writeTokenFile(out, tokenizer, progress.read(paths, field));
-        progress.finish();
-        const { size } = await stat(out);
-        process.stderr.write(
-          `${out}: ${formatInteger(facts.tokens)} tokens of ${formatInteger(facts.documents)} ${facts.documents === 1 ? 'document' : 'documents'}, ${formatBytes(size)} (${facts.dtype})\n`,
+        facts = await interruptible((signal) =>
+          tokenizeTexts(paths, out, { tokenizer, field, threads, signal, onProgress }),
         );
-      } finally {
+      } catch (error) {
         progress.finish();
+        if (progress.begun && existsSync(partialFolder(out))) {
+          process.stderr.write(
+            `note    what is done is in ${partialFolder(out)}: the same command goes on from there\n`,
+          );
+        }
+        if ((error as Error).name !== 'AbortError') throw error;
+        process.exitCode = INTERRUPTED;
+        return;
       }
+      progress.finish();
+      const { size } = await stat(out);
+      process.stderr.write(
+        `${out}: ${formatInteger(facts.tokens)} tokens of ${formatInteger(facts.documents)} ${facts.documents === 1 ? 'document' : 'documents'}, ${formatBytes(size)} (${facts.dtype})\n`,
+      );
     });
 }
 
-/** Texts on their way, with a line on a terminal that says how far they are. */
-class Reading {
-  readonly #start = performance.now();
-  #line = '';
-  readonly #block = new LiveBlock((width) => (this.#line ? [truncate(this.#line, width)] : []));
-
-  async *read(paths: readonly string[], field?: string): AsyncGenerator<Document> {
-    const files = await findTexts(paths);
-    const total = files.reduce((sum, { bytes }) => sum + (bytes ?? Number.NaN), 0);
-    let done = 0;
-    const onBytes = (bytes: number): void => {
-      done += bytes;
-      const seconds = (performance.now() - this.#start) / 1000;
-      const of = Number.isNaN(total)
-        ? ''
-        : ` of ${formatBytes(total)} (${formatPercent(done / total)}), ${formatDuration((seconds / done) * (total - done))} left`;
-      this.#line = `${formatBytes(done)} read${of}   ${formatCount(done / seconds)} bytes/s`;
-      this.#block.update();
-    };
-    for (const file of files) yield* readDocuments(file, PIECE, { onBytes, field });
-  }
-
-  finish(): void {
-    this.#block.finish();
-  }
-}
+/** Bytes are handed to a thread no faster than they are made tokens. */
+const defaultThreads = async (tokenizer: Tokenizer): Promise<number> =>
+  tokenizer instanceof ByteTokenizer || !permits('worker') ? 1 : availableCores();

@@ -92,7 +92,8 @@ function joinFitting(fields: readonly string[], width: number): string {
   return '';
 }
 
-function renderBar(done: number, width: number, style: Style): string {
+/** A line of `width` columns, filled to the share that is done. */
+export function renderBar(done: number, width: number, style: Style): string {
   const halves = Math.max(0, Math.min(2 * width, Math.floor(done * width * 2)));
   const full = '━'.repeat(halves >> 1) + (halves & 1 ? '╸' : '');
   return style.accent(full) + style.dim('─'.repeat(width - full.length));
