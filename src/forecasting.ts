@@ -14,3 +14,20 @@ export {
 export type { LevelRows } from './forecasting/levels.ts';
 export type { ForecastSeries, StepTimes, VariateValues } from './forecasting/series.ts';
 export { type LoadForecasterOptions, loadForecaster } from './saved/forecaster_files.ts';
+
+// Series with times, and measuring forecasts of them.
+
+export type { Frequency } from './data/series/frequency.ts';
+export type { TimeAxis } from './data/series/time_axis.ts';
+export { type TimedValue, type TimeSeries, timeSeries } from './data/series/time_series.ts';
+export {
+  type BacktestOptions,
+  type BacktestResult,
+  type BacktestSeries,
+  type BacktestWindow,
+  backtest,
+} from './forecasting/backtest.ts';
+export { exponentialSmoothing } from './forecasting/baselines/exponential_smoothing.ts';
+export { seasonalNaive } from './forecasting/baselines/seasonal_naive.ts';
+export type { ForecastHistory, ForecastMethod } from './forecasting/forecast_method.ts';
+export type { Measures } from './forecasting/measures.ts';

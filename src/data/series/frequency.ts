@@ -6,6 +6,7 @@ import type { TimeZone } from './time_zone.ts';
  * whatever the clocks do; `number` of an axis that counts.
  */
 export interface Frequency {
+  /** What is counted. */
   readonly unit: 'number' | 'ms' | 'day' | 'weekday' | 'month';
   /** Of these units. */
   readonly count: number;

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { frequencyText, usualSeason } from './frequency.ts';
-import { TimeAxis } from './time_axis.ts';
+import { readTimes } from './time_axis.ts';
 import { TimeZone } from './time_zone.ts';
 
 const where = (row: number): string => `row ${row}`;
 const axisOf = (texts: readonly string[], zone?: string) =>
-  TimeAxis.of(texts, where, zone === undefined ? undefined : new TimeZone(zone));
+  readTimes(texts, where, zone === undefined ? undefined : new TimeZone(zone));
 
 const HOUR = 3_600_000;
 
@@ -47,6 +47,7 @@ describe('the times of a series', () => {
     expect(texts.map((_, i) => axis.text(i))).toEqual(texts);
     expect(axis.text(3)).toBe(next);
     expect(axis.instant(3)).toBeGreaterThan(axis.instant(2));
+    if (axis.isDates) expect(axis.following(2).map(Number)).toEqual([axis.instant(3), axis.instant(4)]);
   });
 
   it('have steps where rows are missing', () => {

@@ -4,97 +4,104 @@ import { type Frequency, findSteps, stampAfter } from './frequency.ts';
 import { instantOf, type Stamp, type TimeFormat, timeFormat } from './time_format.ts';
 import type { TimeZone } from './time_zone.ts';
 
+/** What rows say of the times on an axis. */
+interface Places {
+  readonly frequency: Frequency;
+  readonly format: TimeFormat;
+  readonly zone: TimeZone | undefined;
+  /** Of each step from the first row to the last. */
+  readonly stamps: readonly Stamp[];
+  /** Of steps that are rows. */
+  readonly texts: readonly (string | undefined)[];
+}
+
 /** The times of a series, evenly spaced by its frequency; those of rows are kept as they were written. */
 export class TimeAxis {
   /** The step from one time to the next. */
   readonly frequency: Frequency;
-  readonly #format: TimeFormat;
-  readonly #zone: TimeZone | undefined;
-  readonly #stamps: readonly Stamp[];
-  readonly #texts: readonly (string | undefined)[];
+  /** Steps of the series; rows behind it are the future. */
+  readonly length: number;
+  readonly #places: Places;
 
-  private constructor(
-    frequency: Frequency,
-    format: TimeFormat,
-    zone: TimeZone | undefined,
-    stamps: readonly Stamp[],
-    texts: readonly (string | undefined)[],
-  ) {
-    this.frequency = frequency;
-    this.#format = format;
-    this.#zone = zone;
-    this.#stamps = stamps;
-    this.#texts = texts;
+  /** @internal Of `length` steps. Rows make one by `readTimes`. */
+  constructor(places: Places, length: number) {
+    this.frequency = places.frequency;
+    this.length = length;
+    this.#places = places;
   }
 
-  /**
-   * The axis on which rows lie, three or more, and their steps on it, counted from 0. Throws a data error that begins
-   * with `where(row)` for what is no time, for rows that do not ascend and for rows that no step leads to.
-   */
-  static of(
-    texts: readonly string[],
-    where: (row: number) => string,
-    zone?: TimeZone,
-  ): { readonly axis: TimeAxis; readonly steps: readonly number[] } {
-    const format = timeFormat(texts, where(0));
-    if (!format) throw notTime(where(0), texts[0]);
-    const stamps: Stamp[] = [];
-    for (const [row, text] of texts.entries()) {
-      const read = format.read(text);
-      if (!read) throw notTime(where(row), text, texts[0]);
-      const before = stamps.at(-1);
-      const stamp = zone && format.kind === 'date' ? inZone(read, zone, before, where(row), text) : read;
-      if (before !== undefined) checkOrder(before, stamp, texts[row - 1], text, where(row));
-      stamps.push(stamp);
-    }
-    const found = findSteps(stamps, format.kind);
-    if ('misfit' in found) {
-      const { misfit: row, expected } = found;
-      throw new XlstmError(
-        'data',
-        `${where(row)}: expected a whole number of steps (${expected}) after ${quote(texts[row - 1])}, found ${quote(texts[row])}`,
-        'A forecast takes evenly spaced times; what is missing in between may be missing.',
-      );
-    }
-    const { frequency, steps } = found;
-    const all: Stamp[] = [];
-    const written: (string | undefined)[] = [];
-    for (const [row, step] of steps.entries()) {
-      while (all.length < step) {
-        all.push(stampAfter(stamps[row - 1], frequency, all.length - steps[row - 1], zone));
-      }
-      all.push(stamps[row]);
-      written[step] = texts[row];
-    }
-    return { axis: new TimeAxis(frequency, format, zone, all, written), steps };
-  }
-
-  /** Steps from the first row to the last. */
-  get length(): number {
-    return this.#stamps.length;
-  }
-
-  /** Milliseconds since 1970 in UTC of a step, also of those behind the last row; of a numbered axis the number. */
+  /** Milliseconds since 1970 in UTC of a step, also of those behind the series; of a numbered axis the number. */
   instant(step: number): number {
     return instantOf(this.#stamp(step));
   }
 
-  /** A step's time: as it was written, and where no row is as the last row is written. */
+  /** A step's time: as it was written, and where no row is as the rows are written. */
   text(step: number): string {
-    return this.#texts[step] ?? this.#format.write(this.#stamp(step));
+    return this.#places.texts[step] ?? this.#places.format.write(this.#stamp(step));
+  }
+
+  /** The times of the next `count` steps behind the series. */
+  following(count: number): Date[] {
+    return Array.from({ length: count }, (_, h) => new Date(this.instant(this.length + h)));
   }
 
   /** Whether its times are dates; else they are numbers. */
   get isDates(): boolean {
-    return this.#format.kind === 'date';
+    return this.#places.format.kind === 'date';
+  }
+
+  /** The same times for a series that ends elsewhere. */
+  endingAt(length: number): TimeAxis {
+    return new TimeAxis(this.#places, length);
   }
 
   #stamp(step: number): Stamp {
-    const last = this.#stamps.length - 1;
-    return step <= last
-      ? this.#stamps[step]
-      : stampAfter(this.#stamps[last], this.frequency, step - last, this.#zone);
+    const { stamps, frequency, zone } = this.#places;
+    const last = stamps.length - 1;
+    return step <= last ? stamps[step] : stampAfter(stamps[last], frequency, step - last, zone);
   }
+}
+
+/**
+ * The axis on which rows lie, three or more, and their steps on it, counted from 0. Throws a data error that begins
+ * with `where(row)` for what is no time, for rows that do not ascend and for rows that no step leads to.
+ */
+export function readTimes(
+  texts: readonly string[],
+  where: (row: number) => string,
+  zone?: TimeZone,
+): { readonly axis: TimeAxis; readonly steps: readonly number[] } {
+  const format = timeFormat(texts, where(0));
+  if (!format) throw notTime(where(0), texts[0]);
+  const stamps: Stamp[] = [];
+  for (const [row, text] of texts.entries()) {
+    const read = format.read(text);
+    if (!read) throw notTime(where(row), text, texts[0]);
+    const before = stamps.at(-1);
+    const stamp = zone && format.kind === 'date' ? inZone(read, zone, before, where(row), text) : read;
+    if (before !== undefined) checkOrder(before, stamp, texts[row - 1], text, where(row));
+    stamps.push(stamp);
+  }
+  const found = findSteps(stamps, format.kind);
+  if ('misfit' in found) {
+    const { misfit: row, expected } = found;
+    throw new XlstmError(
+      'data',
+      `${where(row)}: expected a whole number of steps (${expected}) after ${quote(texts[row - 1])}, found ${quote(texts[row])}`,
+      'A forecast takes evenly spaced times; what is missing in between may be missing.',
+    );
+  }
+  const { frequency, steps } = found;
+  const all: Stamp[] = [];
+  const written: (string | undefined)[] = [];
+  for (const [row, step] of steps.entries()) {
+    while (all.length < step) {
+      all.push(stampAfter(stamps[row - 1], frequency, all.length - steps[row - 1], zone));
+    }
+    all.push(stamps[row]);
+    written[step] = texts[row];
+  }
+  return { axis: new TimeAxis({ frequency, format, zone, stamps: all, texts: written }, all.length), steps };
 }
 
 const notTime = (where: string, text: string, like?: string): XlstmError =>

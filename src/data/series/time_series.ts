@@ -1,6 +1,6 @@
 import { XlstmError } from '../../errors.ts';
 import { quote } from '../../quote.ts';
-import { TimeAxis } from './time_axis.ts';
+import { readTimes, type TimeAxis } from './time_axis.ts';
 import { TimeZone } from './time_zone.ts';
 
 /** Numbers one step apart. A NaN is a value that is missing. */
@@ -59,7 +59,7 @@ export function assembleSeries(
   if (present < FEWEST) {
     throw new XlstmError('data', `${where()}: expected at least ${FEWEST} values, found ${present}`);
   }
-  const found = times && TimeAxis.of(times, where, zone);
+  const found = times && readTimes(times, where, zone);
   const steps = found?.steps ?? values.map((_, row) => row);
   const spread = (column: Float64Array): Float64Array => {
     const filled = new Float64Array((steps.at(-1) as number) + 1).fill(Number.NaN);
@@ -75,7 +75,7 @@ export function assembleSeries(
   return {
     id,
     values: filled.slice(0, end),
-    times: found?.axis,
+    times: found?.axis.endingAt(end),
     past: columns(past, end),
     known: columns(known),
   };
