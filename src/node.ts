@@ -44,6 +44,7 @@ export {
 export type { ResumeData } from './training/run_data.ts';
 export type { RunFolder } from './training/run_folder.ts';
 export type { RunExtension } from './training/schedule.ts';
+export type { StepBatches, StepBatchOptions } from './training/step_batches.ts';
 export { TokenFile, type TokenFileFacts } from './training/token_file.ts';
 export {
   type TokenizeOptions,

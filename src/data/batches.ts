@@ -95,12 +95,17 @@ export class TokenBatches {
    */
   next(): Batch {
     const batch = this.at(this.position());
+    this.skip();
+    return batch;
+  }
+
+  /** Moves the position on without reading anything. */
+  skip(): void {
     this.#batch++;
     if (this.#batch === this.batchesPerEpoch) {
       this.#batch = 0;
       this.#epoch++;
     }
-    return batch;
   }
 
   /** Of the batch that `next` gives. */
@@ -115,16 +120,21 @@ export class TokenBatches {
     this.#batch = position.batch;
   }
 
-  /** Any batch, without moving the position. Throws a data error for a position that is none of this stream. */
-  at(position: BatchPosition): Batch {
+  /**
+   * Any batch, without moving the position. Throws a data error for a position that is none of this stream.
+   *
+   * @param rows Those to read: `count` from `from` on. Default: all.
+   */
+  at(position: BatchPosition, rows = { from: 0, count: this.#options.batchSize }): Batch {
     this.#check(position);
-    const { batchSize, length, order, documentStart } = this.#options;
-    const tokens = new Int32Array(batchSize * length);
-    const targets = new Int32Array(batchSize * length);
-    const reset = new Uint8Array(batchSize * length);
+    const { length, order, documentStart } = this.#options;
+    const { from, count } = rows;
+    const tokens = new Int32Array(count * length);
+    const targets = new Int32Array(count * length);
+    const reset = new Uint8Array(count * length);
     const window = new Int32Array(length + 1);
-    for (let row = 0; row < batchSize; row++) {
-      this.#tokens.read(this.#start(position, row), window);
+    for (let row = 0; row < count; row++) {
+      this.#tokens.read(this.#start(position, from + row), window);
       tokens.set(window.subarray(0, length), row * length);
       targets.set(window.subarray(1), row * length);
     }

@@ -90,6 +90,9 @@ export function libraryCandidates(env: Environment, launch: Launch | undefined):
 /** Loads the first library that there is. Throws an engine error that says what was tried. */
 export async function loadMpiLibrary(env: Environment, launch: Launch | undefined): Promise<MpiLibrary> {
   const candidates = libraryCandidates(env, launch);
+  // UCX, which moves the bytes below both, would put functions of its own in the place of malloc's and mmap's while threads
+  // of Node run in them: one process in some thirty ended with a segmentation fault.
+  process.env.UCX_MEM_EVENTS ??= 'n';
   const koffi = await importKoffi().catch((error: Error) => {
     throw new XlstmError(
       'engine',

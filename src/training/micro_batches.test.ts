@@ -21,7 +21,7 @@ const config = languageModelConfig({
 });
 
 const random = new Random(3);
-/** Three pieces of one sequence; some targets count nothing, in unequal numbers. */
+/** Three sequences; some targets count nothing, in unequal numbers. */
 const pieces: readonly TrainingBatch[] = [0, 1, 2].map((piece) => ({
   tokens: Array.from({ length: LENGTH }, () => random.integer(VOCAB)),
   targets: Array.from({ length: LENGTH }, (_, t) => (t < 2 * piece ? -1 : random.integer(VOCAB))),
@@ -55,32 +55,18 @@ describe.each(engines)('$name', ({ open, tolerance }) => {
     return new Trainer(model, { batchSize, length: LENGTH, carryState: true });
   };
   const states = async (trainer: Trainer<XlstmLanguageModel>): Promise<[string, NamedValues][]> =>
-    [...(await trainer.save())].filter(([name]) => name.startsWith('state/'));
+    [...(await trainer.save())].filter(([name]) => name.startsWith('state'));
 
-  it('pieces that carry the state on have the gradients of one batch with these states', async () => {
-    // What the sequence left behind before each piece, from a trainer that does nothing else.
-    const walker = newTrainer(1);
-    const before = [await states(walker)];
-    for (const piece of pieces.slice(0, 2)) {
-      await walker.computeGradients(piece);
-      before.push(await states(walker));
-    }
-    expect(before[2]).not.toEqual(before[0]);
-    expect(before[2].length).toBeGreaterThan(4);
-
-    const whole = newTrainer(3);
-    const saved = new Map(await whole.save());
-    for (const [i, [name]] of before[0].entries()) {
-      const { shape } = saved.get(name) as NamedValues;
-      saved.set(name, { shape, values: before.flatMap((list) => Array.from(list[i][1].values)) });
-    }
-    whole.restore(saved, 'the test');
-    const together = await whole.computeGradients({
+  it('batches of a step have the gradients of one batch of all their rows, each with a state of its own', async () => {
+    const joined: TrainingBatch = {
       tokens: pieces.flatMap(({ tokens }) => Array.from(tokens)),
       targets: pieces.flatMap(({ targets }) => Array.from(targets)),
-    });
-
-    const parts = newTrainer(1);
+    };
+    const [whole, parts] = [newTrainer(3), newTrainer(1)];
+    // What the step before left behind, in each row.
+    await whole.computeGradients(joined);
+    await parts.computeGradients(pieces);
+    const together = await whole.computeGradients(joined);
     const { loss, targets } = await parts.computeGradients(pieces);
     expect(targets).toBe(together.targets);
     expect(Math.abs(loss - together.loss)).toBeLessThan(tolerance);
@@ -94,24 +80,42 @@ describe.each(engines)('$name', ({ open, tolerance }) => {
     expect(Math.max(...kept.map((x, i) => Math.abs(x - lost[i])))).toBeGreaterThan(100 * tolerance * largest);
   });
 
-  it('a piece that begins an epoch starts without memory, and the pieces around it keep theirs', async () => {
-    const [last, first, second] = pieces.map((piece, i) => ({ ...piece, continues: i !== 1 }));
-    const [together, alone] = [newTrainer(1), newTrainer(1)];
-    // What the epoch before left.
-    for (const trainer of [together, alone]) await trainer.computeGradients(pieces[2]);
-    const { loss, targets } = await together.computeGradients([last, first, second]);
+  it('a batch that begins an epoch starts without memory, and those beside it keep theirs', async () => {
+    const [first, second, third] = pieces.map((piece, i) => ({ ...piece, continues: i !== 1 }));
+    const together = newTrainer(1);
+    await together.computeGradients(pieces);
+    const { loss, targets } = await together.computeGradients([first, second, third]);
     let expected = 0;
-    for (const piece of [last, first, second]) {
-      if (piece === first) alone.clearState();
-      const { tokens, targets: wanted } = piece;
-      expected += (await alone.computeGradients({ tokens, targets: wanted }, targets)).loss;
+    for (const [i, piece] of pieces.entries()) {
+      const alone = newTrainer(1);
+      await alone.computeGradients(piece);
+      if (i === 1) alone.clearState();
+      expected += (await alone.computeGradients(piece, targets)).loss;
+      const [own, beside] = [await states(alone), new Map(await states(together))];
+      expect(own.length).toBeGreaterThan(4);
+      for (const [name, tensor] of own)
+        expect(beside.get(name.replace('state/', i === 0 ? 'state/' : `state.${i}/`)), name).toEqual(tensor);
     }
     expect(Math.abs(loss - expected)).toBeLessThan(tolerance);
-    expect(await states(together)).toEqual(await states(alone));
     // The same pieces with the memory kept are another loss.
     const kept = newTrainer(1);
-    await kept.computeGradients(pieces[2]);
+    await kept.computeGradients(pieces);
     expect(Math.abs((await kept.computeGradients(pieces)).loss - expected)).toBeGreaterThan(1e-4);
+  });
+
+  it('goes on from what it saved, with the state of each batch', async () => {
+    const before = newTrainer(1);
+    await before.step(pieces, 0.01);
+    const after = newTrainer(1);
+    after.model.write(await before.model.read(), 'the test');
+    after.restore(await before.save(), 'the test');
+    expect(await after.step(pieces, 0.01)).toEqual(await before.step(pieces, 0.01));
+    expect(await after.save()).toEqual(await before.save());
+
+    const torn = await before.save();
+    const name = [...torn.keys()].filter((key) => key.startsWith('state.2/')).at(-1) as string;
+    torn.delete(name);
+    expect(() => after.restore(torn, 'the test')).toThrow(`the test: "${name}" is missing`);
   });
 
   it('an update without a gradient shrinks the parameters that decay, and no others', async () => {

@@ -6,7 +6,7 @@ import { XlstmError } from '../errors.ts';
 import { Run, type RunControl, type RunOptions, type RunResult, runSchedule, trainRun } from './run.ts';
 import { type ResumeData, readRunData } from './run_data.ts';
 import { RunFolder } from './run_folder.ts';
-import { type Progress, parseProgress, WINDOW_ORDER } from './run_progress.ts';
+import { type Progress, parseProgress, windowOrderOf } from './run_progress.ts';
 
 /** How a run goes on: with which texts, and how far. */
 export interface ResumeOptions extends ResumeData {
@@ -59,10 +59,13 @@ export async function openRun(
 
 /** A run with windows in another order would read some twice in an epoch and others never. */
 function checkOrder({ options, windowOrder }: Progress, path: string): void {
-  if (options.order !== 'shuffled' || windowOrder === WINDOW_ORDER) return;
+  // One micro-batch has the same lanes in any version.
+  if (options.order === 'contiguous' && options.microBatches === 1) return;
+  const expected = windowOrderOf(options.order);
+  if (windowOrder === expected) return;
   throw new XlstmError(
     'checkpoint',
-    `${path}: its windows are in the order ${windowOrder ?? 'of earlier versions'}, expected ${WINDOW_ORDER}`,
+    `${path}: its windows are in the order ${windowOrder ?? 'of earlier versions'}, expected ${expected}`,
     `Go on with the version of xlstm that began it, or start a new run with its weights: xlstm train --init ${path}`,
   );
 }

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { type CheckpointFiles, checkpointFiles, type TrainingState } from '../checkpoints/checkpoint.ts';
 import type { AdamwOptions } from '../compute/graph/optimizer.ts';
-import { TokenBatches } from '../data/batches.ts';
 import type { EncodedCorpus } from '../data/corpus.ts';
 import { type TokenSource, tokenSource } from '../data/token_source.ts';
 import { startToken, type Tokenizer } from '../data/tokenizer.ts';
+import { oneProcess } from '../distributed/collective.ts';
 import { XlstmError } from '../errors.ts';
 import type { Model } from '../nn/model.ts';
 import { type BestMeasurement, BestModel } from './best_model.ts';
@@ -12,8 +12,9 @@ import { Evaluator } from './evaluate.ts';
 import type { MetricsFile } from './metrics_file.ts';
 import { type DataMark, markOf } from './run_data.ts';
 import { RunFolder } from './run_folder.ts';
-import { checkKept, type Progress, parseProgress, WINDOW_ORDER } from './run_progress.ts';
+import { checkKept, type Progress, parseProgress, windowOrderOf } from './run_progress.ts';
 import { extendedSchedule, type RunExtension, type Schedule, warmupCosine } from './schedule.ts';
+import { StepBatches } from './step_batches.ts';
 import { Trainer } from './trainer.ts';
 
 /** Everything that decides what a run computes; stored with its checkpoints. */
@@ -36,7 +37,10 @@ export interface RunOptions {
   readonly optimizer: AdamwOptions;
   /** Bound on the gradient's norm; 0: none. */
   readonly clipNorm: number;
-  /** 'contiguous': batches continue each other and the state is carried; 'shuffled': windows in random order. */
+  /**
+   * 'contiguous': batches continue those of the step before, micro-batch by micro-batch, and the state is carried;
+   * 'shuffled': windows in random order.
+   */
   readonly order: 'contiguous' | 'shuffled';
   /** Decides the order of windows, and what dropout drops. */
   readonly seed: number;
@@ -153,8 +157,8 @@ export class Run {
   readonly evaluator: Evaluator | undefined;
   /** The model of the least validation loss so far. */
   readonly best: BestModel;
-  /** Batches of `train`; the next one is that of the next step. */
-  readonly batches: TokenBatches;
+  /** Batches of `train`; the next ones are those of the next step. */
+  readonly batches: StepBatches;
   /** Open until the run is closed. */
   readonly metrics: MetricsFile;
   readonly #folder: RunFolder;
@@ -173,7 +177,7 @@ export class Run {
     resume?: TrainingState,
   ) {
     const { model, tokenizer, options, train, validation, source } = parts;
-    const { batchSize, length, order, seed, optimizer, clipNorm, evaluationTokens } = options;
+    const { batchSize, length, microBatches, order, seed, optimizer, clipNorm, evaluationTokens } = options;
     const documentStart = startToken(tokenizer);
     this.model = model;
     this.tokenizer = tokenizer;
@@ -187,7 +191,8 @@ export class Run {
     this.#data = data;
     this.#closeData = parts.close;
     this.best = best;
-    this.batches = new TokenBatches(this.train, { batchSize, length, order, seed, documentStart });
+    const cut = { batchSize, length, microBatches, order, seed, documentStart };
+    this.batches = new StepBatches(this.train, cut, oneProcess);
     const measures = evaluationTokens !== 0;
     if (measures && this.measuredTokens < 2) {
       throw new XlstmError(
@@ -256,7 +261,7 @@ export class Run {
       step: this.trainer.steps,
       position: this.batches.position(),
       elapsedSeconds: this.elapsedSeconds,
-      windowOrder: WINDOW_ORDER,
+      windowOrder: windowOrderOf(this.options.order),
       options: this.options,
       source: this.#source,
       data: this.#data,
@@ -362,8 +367,7 @@ export async function trainRun(run: Run, { signal, onStep, onWarning }: RunContr
   while (trainer.steps < steps && !signal?.aborted) {
     const learningRate = schedule(trainer.steps + 1);
     const stepStart = performance.now();
-    const pieces = Array.from({ length: microBatches }, () => batches.next());
-    const { loss, gradientNorm } = await trainer.step(pieces, learningRate);
+    const { loss, gradientNorm } = await trainer.step(batches.next(), learningRate);
     const stepSeconds = (performance.now() - stepStart) / 1000;
     run.checkFinite({ loss, 'gradient norm': gradientNorm });
     const proven = unproven;

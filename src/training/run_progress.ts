@@ -28,8 +28,12 @@ const optionsSchema = v.object({
   extension: v.optional(v.object({ step: whole(0), learningRate: fromZero })),
 });
 
-/** How the order of shuffled windows follows from the seed. Checkpoints that name none are of runs with another. */
-export const WINDOW_ORDER = 'feistel-8';
+/**
+ * How windows follow each other: shuffled, how that follows from the seed; contiguous, that each micro-batch has lanes of
+ * its own. Checkpoints that name none, or another, are of runs with another order.
+ */
+export const windowOrderOf = (order: 'contiguous' | 'shuffled'): string =>
+  order === 'shuffled' ? 'feistel-8' : 'lanes';
 
 const progressSchema = v.object({
   step: whole(0),

@@ -1,9 +1,18 @@
 import { differentiate, reachable } from '../compute/graph/differentiate.ts';
-import { add, divide, minimum, multiply, squareRoot, sum, sumSquares } from '../compute/graph/elementwise.ts';
+import {
+  add,
+  divide,
+  minimum,
+  multiply,
+  squareRoot,
+  sum,
+  sumColumns,
+  sumSquares,
+} from '../compute/graph/elementwise.ts';
 import { type AdamwOptions, adamw } from '../compute/graph/optimizer.ts';
 import { plan } from '../compute/graph/plan.ts';
 import { leaf, leafOf, type Tensor } from '../compute/graph/tensor.ts';
-import { assign, concat, flatten, zeros } from '../compute/graph/views.ts';
+import { assign, concat, flatten, reshape, split, zeros } from '../compute/graph/views.ts';
 import type { EngineLimits } from '../compute/program/limits.ts';
 import type { Program } from '../compute/program/program.ts';
 import { Region } from '../compute/program/region.ts';
@@ -146,24 +155,109 @@ export function updateProgram(
   return plan('update', { io, roots: updateRoots(io, regions, update, []), limits });
 }
 
+/**
+ * Numbers whose squares are added by themselves, before these sums are added in order: a norm has the same bits, however
+ * many processes compute it.
+ */
+export const NORM_BLOCK = 4096;
+
+/** What a process updates of a region of parameters. */
+export interface RegionSlice extends OptimizerRegions {
+  /** Its first element among the parameters; those of gradients and moments begin with it. */
+  readonly start: number;
+  /** At least 1. */
+  readonly count: number;
+}
+
+/** Of each slice the sums of squares of its blocks: the outputs squares0, squares1, … [blocks]. */
+export function squaresProgram(slices: readonly RegionSlice[], limits: EngineLimits): Program {
+  const io = new Region('io');
+  const roots = slices.map(({ gradients, count }, i) => {
+    const squares = concat(blockSquares(gradients, count, []));
+    return assign(leaf(io, `squares${i}`, squares.shape), squares);
+  });
+  return plan('squares', { io, roots, limits });
+}
+
+/**
+ * What `updateProgram` does, of slices alone. Inputs besides: squares0, squares1, …, of each of the regions the sums of
+ * squares of all its blocks.
+ */
+export function sliceUpdateProgram(
+  regions: readonly OptimizerRegions[],
+  slices: readonly RegionSlice[],
+  update: UpdateOptions,
+  limits: EngineLimits,
+): Program {
+  const io = new Region('io');
+  const squares = regions.flatMap(({ parameters: { elements } }, i) => {
+    const [whole, rest] = [Math.floor(elements / NORM_BLOCK), elements % NORM_BLOCK];
+    const all = leaf(io, `squares${i}`, [whole + (rest > 0 ? 1 : 0)]);
+    return whole > 0 && rest > 0 ? split(all, [whole, 1]) : [all];
+  });
+  const parts = slices.map((slice) => flattened(slice, []));
+  return plan('update of slices', { io, roots: clippedAdamw(io, parts, squares, update), limits });
+}
+
 function updateRoots(
   io: Region,
   regions: readonly OptimizerRegions[],
-  { optimizer, clipNorm }: UpdateOptions,
+  update: UpdateOptions,
   after: readonly Tensor[],
 ): Tensor[] {
-  const whole = (region: Region, deps: readonly Tensor[] = []): Tensor =>
-    flatten(region, 0, region.elements, deps);
-  const gradients = regions.map((c) => whole(c.gradients, after));
-  const norm = squareRoot(gradients.map(sumSquares).reduce((a, b) => add(a, b)));
+  const whole = regions.map((c) => ({ ...c, start: 0, count: c.gradients.elements }));
+  const parts = whole.map((slice) => flattened(slice, after));
+  const squares = whole.flatMap(({ gradients, count }) => blockSquares(gradients, count, after));
+  return clippedAdamw(io, parts, squares, update);
+}
+
+/** Flat arrays of equal size. */
+interface UpdatedPart extends Pick<OptimizerRegions, 'decays'> {
+  readonly gradients: Tensor;
+  readonly parameters: Tensor;
+  readonly moments: readonly [first: Tensor, second: Tensor];
+}
+
+const flattened = (
+  { gradients, parameters, firstMoment, secondMoment, decays, start, count }: RegionSlice,
+  after: readonly Tensor[],
+): UpdatedPart => ({
+  gradients: flatten(gradients, 0, count, after),
+  parameters: flatten(parameters, start, count, []),
+  moments: [flatten(firstMoment, 0, count, []), flatten(secondMoment, 0, count, [])],
+  decays,
+});
+
+/** Those of whole blocks [blocks], and that of what is left [1], where there are such. */
+function blockSquares(gradients: Region, count: number, after: readonly Tensor[]): Tensor[] {
+  const blocks = Math.floor(count / NORM_BLOCK);
+  const whole = blocks * NORM_BLOCK;
+  const sums: Tensor[] = [];
+  if (blocks > 0) {
+    const rows = reshape(flatten(gradients, 0, whole, after), [blocks, NORM_BLOCK]);
+    sums.push(reshape(sumColumns(multiply(rows, rows)), [blocks]));
+  }
+  if (count > whole) sums.push(sumSquares(flatten(gradients, whole, count - whole, after)));
+  return sums;
+}
+
+function clippedAdamw(
+  io: Region,
+  parts: readonly UpdatedPart[],
+  squares: readonly Tensor[],
+  { optimizer, clipNorm }: UpdateOptions,
+): Tensor[] {
+  const norm = squareRoot(
+    squares.map((sums) => (sums.cols === 1 ? sums : sum(sums))).reduce((a, b) => add(a, b)),
+  );
   const factor = clipNorm > 0 ? minimum(1, divide(clipNorm, add(norm, 1e-6))) : add(multiply(norm, 0), 1);
   const learningRate = leaf(io, 'learningRate', [1]);
   const corrections = [leaf(io, 'correction1', [1]), leaf(io, 'correction2', [1])];
   const schedule = concat([learningRate, factor, ...corrections]);
-  const steps = regions.map((c, i) =>
-    adamw(schedule, gradients[i], whole(c.parameters), [whole(c.firstMoment), whole(c.secondMoment)], {
+  const steps = parts.map(({ gradients, parameters, moments, decays }) =>
+    adamw(schedule, gradients, parameters, moments, {
       ...optimizer,
-      weightDecay: c.decays ? optimizer.weightDecay : 0,
+      weightDecay: decays ? optimizer.weightDecay : 0,
     }),
   );
   return [assign(leaf(io, 'gradientNorm', [1]), norm), ...steps];

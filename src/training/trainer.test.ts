@@ -119,24 +119,21 @@ describe('Trainer', () => {
   it('forgets the carried state before each batch that does not continue the one before', async () => {
     const random = new Random(21);
     const pieces = Array.from({ length: 3 }, () => ({ ...batch(random), reset: new Float32Array(16) }));
-    // The epoch ends between the pieces of one step.
-    const [last, first, second] = pieces.map((piece, i) => ({ ...piece, continues: i !== 1 }));
+    const [first, second, third] = pieces.map((piece, i) => ({ ...piece, continues: i !== 1 }));
     const together = newTrainer();
-    const alone = newTrainer();
-    for (const trainer of [together, alone]) await trainer.step(second, 0);
-    const { loss } = await together.step([last, first, second], 0);
+    await together.step(pieces, 0);
+    const { loss } = await together.step([first, second, third], 0);
     let sum = 0;
-    for (const piece of [last, first, second]) {
-      if (piece === first) alone.clearState();
-      const { continues, ...arrays } = piece;
-      sum += (await alone.step(arrays, 0)).loss;
+    for (const [i, piece] of pieces.entries()) {
+      const alone = newTrainer();
+      await alone.step(piece, 0);
+      if (i === 1) alone.clearState();
+      sum += (await alone.step(piece, 0)).loss;
     }
     expect(loss).toBeCloseTo(sum / 3, 12);
+    const forgetful = [first, third].map((piece) => ({ ...piece, continues: false }));
     const fresh = newTrainer();
-    expect((await fresh.step([first, second], 0)).loss).toBeCloseTo(
-      (await together.step([first, second], 0)).loss,
-      12,
-    );
+    expect((await fresh.step(forgetful, 0)).loss).toBeCloseTo((await together.step(forgetful, 0)).loss, 12);
   });
 
   it('makes a step of its two halves, also where others compute a part of the gradients', async () => {

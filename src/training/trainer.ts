@@ -1,8 +1,9 @@
 import { checkFloat, checkNames, checkNumber, checkOption, checkWhole } from '../checks.ts';
 import type { Executable, Memory } from '../compute/engines/engine.ts';
 import type { AdamwOptions } from '../compute/graph/optimizer.ts';
+import type { Program } from '../compute/program/program.ts';
 import type { Region } from '../compute/program/region.ts';
-import { sizeOf } from '../compute/program/region.ts';
+import { type Collective, oneProcess } from '../distributed/collective.ts';
 import { XlstmError } from '../errors.ts';
 import { shareEventLoop } from '../event_loop.ts';
 import { stateRegion } from '../nn/inference_programs.ts';
@@ -10,6 +11,7 @@ import type { LanguageModel, Network } from '../nn/layer.ts';
 import type { Model } from '../nn/model.ts';
 import { OneCall } from '../nn/one_call.ts';
 import type { NamedValues } from '../nn/parameters.ts';
+import { gatherShares, gatherStates, numberOf } from './micro_batch_shares.ts';
 import {
   BatchInputs,
   type BatchShape,
@@ -19,7 +21,17 @@ import {
   type TrainingBatch,
 } from './objective.ts';
 import type { Schedule } from './schedule.ts';
+import { ShardedUpdate, type UpdateInputs } from './sharded_update.ts';
 import { gradientProgram, type OptimizerRegions, optimizerRegions, updateProgram } from './step_programs.ts';
+import {
+  addEntries,
+  checkEntries,
+  savedStates,
+  savedSteps,
+  stateName,
+  stepsTensor,
+  writeEntries,
+} from './trainer_files.ts';
 
 /** How a model is trained; everything has a default. */
 export interface TrainerOptions<N extends Network = LanguageModel, B extends SequenceBatch = TrainingBatch> {
@@ -27,7 +39,10 @@ export interface TrainerOptions<N extends Network = LanguageModel, B extends Seq
   readonly batchSize?: number;
   /** Positions of each. Default: the model's context length, 256 where its architecture names none. */
   readonly length?: number;
-  /** Each batch continues the sequences of the one before: the recurrent state is kept. Default: false. */
+  /**
+   * Each batch continues the sequences of the one before: the recurrent state is kept. Of a step with several batches
+   * each continues the one at its place in the step before. Default: false.
+   */
   readonly carryState?: boolean;
   /** Default: beta1 0.9, beta2 0.95, epsilon 1e-8, weightDecay 0.1. */
   readonly optimizer?: Partial<AdamwOptions>;
@@ -39,13 +54,19 @@ export interface TrainerOptions<N extends Network = LanguageModel, B extends Seq
   readonly seed?: number;
   /** What the model is trained for. Default: `languageModelObjective`. */
   readonly objective?: Objective<N, B>;
+  /**
+   * Processes that share the batches of each step: rank r has the batches r, r + ranks, r + 2 · ranks and so on. All have
+   * the same model and options and make the same calls; the result has the bits of one process with all of these batches.
+   * Default: one process.
+   */
+  readonly collective?: Collective;
 }
 
 /** What `computeGradients` gives. */
 export interface GradientResult {
   /** This call's part of the mean loss of the update's targets, in nats where the objective is a language model's. */
   readonly loss: number;
-  /** Targets of the batches. */
+  /** Targets of the batches of all ranks. */
   readonly targets: number;
 }
 
@@ -66,16 +87,16 @@ const OPTION_NAMES: readonly (keyof TrainerOptions)[] = [
   'schedule',
   'seed',
   'objective',
+  'collective',
 ];
 const ADAMW: AdamwOptions = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1 };
 const LEARNING_RATE = 1e-3;
 const BATCH_SIZE = 16;
 const LENGTH = 256;
 
-const MAX_SEED = 2 ** 24;
-/** The step count is saved in two numbers below this: float32 holds whole numbers up to 2^24. */
-const STEPS_BASE = 2 ** 20;
+type Stage = 'step' | 'set' | 'add' | 'update';
 
+const MAX_SEED = 2 ** 24;
 /**
  * Makes training steps: forward, backward, clipping and AdamW are one call of the engine. Holds the gradients, the
  * optimizer's moments and the recurrent state between batches. One call works at a time: another is refused.
@@ -87,8 +108,10 @@ export class Trainer<N extends Network = LanguageModel, B extends SequenceBatch 
   readonly model: Model<N>;
   /** Of every batch. */
   readonly shape: BatchShape;
-  /** The gradients of the last batches, in the layout of the parameters: to be changed between `computeGradients` and
-   * `applyUpdate`. */
+  /**
+   * The gradients of the last batches, in the layout of the parameters: to be changed between `computeGradients` and
+   * `applyUpdate`. Of several ranks each has those of its last batch here, and the sum is elsewhere.
+   */
   readonly gradients: readonly Memory[];
   readonly #objective: Objective<N, B>;
   readonly #inputs: BatchInputs<B>;
@@ -97,10 +120,14 @@ export class Trainer<N extends Network = LanguageModel, B extends SequenceBatch 
   readonly #schedule: Schedule;
   readonly #seed: number;
   readonly #regions: readonly OptimizerRegions[];
+  readonly #collective: Collective;
+  /** Where the update is made by several ranks; `#moments` is empty then. */
+  readonly #sharded: ShardedUpdate | undefined;
   readonly #moments: readonly Memory[];
-  /** Where batches continue each other. */
-  readonly #state: Memory | undefined;
-  readonly #executables = new Map<'step' | 'set' | 'add' | 'update', Executable>();
+  /** Where batches continue each other: the state of each batch of a step that this rank has. */
+  readonly #states: Memory[] | undefined;
+  readonly #programs = new Map<Stage, Program>();
+  readonly #executables = new Map<string, Executable>();
   readonly #calls: OneCall;
   #steps = 0;
   #hasGradients = false;
@@ -110,7 +137,7 @@ export class Trainer<N extends Network = LanguageModel, B extends SequenceBatch 
     checkNames('Trainer', options, OPTION_NAMES);
     const { batchSize = BATCH_SIZE, carryState = false, clipNorm = 1, seed = 1 } = options;
     const { length = model.design?.describe().contextLength ?? LENGTH } = options;
-    const { schedule = () => LEARNING_RATE } = options;
+    const { schedule = () => LEARNING_RATE, collective = oneProcess } = options;
     checkWhole('batchSize', batchSize, 1);
     checkWhole('length', length, 1);
     checkOption(typeof carryState === 'boolean', 'carryState', 'true or false', carryState);
@@ -129,8 +156,13 @@ export class Trainer<N extends Network = LanguageModel, B extends SequenceBatch 
     this.#regions = optimizerRegions(model.parameters);
     const allocate = (region: Region): Memory => model.engine.allocate(region);
     this.gradients = this.#regions.map((r) => allocate(r.gradients));
-    this.#moments = this.#regions.flatMap((r) => [r.firstMoment, r.secondMoment]).map(allocate);
-    this.#state = carryState ? allocate(stateRegion(model.network, batchSize)) : undefined;
+    this.#states = carryState ? [allocate(stateRegion(model.network, batchSize))] : undefined;
+    this.#collective = collective;
+    if (collective.size > 1) {
+      const update = { optimizer: this.#optimizer, clipNorm };
+      this.#sharded = new ShardedUpdate(model, this.#regions, this.gradients, update, collective);
+    }
+    this.#moments = this.#sharded ? [] : this.#momentRegions().map(allocate);
   }
 
   /** Steps made so far. */
@@ -150,21 +182,20 @@ export class Trainer<N extends Network = LanguageModel, B extends SequenceBatch 
   }
 
   /**
-   * One update from one or more batches, whose gradients are averaged over all their targets. A carried state is
-   * forgotten before each batch that does not continue the one before. Rejects with a usage or data error, before
-   * anything runs, if an array or the learning rate is not right.
+   * One update from one or more batches, whose gradients are averaged over all their targets; of several ranks each gives
+   * its own. A carried state is forgotten before a batch that does not continue the one before. Rejects with a usage or
+   * data error, before anything runs, if an array or the learning rate is not right.
    */
   step(batches: B | readonly B[], learningRate?: number): Promise<StepResult> {
     return this.#calls.run('step', async () => {
       const rate = this.#learningRate(learningRate);
       const list = this.#checked(batches);
-      const targets = this.#count(list);
-      if (list.length > 1) {
-        const loss = await this.#addGradients(list, targets);
+      if (list.length > 1 || this.#sharded) {
+        const { loss } = await this.#addGradients(list);
         return { loss, gradientNorm: await this.#update('update', rate) };
       }
       const executable = this.#executable('step');
-      this.#writeBatch(executable, list[0], targets, 0);
+      this.#writeBatch(executable, list[0], this.#total([this.#objective.count(list[0])]), 0);
       const gradientNorm = await this.#update('step', rate);
       return { loss: (await executable.io.read('loss'))[0], gradientNorm };
     });
@@ -175,12 +206,9 @@ export class Trainer<N extends Network = LanguageModel, B extends SequenceBatch 
    * update where others compute further parts of it: the parts of gradients and loss then add up.
    */
   computeGradients(batches: B | readonly B[], totalTargets?: number): Promise<GradientResult> {
-    return this.#calls.run('computeGradients', async () => {
-      const list = this.#checked(batches);
-      const targets = this.#count(list, totalTargets);
-      const loss = await this.#addGradients(list, totalTargets ?? targets);
-      return { loss, targets };
-    });
+    return this.#calls.run('computeGradients', () =>
+      this.#addGradients(this.#checked(batches), totalTargets),
+    );
   }
 
   /** The second half of a step: clips the gradients and moves the parameters. Resolves to their norm before clipping. */
@@ -199,20 +227,26 @@ export class Trainer<N extends Network = LanguageModel, B extends SequenceBatch 
 
   /** Forgets what the sequences so far left in the recurrent state. */
   clearState(): void {
-    this.#calls.runNow('clearState', () => this.#state?.clear());
+    this.#calls.runNow('clearState', () => {
+      for (const state of this.#states ?? []) state.clear();
+    });
   }
 
-  /** Everything but the parameters that a later process needs to continue exactly. */
+  /**
+   * Everything but the parameters that a later process needs to continue exactly, however many ranks there were or will
+   * be. Rank 0 gets it; on others it is not whole.
+   */
   save(): Promise<Map<string, NamedValues>> {
     return this.#calls.run('save', async () => {
-      const steps = [Math.floor(this.#steps / STEPS_BASE), this.#steps % STEPS_BASE];
-      const saved = new Map<string, NamedValues>([['steps', { shape: [2], values: steps }]]);
-      for (const memory of this.#kept()) {
-        for (const { name, shape } of memory.region.entries) {
-          const values = (await memory.read(name)).subarray(0, sizeOf(shape));
-          saved.set(`${memory.region.name}/${name}`, { shape, values });
-        }
+      const saved = new Map([['steps', stepsTensor(this.#steps)]]);
+      for (const [name, tensor] of (await this.#sharded?.save()) ?? []) saved.set(name, tensor);
+      for (const memory of this.#moments) {
+        addEntries(saved, memory.region.name, memory.region, await memory.readAll());
       }
+      if (!this.#states) return saved;
+      const { region } = this.#states[0];
+      const states = await gatherStates(this.#collective, this.#states);
+      for (const [i, values] of states.entries()) addEntries(saved, stateName(i), region, values);
       return saved;
     });
   }
@@ -225,21 +259,14 @@ export class Trainer<N extends Network = LanguageModel, B extends SequenceBatch 
     this.#calls.runNow('restore', () => {
       const made = savedSteps(saved, source) ?? steps;
       if (made === undefined) throw new XlstmError('checkpoint', `${source}: "steps" is missing`);
-      const entries = this.#kept().flatMap((memory) =>
-        [...memory.region.entries].map(({ name, shape }) => {
-          const found = saved.get(`${memory.region.name}/${name}`);
-          if (found && sizeOf(found.shape) === sizeOf(shape) && found.values.length === sizeOf(shape)) {
-            return { memory, name, values: found.values };
-          }
-          const what = found ? `has shape [${found.shape}], expected [${shape}]` : 'is missing';
-          throw new XlstmError(
-            'checkpoint',
-            `${source}: "${memory.region.name}/${name}" ${what}`,
-            'Resume with the batch size and model the run was started with.',
-          );
-        }),
-      );
-      for (const { memory, name, values } of entries) memory.write(name, values);
+      const momentRegions = this.#momentRegions();
+      for (const region of momentRegions) checkEntries(saved, region.name, region, source);
+      const states = this.#states ? savedStates(saved, this.#states[0].region, source) : 0;
+      this.#sharded?.restore(saved);
+      for (const memory of this.#moments) writeEntries(saved, memory.region.name, memory);
+      for (let i = 0; numberOf(i, this.#collective) < states; i++) {
+        writeEntries(saved, stateName(numberOf(i, this.#collective)), this.#stateOf(i));
+      }
       this.#steps = made;
       this.#hasGradients = false;
     });
@@ -249,7 +276,8 @@ export class Trainer<N extends Network = LanguageModel, B extends SequenceBatch 
   free(): void {
     this.#calls.free(() => {
       for (const executable of this.#executables.values()) executable.free();
-      for (const memory of [...this.gradients, ...this.#kept()]) memory.free();
+      this.#sharded?.free();
+      for (const memory of [...this.gradients, ...this.#moments, ...(this.#states ?? [])]) memory.free();
     });
   }
 
@@ -258,8 +286,15 @@ export class Trainer<N extends Network = LanguageModel, B extends SequenceBatch 
     this.free();
   }
 
-  #kept(): readonly Memory[] {
-    return this.#state ? [...this.#moments, this.#state] : this.#moments;
+  #momentRegions(): readonly Region[] {
+    return this.#regions.flatMap((r) => [r.firstMoment, r.secondMoment]);
+  }
+
+  /** Of the batch at this place among those of a step that this rank has. */
+  #stateOf(i: number): Memory {
+    const states = this.#states as Memory[];
+    while (states.length <= i) states.push(this.model.engine.allocate(states[0].region));
+    return states[i];
   }
 
   #learningRate(given: number | undefined): number {
@@ -270,85 +305,112 @@ export class Trainer<N extends Network = LanguageModel, B extends SequenceBatch 
 
   #checked(batches: B | readonly B[]): readonly B[] {
     const list: readonly B[] = Array.isArray(batches) ? batches : [batches];
-    checkOption(list.length > 0, 'batches', 'at least one batch', 'none');
+    checkOption(list.length > 0 || this.#sharded !== undefined, 'batches', 'at least one batch', 'none');
     for (const batch of list) this.#inputs.check(batch);
     return list;
   }
 
-  #count(batches: readonly B[], total?: number): number {
-    const targets = batches.reduce((sum, batch) => sum + this.#objective.count(batch), 0);
+  #total(counts: readonly number[], total?: number): number {
+    const targets = counts.reduce((sum, count) => sum + count, 0);
     if (total !== undefined) {
       checkNumber('totalTargets', total, `a number of at least ${targets}`, (n) => n > 0 && n >= targets);
-    } else if (!(targets > 0)) {
-      throw new XlstmError(
-        'data',
-        'a training step needs at least one target',
-        'Every target of the batch is masked.',
-      );
+      return total;
     }
-    return targets;
+    if (targets > 0) return targets;
+    throw new XlstmError(
+      'data',
+      'a training step needs at least one target',
+      'Every target of the batch is masked.',
+    );
   }
 
   /** The gradients of all batches, one after the other; the loss is their mean over the targets. */
-  async #addGradients(batches: readonly B[], targets: number): Promise<number> {
+  async #addGradients(batches: readonly B[], totalTargets?: number): Promise<GradientResult> {
     this.#hasGradients = false;
-    let loss = 0;
-    for (const [i, batch] of batches.entries()) {
-      const executable = this.#executable(i === 0 ? 'set' : 'add');
-      this.#writeBatch(executable, batch, targets, i);
-      await executable.run();
-      loss += (await executable.io.read('loss'))[0];
+    const { size } = this.#collective;
+    const own = batches.map((batch) => this.#objective.count(batch));
+    const counts = await gatherShares(this.#collective, own);
+    const targets = this.#total(counts, totalTargets);
+    const losses: number[] = [];
+    for (let first = 0, i = 0; first < counts.length; first += size, i++) {
+      if (i < batches.length) {
+        const executable = this.#executable(i === 0 || this.#sharded ? 'set' : 'add', i);
+        this.#writeBatch(executable, batches[i], targets, i);
+        await executable.run();
+        losses.push((await executable.io.read('loss'))[0]);
+      }
+      await this.#sharded?.add(Math.min(size, counts.length - first), first === 0);
       await shareEventLoop();
     }
     this.#hasGradients = true;
-    return loss;
+    const all = await gatherShares(this.#collective, losses);
+    const loss = all.reduce((sum, part) => sum + part, 0);
+    return { loss, targets: counts.reduce((sum, count) => sum + count, 0) };
   }
 
-  #writeBatch({ io }: Executable, batch: B, targets: number, index: number): void {
-    if (batch.continues === false) this.#state?.clear();
+  #writeBatch({ io }: Executable, batch: B, targets: number, i: number): void {
+    if (batch.continues === false && this.#states) this.#stateOf(i).clear();
     this.#inputs.write(io, batch);
     io.write('lossWeight', [1 / targets]);
-    io.write('dropoutSeed', [(this.#seed + 7919 * this.#steps + index) % MAX_SEED]);
+    const number = numberOf(i, this.#collective);
+    io.write('dropoutSeed', [(this.#seed + 7919 * this.#steps + number) % MAX_SEED]);
   }
 
   async #update(stage: 'step' | 'update', learningRate: number): Promise<number> {
-    const executable = this.#executable(stage);
-    const { io } = executable;
     const t = this.#steps + 1;
-    io.write('learningRate', [learningRate]);
-    io.write('correction1', [1 - this.#optimizer.beta1 ** t]);
-    io.write('correction2', [1 - this.#optimizer.beta2 ** t]);
-    await executable.run();
+    const { beta1, beta2 } = this.#optimizer;
+    const inputs = { learningRate, correction1: 1 - beta1 ** t, correction2: 1 - beta2 ** t };
+    const norm = await (this.#sharded?.apply(inputs) ?? this.#runUpdate(stage, inputs));
     this.#steps = t;
     this.#hasGradients = false;
-    const [norm] = await io.read('gradientNorm');
     await shareEventLoop();
     return norm;
   }
 
-  #executable(stage: 'step' | 'set' | 'add' | 'update'): Executable {
-    let executable = this.#executables.get(stage);
+  async #runUpdate(stage: 'step' | 'update', inputs: UpdateInputs): Promise<number> {
+    const executable = this.#executable(stage);
+    const { io } = executable;
+    for (const [name, value] of Object.entries(inputs)) io.write(name, [value]);
+    await executable.run();
+    return (await io.read('gradientNorm'))[0];
+  }
+
+  /** Of the batch at place `i` among this rank's, whose state it is bound to. */
+  #executable(stage: Stage, i = 0): Executable {
+    const place = this.#states ? i : 0;
+    const name = `${stage} ${place}`;
+    let executable = this.#executables.get(name);
     if (!executable) {
+      const { engine, memories } = this.model;
+      const states = this.#states ? [this.#stateOf(place)] : [];
+      const bound = [...memories, ...this.gradients, ...this.#moments, ...states];
+      executable = engine.bind(this.#program(stage), bound);
+      this.#executables.set(name, executable);
+    }
+    return executable;
+  }
+
+  #program(stage: Stage): Program {
+    let program = this.#programs.get(stage);
+    if (!program) {
       const update = { optimizer: this.#optimizer, clipNorm: this.#clipNorm };
-      const { engine, network, memories } = this.model;
-      const state = this.#state?.region;
+      const { engine, network } = this.model;
       const computed = {
         network,
         objective: this.#objective,
         shape: this.shape,
-        state,
+        state: this.#states?.[0].region,
         limits: engine.limits,
       };
-      const program =
+      program =
         stage === 'update'
           ? updateProgram(this.#regions, update, engine.limits)
           : stage === 'step'
             ? gradientProgram(computed, this.#regions, 'set', update)
             : gradientProgram(computed, this.#regions, stage);
-      executable = engine.bind(program, [...memories, ...this.gradients, ...this.#kept()]);
-      this.#executables.set(stage, executable);
+      this.#programs.set(stage, program);
     }
-    return executable;
+    return program;
   }
 }
 
@@ -362,16 +424,4 @@ function adamwOptions(given: Partial<AdamwOptions> = {}): AdamwOptions {
   checkFloat('optimizer.epsilon', epsilon, 'a finite number above 0', (value) => value > 0);
   checkFloat('optimizer.weightDecay', weightDecay, 'a finite number of at least 0', (value) => value >= 0);
   return { beta1, beta2, epsilon, weightDecay };
-}
-
-function savedSteps(saved: ReadonlyMap<string, NamedValues>, source: string): number | undefined {
-  const found = saved.get('steps');
-  if (!found) return undefined;
-  const [high, low] = Array.from(found.values);
-  const steps = high * STEPS_BASE + low;
-  if (found.values.length === 2 && Number.isSafeInteger(steps) && steps >= 0) return steps;
-  throw new XlstmError(
-    'checkpoint',
-    `${source}: "steps": expected two whole numbers, found ${Array.from(found.values).slice(0, 4).join(', ')}`,
-  );
 }

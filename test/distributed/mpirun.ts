@@ -40,16 +40,23 @@ export interface Ended {
 }
 
 /** Starts ranks of a program of this folder; does not wait longer than 50 seconds. */
-export async function mpirun(
+export function mpirun(
   { name, mpirun }: Installed,
   ranks: number,
   args: readonly string[],
   env: NodeJS.ProcessEnv = {},
 ): Promise<Ended> {
   const more = name === 'Open MPI' ? ['--oversubscribe'] : [];
+  return start(mpirun, [...more, '-n', `${ranks}`, process.execPath, ...args], env);
+}
+
+/** The same program in a process by itself. */
+export const startNode = (args: readonly string[]): Promise<Ended> => start(process.execPath, args);
+
+async function start(program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ended> {
   const cwd = fileURLToPath(new URL('.', import.meta.url));
   try {
-    const { stdout, stderr } = await run(mpirun, [...more, '-n', `${ranks}`, process.execPath, ...args], {
+    const { stdout, stderr } = await run(program, args, {
       cwd,
       timeout: 50_000,
       // Open MPI refuses the root user, whom containers have, unless told twice.

@@ -56,7 +56,7 @@ export const trainingKernels = {
       scratch: 'scratch',
     },
     flops: (a) => 2 * a.rows * a.cols,
-    bytes: (a) => f32(a.rows * a.cols * (a.factor ? 2 : 1)),
+    bytes: (a) => f32(a.rows * a.cols * (a.factor ? 2 : 1) + (a.axis === 0 ? a.cols : a.rows)),
     scratch: (a, { partitions }) => partitions * (a.axis === 0 ? a.cols : a.rows),
   },
 
