@@ -12,6 +12,7 @@ export {
   type TargetForecast,
 } from './forecasting/forecaster.ts';
 export type { LevelRows } from './forecasting/levels.ts';
+export type { NetworkForecastOptions } from './forecasting/network_forecaster.ts';
 export type { ForecastSeries, StepTimes, VariateValues } from './forecasting/series.ts';
 export { type LoadForecasterOptions, loadForecaster } from './saved/forecaster_files.ts';
 

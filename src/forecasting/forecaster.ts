@@ -1,16 +1,18 @@
 import { checkNames, checkOption, checkWhole } from '../checks.ts';
 import { XlstmError } from '../errors.ts';
 import { TirexNetwork } from '../models/tirex/network.ts';
+import { Tirex2Network } from '../models/tirex2/network.ts';
 import type { Network } from '../nn/layer.ts';
 import type { Model } from '../nn/model.ts';
 import { OneCall } from '../nn/one_call.ts';
 import { atLevels, checkLevels, type LevelRows } from './levels.ts';
-import type { NetworkForecaster } from './network_forecaster.ts';
+import type { NetworkForecaster, NetworkForecastOptions } from './network_forecaster.ts';
 import { asSeries, type ForecastSeries, rowsOf, type SeriesRows, type VariateValues } from './series.ts';
 import { TirexForecaster } from './tirex_forecaster.ts';
+import { Tirex2Forecaster } from './tirex2_forecaster.ts';
 
 /** What is asked of a forecast. */
-export interface ForecastOptions {
+export interface ForecastOptions extends NetworkForecastOptions {
   /** Steps to forecast. */
   readonly horizon: number;
   /**
@@ -64,7 +66,7 @@ export class Forecaster implements Disposable {
 
   /** Whether the model forecasts series of numbers. */
   static fits(model: Model<Network>): boolean {
-    return model.network instanceof TirexNetwork;
+    return model.network instanceof TirexNetwork || model.network instanceof Tirex2Network;
   }
 
   /** The quantiles that the model itself gives, ascending. */
@@ -93,7 +95,7 @@ export class Forecaster implements Disposable {
    * right: infinite ones, fewer than three that are not missing, a variate that ends too early.
    */
   async forecast(series: VariateValues | ForecastSeries, options: OneForecastOptions): Promise<Forecast> {
-    checkNames('forecast', options, ['horizon', 'levels', 'past', 'known']);
+    checkNames('forecast', options, [...this.#names, 'past', 'known']);
     const { past, known, ...others } = options;
     const given = asSeries(series, 'series');
     for (const [name, value] of Object.entries({ past, known })) {
@@ -110,7 +112,7 @@ export class Forecaster implements Disposable {
     series: Iterable<VariateValues | ForecastSeries>,
     options: ForecastOptions,
   ): Promise<Forecast[]> {
-    checkNames('forecastAll', options, ['horizon', 'levels']);
+    checkNames('forecastAll', options, this.#names);
     const where = (i: number): string => `series ${i}`;
     const all = Array.from(series, (each, i) => asSeries(each, where(i)));
     checkOption(all.length > 0, 'series', 'at least one', 'none');
@@ -130,16 +132,22 @@ export class Forecaster implements Disposable {
     this.free();
   }
 
+  get #names(): readonly string[] {
+    return ['horizon', 'levels', ...this.#network.ways];
+  }
+
   #forecast(
     series: readonly ForecastSeries[],
-    { horizon, levels = this.levels }: ForecastOptions,
+    { horizon, levels = this.levels, ...ways }: ForecastOptions,
     where: (i: number) => string,
   ): Promise<Forecast[]> {
     return this.#calls.run('forecast', async () => {
       checkWhole('horizon', horizon, 1, MOST_STEPS);
       checkLevels(levels);
+      for (const [name, value] of Object.entries(ways))
+        checkOption(value === undefined || typeof value === 'boolean', name, 'true or false', value);
       const rows = series.map((each, i) => this.#rows(each, horizon, where(i)));
-      const found = await this.#network.forecast(rows, horizon);
+      const found = await this.#network.forecast(rows, horizon, ways);
       return series.map((each, i) => {
         const names = Object.keys(each.targets);
         const targets = Object.fromEntries(
@@ -192,6 +200,7 @@ const MOST_STEPS = 2 ** 16;
 function networkForecaster(model: Model<Network>): NetworkForecaster {
   const { network } = model;
   if (network instanceof TirexNetwork) return new TirexForecaster(model as Model<TirexNetwork>);
+  if (network instanceof Tirex2Network) return new Tirex2Forecaster(model as Model<Tirex2Network>);
   const found = model.design?.describe().summary ?? 'another network';
   throw new XlstmError('usage', `model: expected a forecaster, such as TiRex, found ${found}`);
 }

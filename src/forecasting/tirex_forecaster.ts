@@ -12,6 +12,7 @@ const PATCHES_PER_PASS = 1;
 /** Forecasts by TiRex: each target by itself. */
 export class TirexForecaster implements NetworkForecaster {
   readonly takesCovariates = false;
+  readonly ways = [];
   readonly levels: readonly number[];
   readonly contextLength: number;
   /** The window holds nothing but missing values after as many steps. */

@@ -92,7 +92,7 @@ export class TirexNetworkRunner implements Disposable {
     const scales = series.map((values, row) => {
       const window = lastValues(lastValues(values, contextLength), filled);
       const scale = scaleOf(window);
-      writePatches(tokens, row * width, window, patchSize, scale);
+      writePatches(tokens, row * width, window, patchSize, (x) => (x - scale.mean) / scale.scale);
       return scale;
     });
     return { tokens, scales };

@@ -7,11 +7,17 @@ export interface Scale {
   readonly scale: number;
 }
 
-/**
- * Mean and root mean square deviation of what is not missing, 0 and 1 where all is; of equal values the scale is |mean| +
- * 1e-5. Computed in float64: the rounding of a constant series' mean must not become its scale.
- */
-export function scaleOf(values: Values): Scale {
+/** Of the values that are not missing. */
+export interface Moments {
+  readonly count: number;
+  /** 0 where all are missing. */
+  readonly mean: number;
+  /** The root of the mean square difference from the mean. */
+  readonly deviation: number;
+}
+
+/** Computed in float64: the rounding of a constant series' mean must not become its scale. */
+export function momentsOf(values: Values): Moments {
   let count = 0;
   let sum = 0;
   for (let i = 0; i < values.length; i++) {
@@ -19,7 +25,7 @@ export function scaleOf(values: Values): Scale {
     count++;
     sum += values[i];
   }
-  if (count === 0) return { mean: 0, scale: 1 };
+  if (count === 0) return { count, mean: 0, deviation: 0 };
   let mean = sum / count;
   // A second pass takes away the rounding of the first: equal values have themselves as their mean.
   let rest = 0;
@@ -27,8 +33,17 @@ export function scaleOf(values: Values): Scale {
   mean += rest / count;
   let squares = 0;
   for (let i = 0; i < values.length; i++) if (!Number.isNaN(values[i])) squares += (values[i] - mean) ** 2;
-  const scale = Math.sqrt(squares / count);
-  return { mean, scale: scale > 0 ? scale : Math.abs(mean) + 1e-5 };
+  return { count, mean, deviation: Math.sqrt(squares / count) };
+}
+
+/**
+ * Mean and root mean square deviation of what is not missing, 0 and 1 where all is; of equal values the scale is |mean| +
+ * 1e-5.
+ */
+export function scaleOf(values: Values): Scale {
+  const { count, mean, deviation } = momentsOf(values);
+  if (count === 0) return { mean, scale: 1 };
+  return { mean, scale: deviation > 0 ? deviation : Math.abs(mean) + 1e-5 };
 }
 
 /** The last `length` values; NaN before those of a shorter series. */
@@ -40,21 +55,21 @@ export function lastValues(values: Values, length: number): Float64Array {
 }
 
 /**
- * Tokens [L, 2·P] of a series whose length is a multiple of P, by their scale: a patch's values, 0 where one is missing,
- * and flags, 1 where it is there. Written from `at` on.
+ * Tokens [L, 2·P] of a series whose length is a multiple of P: of each patch its scaled values, 0 where one is missing, and then
+ * flags, 1 where it is there. Written from `at` on.
  */
 export function writePatches(
   tokens: Float64Array,
   at: number,
   values: Values,
   patchSize: number,
-  { mean, scale }: Scale,
+  scaled: (value: number) => number,
 ): void {
   for (let i = 0; i < values.length; i++) {
     if (Number.isNaN(values[i])) continue;
     const step = i % patchSize;
     const token = at + 2 * (i - step);
-    tokens[token + step] = (values[i] - mean) / scale;
+    tokens[token + step] = scaled(values[i]);
     tokens[token + patchSize + step] = 1;
   }
 }

@@ -13,7 +13,7 @@ import { architectureNames, formatDesign, readDesign, registerArchitecture } fro
 import { languageModelConfig } from './xlstm/config.ts';
 
 const engine = createReferenceEngine();
-const languageModels = architectureNames().filter((name) => name !== 'sequence' && name !== 'tirex');
+const languageModels = architectureNames().filter((name) => !['sequence', 'tirex', 'tirex2'].includes(name));
 const SOURCE = 'config.json';
 
 const sizes = { vocabSize: 11, embeddingDim: 8, numBlocks: 2, numHeads: 2 };

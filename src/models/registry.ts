@@ -8,6 +8,7 @@ import { baselineArchitectures } from './baselines/architectures.ts';
 import { largeArchitecture } from './large/architecture.ts';
 import { sequenceArchitecture } from './sequence/architecture.ts';
 import { tirexArchitecture } from './tirex/architecture.ts';
+import { tirex2Architecture } from './tirex2/architecture.ts';
 import { xlstmArchitecture } from './xlstm/architecture.ts';
 
 /** What a configuration without a name is if no architecture recognises it: the official package's, whose strict readers
@@ -21,6 +22,7 @@ const registered = new Map<string, Architecture>(
     ...baselineArchitectures,
     sequenceArchitecture,
     tirexArchitecture as Architecture,
+    tirex2Architecture as Architecture,
   ].map((architecture) => [architecture.name, architecture]),
 );
 

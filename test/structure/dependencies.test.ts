@@ -16,6 +16,7 @@ const MODELS = [
   'models/baselines',
   'models/sequence',
   'models/tirex',
+  'models/tirex2',
   'models',
 ];
 const CHECKPOINTS = [...MODELS, 'data', 'checkpoints'];
@@ -60,7 +61,16 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'models/large': [...NN, 'models/xlstm'],
   'models/sequence': [...NN, 'models/xlstm', 'models/baselines'],
   'models/tirex': [...NN, 'models/xlstm'],
-  models: [...NN, 'models/xlstm', 'models/large', 'models/baselines', 'models/sequence', 'models/tirex'],
+  'models/tirex2': [...NN, 'models/large', 'models/tirex'],
+  models: [
+    ...NN,
+    'models/xlstm',
+    'models/large',
+    'models/baselines',
+    'models/sequence',
+    'models/tirex',
+    'models/tirex2',
+  ],
   onnx: MODELS,
   checkpoints: [...MODELS, 'data'],
   generation: CHECKPOINTS,

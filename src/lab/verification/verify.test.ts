@@ -20,6 +20,7 @@ const files = {
   large_tiny: 8,
   large_sharded: 1,
   tirex1_tiny: 48,
+  tirex2_tiny: 72,
 };
 
 function verifiesAll(open: () => Promise<Engine>): void {

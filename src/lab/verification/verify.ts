@@ -8,6 +8,7 @@ import { verifyLargeModel } from './large_model.ts';
 import { verifyMlstmCell } from './mlstm_cell.ts';
 import { verifySlstmCell } from './slstm_cell.ts';
 import { verifyTirex } from './tirex.ts';
+import { verifyTirex2 } from './tirex2.ts';
 
 export type { Row } from './compare.ts';
 
@@ -17,6 +18,7 @@ const kinds: Readonly<Record<string, (engine: Engine, file: GoldenFile) => Promi
   xlstm_lm: verifyLanguageModel,
   xlstm_large: verifyLargeModel,
   tirex1: verifyTirex,
+  tirex2: verifyTirex2,
 };
 
 /** How far an engine is from the golden vectors of a file. */

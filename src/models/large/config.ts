@@ -224,12 +224,16 @@ export function formatOfficialConfig(config: LargeConfig): Record<string, unknow
 }
 
 /** Width of all heads' queries, and of all their keys. */
-export const qkDim = ({ embeddingDim, qkDimFactor }: LargeConfig): number =>
-  Math.floor(embeddingDim * qkDimFactor);
+export const qkDim = ({
+  embeddingDim,
+  qkDimFactor,
+}: Pick<LargeConfig, 'embeddingDim' | 'qkDimFactor'>): number => Math.floor(embeddingDim * qkDimFactor);
 
 /** Width of all heads' values. */
-export const vDim = ({ embeddingDim, vDimFactor }: LargeConfig): number =>
-  Math.floor(embeddingDim * vDimFactor);
+export const vDim = ({
+  embeddingDim,
+  vDimFactor,
+}: Pick<LargeConfig, 'embeddingDim' | 'vDimFactor'>): number => Math.floor(embeddingDim * vDimFactor);
 
 /** Inner width of the feed-forward. */
 export const feedForwardDim = ({

@@ -14,12 +14,26 @@ import { type LargeConfig, qkDim, vDim } from './config.ts';
 /** Bias of the input gates before training: a token writes e⁻¹⁰ of itself at first (Beck et al. 2025). */
 const CLOSED_INPUT_GATE = -10;
 
+/** What of a configuration the layer reads. */
+export type LargeMlstmConfig = Pick<
+  LargeConfig,
+  | 'embeddingDim'
+  | 'numHeads'
+  | 'numBlocks'
+  | 'useBias'
+  | 'normEps'
+  | 'eps'
+  | 'qkDimFactor'
+  | 'vDimFactor'
+  | 'gateSoftCap'
+>;
+
 /**
  * The mLSTM layer of xLSTM Large: [q | k | v | o] = W x, [i | f] = cap(W_g x + b_g);
  * y = W_out (σ(o) ∘ norm(mLSTM(q, k, v, i, f))), the norm for each head by itself.
  */
 export class LargeMlstmLayer {
-  readonly #config: LargeConfig;
+  readonly #config: LargeMlstmConfig;
   readonly #projection: Matrix; // [2·QK + 2·V, D]
   readonly #bias: Tensor | undefined; // [2·QK + 2·V]
   readonly #gateWeight: Tensor; // [2·H, D]
@@ -27,7 +41,7 @@ export class LargeMlstmLayer {
   readonly #normWeight: Tensor; // [V]
   readonly #out: Linear;
 
-  constructor(scope: Scope, config: LargeConfig) {
+  constructor(scope: Scope, config: LargeMlstmConfig) {
     const { embeddingDim, numHeads, numBlocks, useBias } = config;
     this.#config = config;
     const widths = [qkDim(config), qkDim(config), vDim(config), vDim(config)];
@@ -64,8 +78,8 @@ export class LargeMlstmLayer {
     };
   }
 
-  /** The residual is added to the result. */
-  forward(x: Tensor, pass: Pass, state: LayerState, residual: Tensor): LayerOutput {
+  /** The residual, if any, is added to the result. */
+  forward(x: Tensor, pass: Pass, state: LayerState, residual?: Tensor): LayerOutput {
     const { numHeads, gateSoftCap, eps, normEps } = this.#config;
     const [qk, v] = [qkDim(this.#config), vDim(this.#config)];
     const [queries, keys, values, output] = split(linear(x, this.#projection, this.#bias), [qk, qk, v, v]);

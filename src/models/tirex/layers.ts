@@ -8,18 +8,20 @@ import { constantInit, smallInit, wangInit, zerosInit } from '../../nn/init.ts';
 import { Linear } from '../../nn/linear.ts';
 import type { Matrix, Scope } from '../../nn/parameters.ts';
 
-/** w ∘ x / √(mean(x²) + 1e-6), w from one. */
+/** w ∘ x / √(mean(x²) + eps), w from one. */
 export class WeightedRmsNorm {
   readonly #weight: Tensor;
+  readonly #eps: number;
 
   /** Declares `weight` [size]. */
-  constructor(scope: Scope, size: number) {
+  constructor(scope: Scope, size: number, eps = 1e-6) {
     this.#weight = scope.parameter('weight', [size], constantInit(1));
+    this.#eps = eps;
   }
 
   /** x [..., size] to [..., size]. */
   forward(x: Tensor): Tensor {
-    return norm(x, this.#weight, undefined, { kind: 'rms', groups: 1, eps: 1e-6, weightOffset: 0 });
+    return norm(x, this.#weight, undefined, { kind: 'rms', groups: 1, eps: this.#eps, weightOffset: 0 });
   }
 }
 

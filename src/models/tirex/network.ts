@@ -1,8 +1,6 @@
 import { add } from '../../compute/graph/elementwise.ts';
-import { cells, recurrent } from '../../compute/graph/recurrent.ts';
+import { cells } from '../../compute/graph/recurrent.ts';
 import type { Tensor } from '../../compute/graph/tensor.ts';
-import { concat } from '../../compute/graph/views.ts';
-import { linspaceInit, smallInit, zerosInit } from '../../nn/init.ts';
 import {
   type LayerOutput,
   type LayerState,
@@ -13,72 +11,32 @@ import {
   stateBelow,
   under,
 } from '../../nn/layer.ts';
-import { HeadwiseLinear } from '../../nn/linear.ts';
 import { LayerNorm } from '../../nn/norm.ts';
-import { holdPadding, stateAtEnds } from '../../nn/padding.ts';
-import type { Init, Scope } from '../../nn/parameters.ts';
+import type { Scope } from '../../nn/parameters.ts';
 import { feedForwardDim, type TirexConfig } from './config.ts';
 import { ResidualBlock, SwiGlu, WeightedRmsNorm } from './layers.ts';
-
-/**
- * norm(sLSTM(i, f, z, o)), the gates block-diagonal products of x, a block for each head. In the files the module `fgate`
- * feeds the input gate and `igate` the forget gate: those two names are swapped on purpose.
- */
-class Slstm {
-  readonly #heads: number;
-  readonly #gates: readonly HeadwiseLinear[];
-  readonly #recurrentKernel: Tensor; // [H, 4·DH, DH]
-  readonly #bias: Tensor; // [4·D], gate-major
-  readonly #norm: LayerNorm;
-
-  constructor(scope: Scope, { embeddingDim, numHeads }: TirexConfig) {
-    const headDim = embeddingDim / numHeads;
-    this.#heads = numHeads;
-    this.#gates = ['fgate', 'igate', 'zgate', 'ogate'].map(
-      (name) => new HeadwiseLinear(scope.child(name), embeddingDim, numHeads, smallInit(embeddingDim)),
-    );
-    const cell = scope.child('slstm_cell');
-    this.#recurrentKernel = cell.parameter('_recurrent_kernel_', [numHeads, 4 * headDim, headDim], zerosInit);
-    this.#bias = cell.parameter('_bias_', [4 * embeddingDim], forgetGateInit(embeddingDim));
-    this.#norm = new LayerNorm(scope.child('group_norm'), embeddingDim, { heads: numHeads });
-  }
-
-  forward(x: Tensor, pass: Pass, state: LayerState): LayerOutput {
-    const gates = concat(this.#gates.map((gate) => gate.forward(x)));
-    const held = holdPadding('slstm', gates, pass, false);
-    const cell = recurrent(held, this.#recurrentKernel, this.#bias, pass.reset, state, {
-      cell: 'slstm',
-      heads: this.#heads,
-      exponentialForget: false,
-      recurrentClip: 0,
-      cutRecurrent: false,
-    });
-    return { y: this.#norm.forward(cell.y), state: stateAtEnds(cell, pass) };
-  }
-}
-
-/** Zero, but from 3 to 6 for the forget gate: a new model remembers. */
-const forgetGateInit =
-  (dim: number): Init =>
-  (random, shape) => {
-    const bias = new Float64Array(shape[0]);
-    bias.set(linspaceInit(3, 6)(random, [dim]), dim);
-    return bias;
-  };
+import { TirexSlstm } from './slstm.ts';
 
 /** x ← x + sLSTM(norm(x)); x + SwiGLU(norm(x)) */
 class Block implements SequenceLayer {
   readonly #dim: number;
   readonly #norm: WeightedRmsNorm;
-  readonly #layer: Slstm;
+  readonly #layer: TirexSlstm;
   readonly #feedForwardNorm: WeightedRmsNorm;
   readonly #feedForward: SwiGlu;
 
   constructor(scope: Scope, config: TirexConfig) {
-    const { embeddingDim, numBlocks } = config;
+    const { embeddingDim, numBlocks, numHeads } = config;
+    const layer = scope.child('slstm_layer');
     this.#dim = embeddingDim;
     this.#norm = new WeightedRmsNorm(scope.child('norm_slstm'), embeddingDim);
-    this.#layer = new Slstm(scope.child('slstm_layer'), config);
+    this.#layer = new TirexSlstm(
+      layer,
+      layer.child('slstm_cell'),
+      embeddingDim,
+      numHeads,
+      new LayerNorm(layer.child('group_norm'), embeddingDim, { heads: numHeads }),
+    );
     this.#feedForwardNorm = new WeightedRmsNorm(scope.child('norm_ffn'), embeddingDim);
     this.#feedForward = new SwiGlu(scope.child('ffn'), embeddingDim, feedForwardDim(config), numBlocks);
   }

@@ -1,0 +1,98 @@
+import type { Executable } from '../compute/engines/engine.ts';
+import { plan } from '../compute/graph/plan.ts';
+import { leaf, type Tensor } from '../compute/graph/tensor.ts';
+import { assign, reshape, split } from '../compute/graph/views.ts';
+import { Region } from '../compute/program/region.ts';
+import type { Tirex2Config } from '../models/tirex2/config.ts';
+import type { Tirex2Network } from '../models/tirex2/network.ts';
+import { type RowLayout, splitRows, variatesOf } from '../models/tirex2/rows.ts';
+import { Pass } from '../nn/layer.ts';
+import type { Model } from '../nn/model.ts';
+
+/** What a run computes. */
+export interface Tirex2Run {
+  readonly layout: RowLayout;
+  /** L of the tokens. */
+  readonly length: number;
+  /** The tokens of the targets that forecast a patch each: so many from this one on. */
+  readonly first: number;
+  readonly patches: number;
+}
+
+/** Programs that are kept: other lengths and layouts take the place of those that were not used for the longest time. */
+const KEPT = 16;
+
+/** Runs a TiRex-2 network over rows of tokens. To be freed. */
+export class Tirex2NetworkRunner implements Disposable {
+  readonly #model: Model<Tirex2Network>;
+  readonly #executables = new Map<string, Executable>();
+
+  /** The model is freed by who made it, after the runner. */
+  constructor(model: Model<Tirex2Network>) {
+    this.#model = model;
+  }
+
+  /** That of the network. */
+  get config(): Tirex2Config {
+    return this.#model.network.config;
+  }
+
+  /** tokens [rows, L, 2·P] to the scaled patches that the targets' tokens forecast: [rows of targets, patches, Q, P]. */
+  async run(tokens: Float64Array, run: Tirex2Run): Promise<ArrayLike<number>> {
+    const { targets, series } = run.layout;
+    const { quantiles, patchSize } = this.config;
+    const executable = this.#executable(run);
+    executable.io.write('tokens', tokens);
+    await executable.run();
+    const size = targets * series * run.patches * quantiles.length * patchSize;
+    return (await executable.io.read('result')).subarray(0, size);
+  }
+
+  /** Gives the memory of its Programs back. */
+  free(): void {
+    for (const executable of this.#executables.values()) executable.free();
+    this.#executables.clear();
+  }
+
+  [Symbol.dispose](): void {
+    this.free();
+  }
+
+  #executable({ layout, length, first, patches }: Tirex2Run): Executable {
+    const { series, targets, past, known } = layout;
+    const key = [series, targets, past, known, length, first, patches].join(' ');
+    const executable = this.#executables.get(key) ?? this.#bind(key, { layout, length, first, patches });
+    this.#executables.delete(key);
+    this.#executables.set(key, executable);
+    if (this.#executables.size > KEPT) {
+      const [oldest] = this.#executables.keys();
+      this.#executables.get(oldest)?.free();
+      this.#executables.delete(oldest);
+    }
+    return executable;
+  }
+
+  #bind(key: string, { layout, length, first, patches }: Tirex2Run): Executable {
+    const { network, engine, memories } = this.#model;
+    const rows = layout.series * variatesOf(layout);
+    const io = new Region('io');
+    const tokens = leaf(io, 'tokens', [rows, length, 2 * this.config.patchSize]);
+    const { y } = network.forward(tokens, layout, new Pass(), {});
+    const read = layout.series * layout.targets;
+    const [ofTargets] = read === rows ? [y] : splitRows(y, read);
+    const value = network.quantiles(tokensFrom(ofTargets, first, patches));
+    const root = assign(leaf(io, 'result', value.shape), value);
+    return engine.bind(plan(`tirex2 ${key}`, { io, roots: [root], limits: engine.limits }), memories);
+  }
+}
+
+/** [rows, L, D] to [rows, count, D], from a token on. */
+function tokensFrom(y: Tensor, first: number, count: number): Tensor {
+  const [rows, length, dim] = y.shape;
+  const widths = [first, count, length - first - count];
+  const parts = split(
+    reshape(y, [rows, length * dim]),
+    widths.filter((tokens) => tokens > 0).map((tokens) => tokens * dim),
+  );
+  return reshape(parts[first > 0 ? 1 : 0], [rows, count, dim]);
+}

@@ -1,0 +1,42 @@
+import type { Tirex2Config } from '../models/tirex2/config.ts';
+import { momentsOf, type Values } from './tirex_scale.ts';
+
+/** How the numbers of a row become those of the network and back. */
+export interface RowScale {
+  readonly scaled: (value: number) => number;
+  readonly restored: (value: number) => number;
+}
+
+/** A constant row is divided by this. */
+const LEAST_DEVIATION = 1e-8;
+
+/** What sinh takes at most. */
+const MOST = 20;
+
+const asTheyAre: RowScale = { scaled: (value) => value, restored: (value) => value };
+
+/**
+ * That of a row, its missing values left out: rows of 0 and 1, where the model is aware of them, are left as they are, all
+ * others have mean 0 and deviation 1, and then their asinh where the model takes it.
+ */
+export function rowScale(
+  values: Values,
+  { arcsinh, binaryAware }: Pick<Tirex2Config, 'arcsinh' | 'binaryAware'>,
+): RowScale {
+  if (binaryAware && isBinary(values)) return asTheyAre;
+  const { count, mean, deviation } = momentsOf(values);
+  const scale = count === 0 ? 1 : Math.max(deviation, LEAST_DEVIATION);
+  return arcsinh
+    ? {
+        scaled: (value) => Math.asinh((value - mean) / scale),
+        restored: (value) => Math.sinh(Math.min(MOST, Math.max(-MOST, value))) * scale + mean,
+      }
+    : { scaled: (value) => (value - mean) / scale, restored: (value) => value * scale + mean };
+}
+
+function isBinary(values: Values): boolean {
+  for (let i = 0; i < values.length; i++) {
+    if (values[i] !== 0 && values[i] !== 1 && !Number.isNaN(values[i])) return false;
+  }
+  return true;
+}
