@@ -109,7 +109,14 @@ export { TokenWindow } from './generation/token_window.ts';
 
 // Texts as tokens, and batches of them.
 
-export { type Batch, type BatchOptions, type BatchPosition, TokenBatches } from './data/batches.ts';
+export {
+  type Batch,
+  type BatchOptions,
+  type BatchOrder,
+  type BatchPosition,
+  TokenBatches,
+} from './data/batches.ts';
+export type { DocumentIndex } from './data/document_index.ts';
 export { type ChatMessage, encodeChat } from './data/subword/chat.ts';
 export { type ChatFormat, type SubwordOptions, SubwordTokenizer } from './data/subword/subword_tokenizer.ts';
 export type { TokenSource, Tokens } from './data/token_source.ts';

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { GivenAdapter } from '../checkpoints/adapter_files.ts';
 import type { Engine } from '../compute/engines/engine.ts';
+import { BATCH_ORDERS, type BatchOrder } from '../data/batches.ts';
 import { encodeCorpus, readCorpus } from '../data/corpus.ts';
 import type { Corpus } from '../data/text.ts';
 import { startToken, type Tokenizer } from '../data/tokenizer.ts';
@@ -76,8 +77,8 @@ export type IsGiven = (name: keyof TrainOptions) => boolean;
 /** Begins the run that the command line describes. */
 export async function newRun(engine: Engine, options: TrainOptions, isGiven: IsGiven): Promise<Run> {
   const { order, steps, batch: batchSize, out, data, corpus: name } = options;
-  if (order !== 'contiguous' && order !== 'shuffled') {
-    throw new XlstmError('usage', `--order: expected contiguous or shuffled, found "${order}"`);
+  if (!isBatchOrder(order)) {
+    throw new XlstmError('usage', `--order: expected ${BATCH_ORDERS.join(', ')}, found "${order}"`);
   }
   const folder = out ?? freeFolder(data ? 'text' : name);
   await requireNewFolder(folder);
@@ -85,11 +86,11 @@ export async function newRun(engine: Engine, options: TrainOptions, isGiven: IsG
   if (weights && data?.includes('-')) {
     throw new XlstmError('usage', '--weights: standard input is read once', 'Put it in a file.');
   }
-  if (weights && order !== 'shuffled') {
+  if (weights && order === 'contiguous') {
     throw new XlstmError(
       'usage',
       '--weights: the texts follow each other in contiguous order, and are not mixed',
-      'Add --order shuffled.',
+      'Add --order shuffled, or documents.',
     );
   }
   const sources = { validation, validationShare, field, weights };
@@ -108,6 +109,13 @@ export async function newRun(engine: Engine, options: TrainOptions, isGiven: IsG
   const ofTexts = !areTokenFiles(data) && !areTokenFiles(options.validation);
   const corpus = ofTexts ? await readCorpus(data, name, sources) : undefined;
   const { tokenizer, ...start } = given ?? (await newModel(options, corpus, isGiven));
+  if (order === 'documents' && startToken(tokenizer) === undefined) {
+    throw new XlstmError(
+      'usage',
+      '--order documents: the tokenizer has no token that starts a document',
+      'Add --documents, of token files to the xlstm tokenize that makes them.',
+    );
+  }
   const { microBatches, learningRate, finalFraction, clipNorm, seed } = options;
   const { evaluateEvery, checkpointEvery } = options;
   const runOptions: RunOptions = {
@@ -132,6 +140,9 @@ export async function newRun(engine: Engine, options: TrainOptions, isGiven: IsG
   const model = 'model' in start ? start.model : Model.create(engine, start.design, seed);
   return Run.create({ model, tokenizer, options: runOptions, folder, source, ...texts });
 }
+
+const isBatchOrder = (order: string): order is BatchOrder =>
+  (BATCH_ORDERS as readonly string[]).includes(order);
 
 /** Undefined: all that is held out. */
 function tokensToMeasure({

@@ -80,6 +80,62 @@ describe('TokenBatches', () => {
     expect(new Set([order(1, 0), order(1, 1), order(1, 2), order(2, 0), order(0, 0)]).size).toBe(5);
   });
 
+  it('takes documents in an order of its own for each epoch, whole, lane by lane', () => {
+    const documents = fc.array(fc.nat(6), { minLength: 1, maxLength: 40 });
+    fc.assert(
+      fc.property(documents, shapes, fc.nat(), (lengths, { batchSize, length }, seed) => {
+        // Each begins with the token 0; its others are its number.
+        const stream = Int32Array.from(
+          lengths.flatMap((n, i) => [0, ...Array.from({ length: n }, () => i + 1)]),
+        );
+        fc.pre(stream.length > batchSize * length);
+        const options = { batchSize, length, order: 'documents', seed, documentStart: 0 } as const;
+        const batches = new TokenBatches(stream, options);
+        const read = (): { lanes: number[][]; bounds: boolean } => {
+          const lanes: number[][] = Array.from({ length: batchSize }, () => []);
+          let bounds = true;
+          for (let k = 0; k < batches.batchesPerEpoch; k++) {
+            const { tokens, targets, reset, continues } = batches.next();
+            bounds &&= continues === k > 0 && tokens.every((token, i) => (reset[i] === 1) === (token === 0));
+            for (let row = 0; row < batchSize; row++) {
+              lanes[row].push(...tokens.subarray(row * length, (row + 1) * length));
+              expect([...targets.subarray(row * length, (row + 1) * length - 1)]).toEqual([
+                ...tokens.subarray(row * length + 1, (row + 1) * length),
+              ]);
+            }
+          }
+          return { lanes, bounds };
+        };
+        const [first, second] = [read(), read()];
+        expect(first.bounds && second.bounds).toBe(true);
+        for (const { lanes } of [first, second]) {
+          for (const lane of lanes) {
+            // A document that is neither the first nor the last of a lane is there as it was.
+            const starts = lane.flatMap((token, i) => (token === 0 ? [i] : []));
+            for (const [i, start] of starts.slice(0, -1).entries()) {
+              const rest = lane.slice(start + 1, starts[i + 1]);
+              if (rest.length > 0) expect(rest).toEqual(Array(lengths[rest[0] - 1]).fill(rest[0]));
+            }
+          }
+        }
+        batches.seek({ epoch: 0, batch: 0 });
+        expect(read()).toEqual(first);
+      }),
+    );
+    const order = (seed: number, epoch: number): string =>
+      [
+        ...new TokenBatches(
+          Int32Array.from({ length: 100 }, (_, i) => (i % 2 === 0 ? 0 : i)),
+          { batchSize: 1, length: 90, order: 'documents', seed, documentStart: 0 },
+        ).at({ epoch, batch: 0 }).tokens,
+      ].join();
+    expect(order(1, 0)).toBe(order(1, 0));
+    expect(new Set([order(1, 0), order(1, 1), order(2, 0)]).size).toBe(3);
+    expect(() => new TokenBatches(range(9), { batchSize: 1, length: 2, order: 'documents' })).toThrow(
+      /documentStart: expected the token that starts a document/,
+    );
+  });
+
   it('resumes exactly from a position', () => {
     fc.assert(
       fc.property(

@@ -1,8 +1,16 @@
-import { checkChoice, checkNames, checkWhole } from '../checks.ts';
+import { checkChoice, checkNames, checkOption, checkWhole } from '../checks.ts';
 import { XlstmError } from '../errors.ts';
 import { Random } from '../random.ts';
+import { type DocumentIndex, documentOffset } from './document_index.ts';
 import { Permutation } from './permutation.ts';
+import { findDocuments, ShuffledDocuments } from './shuffled_documents.ts';
 import { type TokenSource, type Tokens, tokenSource } from './token_source.ts';
+
+/** How the tokens of a stream follow each other in batches. */
+export type BatchOrder = 'contiguous' | 'documents' | 'shuffled';
+
+/** The names of all orders. */
+export const BATCH_ORDERS = ['contiguous', 'documents', 'shuffled'] as const satisfies readonly BatchOrder[];
 
 /** How a stream of tokens is cut into batches. */
 export interface BatchOptions {
@@ -12,11 +20,11 @@ export interface BatchOptions {
   readonly length: number;
   /**
    * 'contiguous': the stream is cut into `batchSize` lanes and batch k holds the tokens k·T … of every lane, so that
-   * the recurrent state may be carried from batch to batch. 'shuffled': every epoch a new order of all windows of T
-   * tokens.
+   * the recurrent state may be carried from batch to batch. 'documents': the same with whole documents, every epoch in a
+   * new order. 'shuffled': every epoch a new order of all windows of T tokens.
    */
-  readonly order: 'contiguous' | 'shuffled';
-  /** Of the shuffled order: a whole number of at least 0. Default: 0. */
+  readonly order: BatchOrder;
+  /** Of a random order: a whole number of at least 0. Default: 0. */
   readonly seed?: number;
   /** The id of the token that starts a document: `reset` is 1 there. Default: none does. */
   readonly documentStart?: number;
@@ -53,12 +61,15 @@ export class TokenBatches {
   readonly tokensPerBatch: number;
   readonly #tokens: TokenSource;
   readonly #options: BatchOptions;
+  readonly #index: DocumentIndex | undefined;
   #epoch = 0;
   #batch = 0;
   #order: { epoch: number; windows: Permutation } | null = null;
+  #documents: { epoch: number; stream: TokenSource } | null = null;
 
   /**
-   * The tokens are not copied; those of a source are read for each batch. Throws a usage error for an option or a token
+   * The tokens are not copied; those of a source are read for each batch. Of the order 'documents' a source without an
+   * index of them is read once, to find them. Throws a usage error for an option or a token
    * that is not right, a data error for a stream that is shorter than B·T + 1.
    */
   constructor(tokens: Tokens, options: BatchOptions) {
@@ -66,7 +77,7 @@ export class TokenBatches {
     const { batchSize, length, order, seed, documentStart } = options;
     checkWhole('batchSize', batchSize, 1);
     checkWhole('length', length, 1);
-    checkChoice('order', order, ['contiguous', 'shuffled']);
+    checkChoice('order', order, BATCH_ORDERS);
     if (seed !== undefined) checkWhole('seed', seed, 0);
     if (documentStart !== undefined) checkWhole('documentStart', documentStart, 0);
     const source = tokenSource(tokens);
@@ -78,15 +89,27 @@ export class TokenBatches {
         'use more text, a smaller batch or shorter sequences',
       );
     }
+    if (order === 'documents') {
+      checkOption(
+        documentStart !== undefined,
+        'documentStart',
+        'the token that starts a document',
+        undefined,
+      );
+      this.#index = source.documents ?? findDocuments(source, documentStart as number);
+      if (this.#index.count === 0 || documentOffset(this.#index, 0) !== 0) {
+        throw new XlstmError('data', 'order documents: expected a document at the first token, found none');
+      }
+    }
     this.#tokens = source;
     this.#options = options;
     this.tokensPerBatch = batchSize * length;
     // A target is the token after: the last token of the stream is only a target.
     const usable = source.length - 1;
     this.batchesPerEpoch =
-      order === 'contiguous'
-        ? Math.floor(Math.floor(usable / batchSize) / length)
-        : Math.floor(Math.floor(usable / length) / batchSize);
+      order === 'shuffled'
+        ? Math.floor(Math.floor(usable / length) / batchSize)
+        : Math.floor(Math.floor(usable / batchSize) / length);
   }
 
   /**
@@ -134,7 +157,7 @@ export class TokenBatches {
     const reset = new Uint8Array(count * length);
     const window = new Int32Array(length + 1);
     for (let row = 0; row < count; row++) {
-      this.#tokens.read(this.#start(position, from + row), window);
+      this.#stream(position.epoch).read(this.#start(position, from + row), window);
       tokens.set(window.subarray(0, length), row * length);
       targets.set(window.subarray(1), row * length);
     }
@@ -142,18 +165,32 @@ export class TokenBatches {
       for (let index = 0; index < tokens.length; index++)
         reset[index] = tokens[index] === documentStart ? 1 : 0;
     }
-    return { tokens, targets, reset, continues: order === 'contiguous' && position.batch > 0 };
+    return { tokens, targets, reset, continues: order !== 'shuffled' && position.batch > 0 };
+  }
+
+  /** The tokens that lanes or windows are cut from. */
+  #stream(epoch: number): TokenSource {
+    if (!this.#index) return this.#tokens;
+    if (this.#documents?.epoch !== epoch) {
+      const stream = new ShuffledDocuments(this.#tokens, this.#index, this.#seed(epoch));
+      this.#documents = { epoch, stream };
+    }
+    return this.#documents.stream;
+  }
+
+  /** Its own for each epoch: a position alone says where to go on. */
+  #seed(epoch: number): number {
+    return new Random(this.#options.seed ?? 0).uint32() * 2 ** 20 + (epoch % 2 ** 20);
   }
 
   /** Where in the stream a row of a batch starts. */
   #start({ epoch, batch }: BatchPosition, row: number): number {
     const { batchSize, length, order } = this.#options;
     const usable = this.#tokens.length - 1;
-    if (order === 'contiguous') return row * Math.floor(usable / batchSize) + batch * length;
+    if (order !== 'shuffled') return row * Math.floor(usable / batchSize) + batch * length;
     if (this.#order?.epoch !== epoch) {
-      // Its own generator for each epoch: a position alone says where to go on.
-      const seed = new Random(this.#options.seed ?? 0).uint32() * 2 ** 20 + (epoch % 2 ** 20);
-      this.#order = { epoch, windows: new Permutation(Math.floor(usable / length), seed) };
+      const windows = new Permutation(Math.floor(usable / length), this.#seed(epoch));
+      this.#order = { epoch, windows };
     }
     return this.#order.windows.at(batch * batchSize + row) * length;
   }

@@ -24,6 +24,21 @@ describe('Permutation', () => {
     expect(all(0, 1)).toEqual([]);
   });
 
+  it('tells the place of every number', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 2 ** 52 }),
+        fc.nat(),
+        fc.double({ min: 0, max: 1 }),
+        (n, seed, at) => {
+          const order = new Permutation(n, seed);
+          const place = Math.min(n - 1, Math.floor(Number.isNaN(at) ? 0 : at * n));
+          expect(order.placeOf(order.at(place))).toBe(place);
+        },
+      ),
+    );
+  });
+
   it('is the same for the same seed, another for another', () => {
     expect(all(100, 7)).toEqual(all(100, 7));
     expect(new Set([1, 2, 3, 4, 5].map((seed) => all(100, seed).join())).size).toBe(5);

@@ -11,6 +11,9 @@ function mix(value: number, key: number): number {
   return (z ^ (z >>> 16)) >>> 0;
 }
 
+/** What becomes `value` when `added` is added to it, modulo `size`. */
+const back = (value: number, added: number, size: number): number => (value + size - (added % size)) % size;
+
 /**
  * A random order of 0 … count − 1 that is computed place by place and takes no memory: a Feistel network over a
  * rectangle of at least `count` cells (Black and Rogaway 2002). Where it leads out of the range it is followed until it
@@ -39,12 +42,30 @@ export class Permutation {
     return cell;
   }
 
+  /** The place of a number: `at(placeOf(number))` is the number. */
+  placeOf(number: number): number {
+    let cell = number;
+    do cell = this.#stepBack(cell);
+    while (cell >= this.#count);
+    return cell;
+  }
+
   #step(cell: number): number {
     let row = Math.floor(cell / this.#columns);
     let column = cell % this.#columns;
     for (let round = 0; round < ROUNDS; round += 2) {
       row = (row + mix(column, this.#keys[round])) % this.#rows;
       column = (column + mix(row, this.#keys[round + 1])) % this.#columns;
+    }
+    return row * this.#columns + column;
+  }
+
+  #stepBack(cell: number): number {
+    let row = Math.floor(cell / this.#columns);
+    let column = cell % this.#columns;
+    for (let round = ROUNDS - 2; round >= 0; round -= 2) {
+      column = back(column, mix(row, this.#keys[round + 1]), this.#columns);
+      row = back(row, mix(column, this.#keys[round]), this.#rows);
     }
     return row * this.#columns + column;
   }

@@ -1,5 +1,6 @@
 import { checkOption, checkRange } from '../checks.ts';
 import { XlstmError } from '../errors.ts';
+import { type DocumentIndex, joinIndexes, repeatIndex, sliceIndex } from './document_index.ts';
 
 /** Tokens in a row that lie in memory or elsewhere, a file for one: read by windows. */
 export interface TokenSource {
@@ -10,6 +11,8 @@ export interface TokenSource {
    * themselves.
    */
   readonly identity?: string;
+  /** Where documents begin. Left out: it does not say. */
+  readonly documents?: DocumentIndex | undefined;
   /**
    * Fills `into` with the tokens from `start` on; all of them have to be there. Throws a data error for tokens that
    * cannot be read, or are no longer what they were.
@@ -56,6 +59,9 @@ export function sliceTokens(source: TokenSource, start: number, end: number = so
   return {
     length: Math.max(0, last - start),
     ...(identity === undefined ? {} : { identity }),
+    get documents() {
+      return source.documents && sliceIndex(source.documents, start, last);
+    },
     read: (from, into) => source.read(start + from, into),
   };
 }
@@ -69,6 +75,10 @@ export function joinTokens(sources: readonly TokenSource[]): TokenSource {
   return {
     length: starts[sources.length],
     ...(known ? { identity: sources.map(({ identity }) => identity).join(', ') } : {}),
+    get documents() {
+      const indexes = sources.flatMap(({ documents }) => documents ?? []);
+      return indexes.length < sources.length ? undefined : joinIndexes(indexes, starts);
+    },
     read(start, into) {
       for (const [i, source] of sources.entries()) {
         const from = Math.max(start, starts[i]);
@@ -95,6 +105,9 @@ function repeatTokens(source: TokenSource, length: number): TokenSource {
   return {
     length,
     ...(identity === undefined ? {} : { identity: `${length} of ${identity}` }),
+    get documents() {
+      return source.documents && repeatIndex(source.documents, source.length, length);
+    },
     read(start, into) {
       for (let done = 0; done < into.length; ) {
         const from = (start + done) % source.length;

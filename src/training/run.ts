@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { type CheckpointFiles, checkpointFiles, type TrainingState } from '../checkpoints/checkpoint.ts';
 import type { AdamwOptions } from '../compute/graph/optimizer.ts';
+import type { BatchOrder } from '../data/batches.ts';
 import type { EncodedCorpus } from '../data/corpus.ts';
 import { type TokenSource, tokenSource } from '../data/token_source.ts';
 import { startToken, type Tokenizer } from '../data/tokenizer.ts';
@@ -39,9 +40,9 @@ export interface RunOptions {
   readonly clipNorm: number;
   /**
    * 'contiguous': batches continue those of the step before, micro-batch by micro-batch, and the state is carried;
-   * 'shuffled': windows in random order.
+   * 'documents': the same, with documents in random order; 'shuffled': windows in random order.
    */
-  readonly order: 'contiguous' | 'shuffled';
+  readonly order: BatchOrder;
   /** Decides the order of windows, and what dropout drops. */
   readonly seed: number;
   /** Steps between two measurements on the validation text; the last step is always measured. */
@@ -204,7 +205,7 @@ export class Run {
     this.trainer = new Trainer(model, {
       batchSize,
       length,
-      carryState: order === 'contiguous',
+      carryState: order !== 'shuffled',
       seed,
       optimizer,
       clipNorm,

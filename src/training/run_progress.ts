@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { BATCH_ORDERS, type BatchOrder } from '../data/batches.ts';
 import { XlstmError } from '../errors.ts';
 import { quote } from '../quote.ts';
 
@@ -20,7 +21,7 @@ const optionsSchema = v.object({
   finalFraction: v.pipe(fromZero, v.maxValue(1)),
   optimizer: v.object({ beta1: decay, beta2: decay, epsilon: positive, weightDecay: fromZero }),
   clipNorm: fromZero,
-  order: v.picklist(['contiguous', 'shuffled']),
+  order: v.picklist(BATCH_ORDERS),
   seed: whole(0),
   evaluateEvery: whole(1),
   checkpointEvery: whole(1),
@@ -29,11 +30,12 @@ const optionsSchema = v.object({
 });
 
 /**
- * How windows follow each other: shuffled, how that follows from the seed; contiguous, that each micro-batch has lanes of
- * its own. Checkpoints that name none, or another, are of runs with another order.
+ * How windows follow each other: shuffled or by documents, how that follows from the seed; contiguous or by documents, that
+ * each micro-batch has lanes of its own. Checkpoints that name none, or another, are of runs with another order.
  */
-export const windowOrderOf = (order: 'contiguous' | 'shuffled'): string =>
-  order === 'shuffled' ? 'feistel-8' : 'lanes';
+export const windowOrderOf = (order: BatchOrder): string => WINDOW_ORDERS[order];
+
+const WINDOW_ORDERS = { contiguous: 'lanes', documents: 'feistel-8 lanes', shuffled: 'feistel-8' } as const;
 
 const progressSchema = v.object({
   step: whole(0),

@@ -36,13 +36,14 @@ it('shuffled, micro-batches are the batches one after the other, also across an 
   }
 });
 
-describe.each(['contiguous', 'shuffled'] as const)('%s', (order) => {
+describe.each(['contiguous', 'documents', 'shuffled'] as const)('%s', (order) => {
+  // Documents of seven tokens.
+  const stream = order === 'documents' ? tokens.map((i) => (i % 7 === 0 ? 0 : i)) : tokens;
+  const cut = { ...options, order, ...(order === 'documents' && { documentStart: 0 }) };
+
   it.each([2, 3, 4])('%i ranks have the micro-batches of one process', (size) => {
-    const whole = new StepBatches(tokens, { ...options, order }, alone);
-    const shares = Array.from(
-      { length: size },
-      (_, rank) => new StepBatches(tokens, { ...options, order }, { rank, size }),
-    );
+    const whole = new StepBatches(stream, cut, alone);
+    const shares = Array.from({ length: size }, (_, rank) => new StepBatches(stream, cut, { rank, size }));
     for (let step = 0; step < 7; step++) {
       const lists = shares.map((share) => share.next());
       const all = Array.from({ length: 3 }, (_, i) => lists[i % size][Math.floor(i / size)]);
@@ -53,8 +54,8 @@ describe.each(['contiguous', 'shuffled'] as const)('%s', (order) => {
   });
 
   it('goes on from a position', () => {
-    const whole = new StepBatches(tokens, { ...options, order }, alone);
-    const later = new StepBatches(tokens, { ...options, order }, alone);
+    const whole = new StepBatches(stream, cut, alone);
+    const later = new StepBatches(stream, cut, alone);
     whole.next();
     later.seek(whole.position());
     expect(later.next()).toEqual(whole.next());

@@ -10,7 +10,7 @@ export interface StepBatchOptions extends BatchOptions {
 
 /**
  * The micro-batches of each step that fall to this rank; all of them together do not depend on the number of ranks.
- * Shuffled they follow each other; in contiguous order each has lanes of its own, so that it continues the one at its
+ * Shuffled they follow each other; in other orders each has lanes of its own, so that it continues the one at its
  * place in the step before.
  */
 export class StepBatches {
@@ -21,7 +21,7 @@ export class StepBatches {
   /** Throws as TokenBatches does. */
   constructor(tokens: Tokens, options: StepBatchOptions, rank: Rank) {
     const { microBatches, ...each } = options;
-    const lanes = each.order === 'contiguous' ? microBatches : 1;
+    const lanes = each.order === 'shuffled' ? 1 : microBatches;
     this.#batches = new TokenBatches(tokens, { ...each, batchSize: each.batchSize * lanes });
     this.#options = options;
     this.#rank = rank;
@@ -31,7 +31,7 @@ export class StepBatches {
   next(): readonly Batch[] {
     const { microBatches, batchSize, order } = this.#options;
     const own = Array.from({ length: shareOf(microBatches, this.#rank) }, (_, i) => numberOf(i, this.#rank));
-    if (order === 'contiguous') {
+    if (order !== 'shuffled') {
       const position = this.#batches.position();
       this.#batches.skip();
       return own.map((number) => this.#batches.at(position, { from: number * batchSize, count: batchSize }));

@@ -1,4 +1,5 @@
 import { type EncodedCorpus, encodeCorpus, type HeldOut, readCorpus } from '../data/corpus.ts';
+import { documentFrom, documentOffset } from '../data/document_index.ts';
 import { readTexts } from '../data/text.ts';
 import { joinTokens, sliceTokens, type TokenSource, tokenSource, weighTokens } from '../data/token_source.ts';
 import { encodeParts, type Tokenizer } from '../data/tokenizer.ts';
@@ -138,8 +139,11 @@ function cutOf(files: readonly TokenFile[], length: number, share: number): numb
   const cut = length - Math.floor(length * share);
   let before = 0;
   for (const file of files) {
-    const start = file.documentFrom(Math.max(0, cut - before));
-    if (start !== undefined) return before + start < cut + (length - cut) / 2 ? before + start : cut;
+    const document = documentFrom(file.documents, cut - before);
+    if (document < file.documents.count) {
+      const start = before + documentOffset(file.documents, document);
+      return start < cut + (length - cut) / 2 ? start : cut;
+    }
     before += file.length;
   }
   return cut;

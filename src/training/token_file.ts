@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import * as v from 'valibot';
+import type { DocumentIndex } from '../data/document_index.ts';
 import type { TokenSource } from '../data/token_source.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { readTokenizer, tokenizerFiles } from '../data/tokenizer_files.ts';
@@ -119,6 +120,8 @@ export class TokenFile implements TokenSource {
   readonly identity: string;
   /** What it says of itself. */
   readonly facts: TokenFileFacts;
+  /** Where documents start. */
+  readonly documents: DocumentIndex;
   readonly #fd: number;
   readonly #size: number;
   readonly #mtimeMs: number;
@@ -136,6 +139,10 @@ export class TokenFile implements TokenSource {
       this.#mtimeMs = mtimeMs;
       this.facts = this.#readFacts();
       this.length = this.facts.tokens;
+      this.documents = {
+        count: this.facts.documents,
+        read: (first, into) => this.#readStarts(first, into),
+      };
       this.identity = this.facts.sha256;
       this.#width = tokenWidth(this.facts.dtype);
     } catch (error) {
@@ -165,17 +172,6 @@ export class TokenFile implements TokenSource {
     return rebuildTokenizer(this.facts.tokenizer, `${this.path}: `);
   }
 
-  /** The number of tokens before the first document that starts at `token` or later; undefined: none does. */
-  documentFrom(token: number): number | undefined {
-    let [low, high] = [0, this.facts.documents];
-    while (low < high) {
-      const middle = Math.floor((low + high) / 2);
-      if (this.#documentStart(middle) < token) low = middle + 1;
-      else high = middle;
-    }
-    return low < this.facts.documents ? this.#documentStart(low) : undefined;
-  }
-
   /** Reads all tokens and where documents start; throws a data error unless they are those that were written. */
   verify(): void {
     const hash = createHash('sha256');
@@ -193,11 +189,17 @@ export class TokenFile implements TokenSource {
     this.#open = false;
   }
 
-  #documentStart(document: number): number {
-    const at = indexOffset(this.length * this.#width) + 8 * document;
-    const start = Number(this.#at(at, 8).readBigUInt64LE());
-    if (start <= this.length) return start;
-    throw this.#damaged(`document ${document} starts at token ${start}, of ${this.length} that there are`);
+  #readStarts(first: number, into: Float64Array): void {
+    const at = indexOffset(this.length * this.#width) + 8 * first;
+    const { buffer, byteOffset } = this.#at(at, 8 * into.length);
+    const words = new Uint32Array(buffer, byteOffset, 2 * into.length);
+    for (let i = 0; i < into.length; i++) {
+      into[i] = words[2 * i] + 2 ** 32 * words[2 * i + 1];
+      if (into[i] <= this.length && (i === 0 || into[i] >= into[i - 1])) continue;
+      throw this.#damaged(
+        `document ${first + i} starts at token ${into[i]}, of ${this.length} that there are`,
+      );
+    }
   }
 
   /** Bytes of the file, until the next call. */

@@ -2,7 +2,7 @@ import { readFile, truncate, writeFile } from 'node:fs/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { metrics, SHORT, TINY, tinyOn, workplace } from './command.ts';
 
-const { path, xlstm } = workplace();
+const { path, xlstm, begun } = workplace();
 
 async function run(args: readonly string[]): Promise<string> {
   const { code, stderr } = await xlstm(args);
@@ -122,6 +122,41 @@ describe('--weights and --field', () => {
     await writeFile(path('bad.jsonl'), '{"content": "x"}\n');
     expect(await refused(['tokenize', 'bad.jsonl', '--out', 'bad.tokens'])).toMatch(
       /bad\.jsonl: line 1: expected a field "text", found "content"/,
+    );
+  });
+});
+
+describe('--order documents', () => {
+  const order = ['--order', 'documents', '--validation', 'other.txt', '--steps'];
+
+  it('is the same for texts and their token file, and goes on where it stood', async () => {
+    const poems = Array.from({ length: 30 }, (_, i) => `Poem ${i}: ${'fire and ice '.repeat(i % 7)}`);
+    await writeFile(path('poems.jsonl'), poems.map((text) => JSON.stringify({ text })).join('\n'));
+    await run(['tokenize', 'poems.jsonl', '--documents', '--out', 'poems.tokens']);
+    // More steps than an epoch has.
+    await run(['train', ...tinyOn('poems.jsonl'), '--documents', ...order, '50', '--out', 'poems-text']);
+    await run(['train', ...tinyOn('poems.tokens'), ...order, '50', '--out', 'poems-whole']);
+    const broken = await begun(
+      ['train', ...tinyOn('poems.tokens'), ...order, '50', '--out', 'poems'],
+      'poems',
+    );
+    broken.process.kill('SIGINT');
+    await broken.ended;
+    const done = (await losses('poems')).length;
+    expect(done).toBeLessThan(50);
+    await run(['train', '--resume', 'poems', '--sample', '0']);
+    const whole = await losses('poems-whole');
+    expect(await losses('poems-text')).toEqual(whole);
+    expect(await losses('poems')).toEqual(whole);
+  });
+
+  it('wants a token that starts documents', async () => {
+    const into = ['1', '--out', 'never'];
+    expect(await refused(['train', ...TINY, ...order, ...into])).toMatch(
+      /--order documents: the tokenizer has no token that starts a document\n.*--documents/,
+    );
+    expect(await refused(['train', ...TINY, '--order', 'random', '--steps', '1'])).toMatch(
+      /--order: expected contiguous, documents, shuffled, found "random"/,
     );
   });
 });

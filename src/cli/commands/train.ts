@@ -97,7 +97,11 @@ export function trainCommand(): Command {
     .option('--beta2 <b>', 'AdamW: decay of the second moment', number(0, 0.9999), 0.95)
     .option('--weight-decay <w>', 'AdamW: weight decay', number(0), 0.1)
     .option('--clip-norm <n>', 'bound on the norm of the gradient, 0 for none', number(0), 1)
-    .option('--order <order>', 'contiguous (batches continue each other) or shuffled', 'contiguous')
+    .option(
+      '--order <order>',
+      'contiguous (batches continue each other), documents (the same, documents in random order) or shuffled (windows)',
+      'contiguous',
+    )
     .option('--seed <n>', 'seed of initial values, order and dropout', integer(0), 1)
     .option('--evaluate-every <n>', 'steps between measurements on the held-out text', integer(1), 400)
     .option(
@@ -128,6 +132,7 @@ Examples:
   xlstm train --data book.txt --tokenizer bpe:8000
   xlstm train --data book.txt --validation other.txt --evaluation-tokens 100000
   xlstm train --data library.tokens --order shuffled   # larger than memory: see xlstm tokenize
+  xlstm train --data letters/ --documents --order documents
   xlstm train --data book.txt --architecture xlstm-large --blocks 4 --dim 128
   xlstm train --init runs/moby-dick/best --data letters.txt --learning-rate 1e-3
   xlstm train --init book-q4 --lora rank=8,alpha=16 --data letters.txt
