@@ -10,6 +10,7 @@ import { downloadCommand } from './commands/download.ts';
 import { evalCommand } from './commands/eval.ts';
 import { exportCommand } from './commands/export.ts';
 import { fitCommand } from './commands/fit.ts';
+import { forecastCommand } from './commands/forecast.ts';
 import { generateCommand } from './commands/generate.ts';
 import { initCommand } from './commands/init.ts';
 import { inspectCommand } from './commands/inspect.ts';
@@ -61,6 +62,7 @@ function program(): Command {
     plotCommand(),
     fitCommand(),
     predictCommand(),
+    forecastCommand(),
     inspectCommand(),
     quantizeCommand(),
     mergeCommand(),

@@ -54,6 +54,16 @@ export const integerList =
   (text: string): readonly number[] =>
     text.split(',').map(integer(least));
 
+/** Quantiles separated by commas, ascending, the median among them. */
+export function quantileList(text: string): readonly number[] {
+  const levels = text.split(',').map(Number);
+  const ascending = levels.every((level, i) => level > 0 && level < 1 && (i === 0 || level > levels[i - 1]));
+  if (ascending && levels.includes(0.5)) return levels;
+  throw new InvalidArgumentError(
+    'Expected ascending numbers between 0 and 1, 0.5 among them, such as 0.1,0.5,0.9.',
+  );
+}
+
 /** Names separated by commas; commas inside square brackets belong to a name. */
 export function nameList(text: string): readonly string[] {
   const names = text.split(/,(?![^[]*\])/).map((name) => name.trim());

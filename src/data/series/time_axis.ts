@@ -35,6 +35,11 @@ export class TimeAxis {
     return instantOf(this.#stamp(step));
   }
 
+  /** What a clock at the place of the series shows at a step: milliseconds since 1970 as if that clock showed UTC. */
+  clock(step: number): number {
+    return this.#stamp(step).wall;
+  }
+
   /** A step's time: as it was written, and where no row is as the rows are written. */
   text(step: number): string {
     return this.#places.texts[step] ?? this.#places.format.write(this.#stamp(step));

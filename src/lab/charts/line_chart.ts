@@ -30,6 +30,7 @@ export interface Series {
 
 /** An area between two lines; where one lies within another the colour is deeper. */
 export interface Band {
+  /** In the legend; empty: not there. */
   readonly name: string;
   readonly hue: Hue;
   readonly points: readonly { readonly x: number; readonly low: number; readonly high: number }[];
@@ -390,13 +391,15 @@ function drawLegend(
       name,
       draw: () => (markers ? lineSample : plainSample)(style, left, top),
     })),
-    ...bands.map(({ name, hue }, within) => ({
-      name,
-      draw: () =>
-        element('rect', { class: `band ${hue}`, x: left, y: top - 6, width: SAMPLE, height: 12 }).repeat(
-          within + 1,
-        ),
-    })),
+    ...bands
+      .filter(({ name }) => name !== '')
+      .map(({ name, hue }, within) => ({
+        name,
+        draw: () =>
+          element('rect', { class: `band ${hue}`, x: left, y: top - 6, width: SAMPLE, height: 12 }).repeat(
+            within + 1,
+          ),
+      })),
   ];
   const parts = samples.map(({ name, draw }) => {
     const width = SAMPLE + 6 + textWidth(name) + 14;

@@ -1,0 +1,242 @@
+import { Command, Option } from 'commander';
+import { frequencyText, usualSeason } from '../../data/series/frequency.ts';
+import { seriesOfTable } from '../../data/series/read_series.ts';
+import { requireKnown, type TimeSeries } from '../../data/series/time_series.ts';
+import { readTable } from '../../data/table.ts';
+import { XlstmError } from '../../errors.ts';
+import { type BacktestResult, backtest } from '../../forecasting/backtest.ts';
+import { exponentialSmoothing } from '../../forecasting/baselines/exponential_smoothing.ts';
+import { seasonalNaive } from '../../forecasting/baselines/seasonal_naive.ts';
+import type { ForecastHistory, ForecastMethod } from '../../forecasting/forecast_method.ts';
+import type { LevelRows } from '../../forecasting/levels.ts';
+import { modelMethod } from '../../forecasting/model_method.ts';
+import type { ChartSpec } from '../../lab/charts/line_chart.ts';
+import { loadForecaster } from '../../saved/forecaster_folders.ts';
+import { addEngineOptions, type EngineChoice, withEngine } from '../engine_options.ts';
+import { backtestChart, forecastChart } from '../forecast_charts.ts';
+import {
+  describeSeries,
+  drawForecast,
+  printBacktest,
+  printForecast,
+  printForecasts,
+  timeOf,
+} from '../forecast_text.ts';
+import { standardOutput } from '../output.ts';
+import { integer, nameList, path, quantileList, svgPath } from '../parse.ts';
+import { requirePlotFolder, writePlot } from '../plots.ts';
+
+const BASELINES = { 'seasonal-naive': seasonalNaive, ets: exponentialSmoothing } as const;
+type Baseline = keyof typeof BASELINES;
+
+interface ForecastCommandOptions extends EngineChoice {
+  readonly target?: string;
+  readonly time?: string;
+  readonly id?: string;
+  readonly past: readonly string[];
+  readonly known: readonly string[];
+  readonly timeZone?: string;
+  readonly horizon?: number;
+  readonly levels: readonly number[];
+  readonly season?: number;
+  readonly model?: string;
+  readonly method?: Baseline;
+  readonly backtest?: number;
+  readonly plot?: string;
+  readonly json?: boolean;
+}
+
+export function forecastCommand(): Command {
+  const command = new Command('forecast')
+    .description('forecast series of a table: median and bands, as a table, a chart, SVG or JSON')
+    .argument('<table>', 'CSV with names of columns, JSON lines (.jsonl) or Parquet (.parquet)')
+    .option('--target <column>', 'what to forecast (default: the only column of numbers)')
+    .option('--time <column>', 'times of the rows (default: the only column of dates)')
+    .option('--id <column>', 'tells several series of one table apart')
+    .option('--past <columns>', 'covariates that are known up to the last value', nameList, [])
+    .option('--known <columns>', 'covariates that are known ahead, in rows without a target', nameList, [])
+    .option('--time-zone <name>', 'of times without an offset, such as Europe/Berlin (default: UTC)')
+    .option(
+      '--horizon <n>',
+      'steps to forecast (default: two seasons, 12 where there is none)',
+      integer(1, 2 ** 16),
+    )
+    .option('--levels <list>', 'quantiles, 0.5 among them', quantileList, [0.1, 0.25, 0.5, 0.75, 0.9])
+    .option('--season <n>', 'steps after which the series repeats itself (default: by its step)', integer(1))
+    .option('--model <folder>', 'the folder of a forecaster', path)
+    .addOption(
+      new Option(
+        '--method <name>',
+        'forecast without a model: repeat the last season, or exponential smoothing',
+      )
+        .choices(Object.keys(BASELINES))
+        .conflicts('model'),
+    )
+    .option(
+      '--backtest <n>',
+      'measure as many forecasts of what is over, beside simple methods',
+      integer(1, 1000),
+    )
+    .option('--plot <file.svg>', 'draw the forecast, and the back-test, as SVG', svgPath)
+    .option('--json', 'print everything as one JSON object on standard output')
+    .addHelpText(
+      'after',
+      `
+The step is found from the times; steps without a row, and empty cells, are missing values. Rows behind the last value of
+the target are the future, in which --known covariates are given. Several series, of any lengths, are forecast together.
+
+Examples:
+  xlstm forecast load.csv --target load --time ts --horizon 96 --plot load.svg
+  xlstm forecast sales.csv --target sold --id shop --known holiday --horizon 28 --model models/tirex
+  xlstm forecast load.csv --backtest 5`,
+    );
+  return addEngineOptions(command).action(forecastTable);
+}
+
+/** What is told at the end: forecasts of all series and, if asked for, what methods reached. */
+interface Result {
+  readonly target: string;
+  readonly method: string;
+  readonly levels: readonly number[];
+  readonly all: readonly SeriesForecast[];
+  readonly warnings: readonly string[];
+  readonly measured: Readonly<Record<string, BacktestResult>> | undefined;
+}
+
+interface SeriesForecast {
+  readonly series: TimeSeries;
+  readonly season: number;
+  readonly quantiles: LevelRows;
+}
+
+async function forecastTable(file: string, options: ForecastCommandOptions): Promise<void> {
+  if (options.plot !== undefined) await requirePlotFolder(options.plot);
+  const { target, time, series } = seriesOfTable(await readTable(file), options);
+  const seasons = series.map(({ times }) => options.season ?? (times ? usualSeason(times.frequency) : 1));
+  const horizon = options.horizon ?? (seasons[0] > 1 ? 2 * seasons[0] : 12);
+  for (const one of series) requireKnown(one, horizon);
+  const what = series.length === 1 ? describeSeries(series[0]) : `${series.length} series by ${options.id}`;
+  process.stderr.write(`series  ${target}: ${what}${time === undefined ? '' : ` (times: ${time})`}\n`);
+  const { levels, backtest: windows } = options;
+  const name = options.method ?? options.model ?? '';
+  const warnings = new Set<string>();
+  const result = await withMethod(options, warnings, async (method): Promise<Result> => {
+    const quantiles = await method(
+      series.map((one, s) => historyOf(one, seasons[s], horizon)),
+      horizon,
+      levels,
+    );
+    const measured =
+      windows === undefined
+        ? undefined
+        : await backtest(
+            series.map((one, s) => ({ ...one, season: seasons[s] })),
+            { [name]: method, ...BASELINES },
+            { horizon, windows, levels },
+          );
+    const all = series.map((one, s) => ({ series: one, season: seasons[s], quantiles: quantiles[s] }));
+    return { target, method: name, levels, all, warnings: [...warnings], measured };
+  });
+  if (options.plot !== undefined) await writePlot(options.plot, `${file}: forecast`, chartsOf(result));
+  if (options.json) standardOutput().json(asJson(result));
+  else print(result);
+  for (const warning of result.warnings) process.stderr.write(`note    ${warning}\n`);
+  if (options.plot !== undefined) process.stderr.write(`drawn in ${options.plot}\n`);
+}
+
+/** Series that end where the forecast begins; what is known reaches to its end. */
+function historyOf({ values, past, known }: TimeSeries, season: number, horizon: number): ForecastHistory {
+  const ahead = Object.entries(known).map(
+    ([name, row]) => [name, row.slice(0, values.length + horizon)] as const,
+  );
+  return { values, season, past, known: Object.fromEntries(ahead) };
+}
+
+/** Runs with the method that was asked for: a simple one or a model. */
+async function withMethod<T>(
+  options: ForecastCommandOptions,
+  warnings: Set<string>,
+  run: (method: ForecastMethod) => Promise<T>,
+): Promise<T> {
+  if (options.method) {
+    requireNoCovariates(options, `--method ${options.method}`);
+    return run(BASELINES[options.method]);
+  }
+  const { model } = options;
+  if (model === undefined) {
+    throw new XlstmError('usage', 'expected --model or --method, found neither');
+  }
+  return withEngine(options, async (engine) => {
+    using forecaster = await loadForecaster(model, { engine });
+    if (!forecaster.takesCovariates) requireNoCovariates(options, model);
+    return run(modelMethod(forecaster, (warning) => warnings.add(warning)));
+  });
+}
+
+function requireNoCovariates({ past, known }: ForecastCommandOptions, method: string): void {
+  const [option, names] = known.length > 0 ? ['--known', known] : ['--past', past];
+  if (names.length === 0) return;
+  throw new XlstmError(
+    'usage',
+    `${option}: expected none with ${method}, which takes no covariates, found ${names.join(', ')}`,
+    'Leave them out, or name a model that takes some (TiRex-2) with --model.',
+  );
+}
+
+/** Values that are drawn before a forecast: a few of its lengths, and a few seasons. */
+const historyShown = ({ series, season, quantiles }: SeriesForecast): number =>
+  Math.min(series.values.length, Math.max(3 * quantiles[0].length, 3 * season, 48));
+
+/** Series whose charts there is room for. */
+const MOST_CHARTS = 6;
+
+function chartsOf({ target, method, levels, all, measured }: Result): ChartSpec[] {
+  return all.slice(0, MOST_CHARTS).flatMap((one, s) => {
+    const shown = { series: one.series, target, method, levels };
+    const windows = measured?.[method].windows.filter(({ series }) => series === s) ?? [];
+    return [
+      forecastChart(shown, one.quantiles, historyShown(one)),
+      ...(windows.length > 0 ? [backtestChart(shown, windows)] : []),
+    ];
+  });
+}
+
+function print({ method, levels, all, measured }: Result): void {
+  const output = standardOutput();
+  if (all.length === 1) {
+    const [one] = all;
+    drawForecast(output, one.series, one.quantiles, levels, historyShown(one));
+    printForecast(output, one.series, one.quantiles, levels);
+  } else {
+    printForecasts(output, all, levels);
+  }
+  if (measured) printBacktest(output, measured, method, levels);
+}
+
+function asJson({ target, method, levels, all, warnings, measured }: Result): unknown {
+  return {
+    target,
+    method,
+    levels,
+    warnings,
+    series: all.map(({ series, season, quantiles }) => ({
+      id: series.id,
+      values: series.values.length,
+      step: series.times && frequencyText(series.times.frequency),
+      season,
+      from: timeOf(series, 0),
+      to: timeOf(series, series.values.length - 1),
+      times: Array.from(quantiles[0], (_, h) => timeOf(series, series.values.length + h)),
+      median: Array.from(quantiles[levels.indexOf(0.5)]),
+      quantiles: Object.fromEntries(levels.map((level, q) => [level, Array.from(quantiles[q])])),
+    })),
+    backtest:
+      measured &&
+      Object.fromEntries(
+        Object.entries(measured).map(([name, { measures, windows }]) => [
+          name,
+          { ...measures, forecasts: windows.length },
+        ]),
+      ),
+  };
+}

@@ -1,0 +1,265 @@
+import { existsSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { workplace } from './command.ts';
+
+const { path, xlstm } = workplace();
+const example = (name: string): string =>
+  fileURLToPath(new URL(`../../examples/series/${name}`, import.meta.url));
+
+const day = (i: number): string => new Date(Date.UTC(2024, 0, 1 + i)).toISOString().slice(0, 10);
+const load = (i: number): number => 100 + 10 * (i % 7) + (i % 3);
+
+beforeAll(async () => {
+  const rows = Array.from({ length: 70 }, (_, i) => `${day(i)},${load(i)},${i % 7 === 6 ? 1 : 0}`);
+  const ahead = Array.from({ length: 5 }, (_, i) => `${day(70 + i)},,0`);
+  await writeFile(path('load.csv'), ['ts,load,holiday', ...rows, ...ahead, ''].join('\n'));
+  await writeFile(
+    path('load.jsonl'),
+    Array.from({ length: 70 }, (_, i) => `${JSON.stringify({ ts: day(i), load: load(i) })}\n`).join(''),
+  );
+});
+
+const forecast = (...args: string[]) => xlstm(['forecast', ...args]);
+const NAIVE = ['--method', 'seasonal-naive'];
+
+describe('xlstm forecast', () => {
+  it('prints a chart and a table, and says what it read', async () => {
+    const { code, stdout, stderr } = await forecast(
+      'load.csv',
+      '--target',
+      'load',
+      '--horizon',
+      '7',
+      ...NAIVE,
+    );
+    expect(code, stderr).toBe(0);
+    expect(stderr).toMatch(/^series {2}load: 70 steps \(day\), 2024-01-01 to 2024-03-10 \(times: ts\)$/m);
+    expect(stdout).toMatch(/[\u2801-\u28ff]/);
+    expect(stdout).toContain('░');
+    expect(stdout).toMatch(/^time +10 % +median +90 %$/m);
+    expect(stdout).toMatch(/^2024-03-11 +\S+ +100\.\d +\S+$/m);
+    expect(stdout).toMatch(/^2024-03-17 /m);
+    expect(stdout).not.toMatch(/2024-03-18|NaN|undefined/);
+  });
+
+  it('gives everything as JSON', async () => {
+    const { code, stdout, stderr } = await forecast(
+      'load.jsonl',
+      ...['--horizon', '3', '--levels', '0.05,0.5,0.95', '--backtest', '2', '--json'],
+      ...NAIVE,
+    );
+    expect(code, stderr).toBe(0);
+    const { target, method, series, backtest } = JSON.parse(stdout);
+    expect([target, method]).toEqual(['load', 'seasonal-naive']);
+    expect(series).toHaveLength(1);
+    expect(series[0]).toMatchObject({
+      values: 70,
+      step: 'day',
+      season: 7,
+      from: '2024-01-01',
+      to: '2024-03-10',
+    });
+    expect(series[0].times).toEqual(['2024-03-11', '2024-03-12', '2024-03-13']);
+    // The values of a week before.
+    expect(series[0].median).toEqual([63, 64, 65].map(load));
+    expect(series[0].quantiles['0.95'][0]).toBeGreaterThan(series[0].median[0]);
+    expect(Object.keys(backtest)).toEqual(['seasonal-naive', 'ets']);
+    expect(backtest.ets).toMatchObject({
+      forecasts: 2,
+      mase: expect.any(Number),
+      coverage: expect.any(Number),
+    });
+  });
+
+  it('measures methods, names the better one, and draws both charts as SVG', async () => {
+    const { code, stdout, stderr } = await forecast(
+      example('co2.csv'),
+      ...['--horizon', '24', '--backtest', '3', '--plot', 'co2.svg'],
+      ...NAIVE,
+    );
+    expect(code, stderr).toBe(0);
+    expect(stdout).toMatch(/back-test: 3 forecasts of 24 steps/);
+    expect(stdout).toMatch(/^ets +0\.\d{3} /m);
+    expect(stdout).toMatch(
+      /ets wins here: MASE 0\.\d+ against [12]\.\d+ of seasonal-naive\. Use it: --method ets/,
+    );
+    const svg = await readFile(path('co2.svg'), 'utf8');
+    expect(svg).toMatch(/^<svg .*<\/svg>\n$/s);
+    for (const text of [
+      'as it was',
+      'median, seasonal-naive',
+      '10 % to 90 %',
+      '2019',
+      '3 forecasts of 24 steps',
+    ]) {
+      expect(svg).toContain(text);
+    }
+    expect(svg).not.toMatch(/NaN|undefined/);
+  });
+
+  it('says where the naive forecast wins', async () => {
+    const walk = [...Array(60).keys()].map((i) => (i * i * 7919) % 13);
+    await writeFile(path('steps.csv'), ['v', ...walk.map((_, i) => (i % 2 ? 5 : 1)), ''].join('\n'));
+    const { stdout } = await forecast(
+      'steps.csv',
+      '--method',
+      'ets',
+      '--season',
+      '1',
+      '--backtest',
+      '2',
+      '--horizon',
+      '1',
+    );
+    const other = await forecast(
+      'steps.csv',
+      '--method',
+      'ets',
+      '--season',
+      '2',
+      '--backtest',
+      '2',
+      '--horizon',
+      '4',
+    );
+    expect(stdout).toMatch(/MASE/);
+    expect(other.stdout).toMatch(/Nothing can be scaled: the history repeats itself exactly\./);
+  });
+
+  it('forecasts several series of one table, each of its length', async () => {
+    const { code, stdout, stderr } = await forecast(
+      example('unemployment.csv'),
+      ...['--id', 'industry', '--horizon', '12'],
+      ...NAIVE,
+    );
+    expect(code, stderr).toBe(0);
+    expect(stderr).toMatch(/rate: 14 series by industry \(times: month\)/);
+    expect(stdout).toMatch(/^Agriculture +2010-02 +18\.8 +19\.0 +2011-02 /m);
+    expect(stdout.match(/2011-02/g)).toHaveLength(14);
+  });
+});
+
+describe('xlstm forecast refuses', () => {
+  const cases: [string, string, string[], RegExp][] = [
+    [
+      'a text among numbers',
+      'ts,load\n2024-01-01,1\n2024-01-02,high\n2024-01-03,3\n',
+      ['--target', 'load'],
+      /bad\.csv, line 3, column "load": expected a number or nothing, found "high"/,
+    ],
+    [
+      'infinite values',
+      'load\n1\n2\n-Infinity\n4\n',
+      ['--target', 'load'],
+      /line 4, column "load": expected a finite number, found "-Infinity"/,
+    ],
+    [
+      'unsorted times',
+      'ts,load\n2024-01-02,1\n2024-01-01,2\n2024-01-03,3\n',
+      [],
+      /line 3, column "ts": expected a time after "2024-01-02", found "2024-01-01"\n {2}Sort the rows by time/,
+    ],
+    [
+      'times that come twice',
+      'ts,load\n2024-01-01,1\n2024-01-01,2\n2024-01-03,3\n',
+      [],
+      /line 3, column "ts": .*found the same time again\n.*--id/,
+    ],
+    [
+      'uneven times',
+      'ts,load\n2024-01-01T00:00,1\n2024-01-01T01:00,2\n2024-01-01T02:00,3\n2024-01-01T02:25,4\n',
+      [],
+      /line 5, column "ts": expected a whole number of steps \(hour\)/,
+    ],
+    [
+      'what is no time',
+      'ts,load\n2024-01-01,1\nsoon,2\n2024-01-03,3\n',
+      ['--time', 'ts', '--target', 'load'],
+      /line 3, column "ts": expected a time such as "2024-01-01", found "soon"/,
+    ],
+    ['fewer than 3 values', 'load\n1\n2\n', [], /column "load": expected at least 3 values, found 2/],
+    [
+      'missing values alone',
+      'load,x\n,1\nNaN,2\nnull,3\n',
+      ['--target', 'load'],
+      /column "load": expected a series, found only missing values/,
+    ],
+    [
+      'an unknown column',
+      'load,temperature\n1,2\n',
+      ['--target', 'laod', '--known', 'temp'],
+      /there is no column "laod"/,
+    ],
+    [
+      'a nearly known column',
+      'load,temperature\n1,2\n',
+      ['--target', 'load', '--known', 'temp'],
+      /there is no column "temp"\n {2}Near it: "temperature"\. It has "load", "temperature"\./,
+    ],
+    [
+      'two candidates',
+      'a,b\n1,2\n2,3\n3,4\n',
+      [],
+      /expected one column of numbers to forecast, found "a", "b"\n.*--target a/,
+    ],
+    [
+      'known covariates that end too early',
+      'ts,load,k\n2024-01-01,1,0\n2024-01-02,2,0\n2024-01-03,3,0\n2024-01-04,,1\n',
+      ['--target', 'load', '--known', 'k', '--horizon', '3'],
+      /the known covariate "k" ends too early: expected 3 values behind the last one of the target, up to step 6 \(2024-01-06\), found 1/,
+    ],
+    [
+      'covariates for a method that takes none',
+      'load,k\n1,0\n2,0\n3,0\n',
+      ['--target', 'load', '--past', 'k'],
+      /--past: expected none with --method seasonal-naive, which takes no covariates, found k/,
+    ],
+    [
+      'too short a series for a back-test',
+      'load\n1\n2\n3\n4\n',
+      ['--backtest', '2', '--horizon', '6'],
+      /expected at least 9 values to test a forecast of 6, found 4/,
+    ],
+    [
+      'a zone that there is not',
+      'ts,load\n2024-01-01,1\n2024-01-02,2\n2024-01-03,3\n',
+      ['--time-zone', 'Mars/Olympus'],
+      /time zone: expected a name such as Europe\/Berlin, found "Mars\/Olympus"/,
+    ],
+    [
+      'an hour that the clocks leave out',
+      'ts,load\n2024-03-31 01:00,1\n2024-03-31 02:00,2\n2024-03-31 03:00,3\n',
+      ['--time-zone', 'Europe/Berlin'],
+      /line 3, column "ts": expected a time of Europe\/Berlin/,
+    ],
+    [
+      'a folder that there is not for its plot',
+      'load\n1\n2\n3\n',
+      ['--plot', 'no/x.svg'],
+      /there is no folder no/,
+    ],
+  ];
+  it.each(cases)('%s', async (_, text, options, message) => {
+    await writeFile(path('bad.csv'), text);
+    const { code, stdout, stderr } = await forecast('bad.csv', '--plot', 'bad.svg', ...options, ...NAIVE);
+    expect(code).not.toBe(0);
+    expect(stderr).toMatch(message);
+    expect(stderr).not.toMatch(/internal error|\n {4}at /);
+    expect(stdout).toBe('');
+    expect(existsSync(path('bad.svg'))).toBe(false);
+  });
+
+  it.each([
+    [['none.csv'], /none\.csv/],
+    [['load.csv', '--levels', '0.1,0.9'], /Expected ascending numbers between 0 and 1, 0\.5 among them/],
+    [['load.csv', '--horizon', '0'], /Expected a whole number from 1/],
+    [['load.csv', '--method', 'arima'], /seasonal-naive, ets/],
+    [['load.csv', '--method', 'ets', '--model', 'x'], /cannot be used with/],
+  ])('what is no use: %s', async (args, message) => {
+    const { code, stderr } = await forecast(...args);
+    expect(code).not.toBe(0);
+    expect(stderr).toMatch(message);
+  });
+});
