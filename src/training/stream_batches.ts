@@ -24,27 +24,36 @@ export function laneBatches(stream: TokenSource, shape: StreamShape): Generator<
 }
 
 /**
- * At most so many tokens of a stream, always the same: windows of equal size that lie evenly over it, each read without
- * memory of others. Of all of it as `laneBatches`.
+ * Windows of equal size that lie evenly over a stream and have at most so many tokens of it together, always the same;
+ * undefined where these are all.
  */
+export function spreadWindows(
+  stream: TokenSource,
+  tokens: number,
+  lanes: number,
+): readonly TokenSource[] | undefined {
+  if (tokens >= stream.length) return undefined;
+  const rounds = Math.ceil(tokens / (lanes * WINDOW));
+  // A window of one token would predict nothing.
+  const count = Math.min(rounds * lanes, Math.floor(tokens / 2));
+  const size = Math.floor(tokens / count);
+  return Array.from({ length: count }, (_, i) => {
+    const start = Math.floor((i * (stream.length - size)) / Math.max(1, count - 1));
+    return sliceTokens(stream, start, start + size);
+  });
+}
+
+/** The tokens of `spreadWindows`, each window read without memory of others; of all tokens as `laneBatches`. */
 export function* spreadBatches(
   stream: TokenSource,
   tokens: number,
   shape: StreamShape,
 ): Generator<TrainingBatch> {
-  if (tokens >= stream.length) return yield* laneBatches(stream, shape);
   const { lanes } = shape;
-  const rounds = Math.ceil(tokens / (lanes * WINDOW));
-  // A window of one token would predict nothing.
-  const count = Math.min(rounds * lanes, Math.floor(tokens / 2));
-  const size = Math.floor(tokens / count);
-  const windowAt = (i: number): TokenSource => {
-    const start = Math.floor((i * (stream.length - size)) / Math.max(1, count - 1));
-    return sliceTokens(stream, start, start + size);
-  };
-  for (let first = 0; first < count; first += lanes) {
-    const group = Array.from({ length: Math.min(lanes, count - first) }, (_, i) => windowAt(first + i));
-    yield* sequenceBatches(group, shape);
+  const windows = spreadWindows(stream, tokens, lanes);
+  if (!windows) return yield* laneBatches(stream, shape);
+  for (let first = 0; first < windows.length; first += lanes) {
+    yield* sequenceBatches(windows.slice(first, first + lanes), shape);
   }
 }
 

@@ -149,7 +149,8 @@ function cutOf(files: readonly TokenFile[], length: number, share: number): numb
   return cut;
 }
 
-function checkTokenizer(files: readonly TokenFile[], tokenizer: Tokenizer): void {
+/** Throws a data error unless the tokens of all files are those of the tokenizer. */
+export function checkTokenizer(files: readonly TokenFile[], tokenizer: Tokenizer): void {
   const { fingerprint } = describeForTokens(tokenizer);
   for (const { path, facts } of files) {
     if (facts.tokenizer.fingerprint === fingerprint) continue;

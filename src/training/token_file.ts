@@ -172,15 +172,21 @@ export class TokenFile implements TokenSource {
     return rebuildTokenizer(this.facts.tokenizer, `${this.path}: `);
   }
 
-  /** Reads all tokens and where documents start; throws a data error unless they are those that were written. */
-  verify(): void {
+  /**
+   * Reads all tokens and where documents start; throws a data error unless they are those that were written.
+   *
+   * @param onProgress Is told how many bytes were read, of how many.
+   */
+  verify(onProgress?: (bytes: number, totalBytes: number) => void): void {
     const hash = createHash('sha256');
     const end = indexOffset(this.length * this.#width) + 8 * this.facts.documents;
     for (let at = HEAD.length; at < end; at += VERIFIED_BYTES) {
-      hash.update(this.#at(at, Math.min(VERIFIED_BYTES, end - at)));
+      const piece = this.#at(at, Math.min(VERIFIED_BYTES, end - at));
+      hash.update(piece);
+      onProgress?.(at - HEAD.length + piece.length, end - HEAD.length);
     }
     if (hash.digest('hex') !== this.facts.sha256)
-      throw this.#damaged('its tokens and documents are not those of its digest');
+      throw this.#damaged('its content is not that of its digest');
   }
 
   /** No reading from here on. */

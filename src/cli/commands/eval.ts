@@ -1,19 +1,21 @@
 import { Command } from 'commander';
-import { type LoadedTextModel, loadAdapter, loadTextModel } from '../../checkpoints/checkpoint_folder.ts';
-import { type Document, readTexts } from '../../data/text.ts';
-import { encodeParts, startToken } from '../../data/tokenizer.ts';
+import { loadAdapter, loadTextModel } from '../../checkpoints/checkpoint_folder.ts';
+import { readTexts } from '../../data/text.ts';
 import { XlstmError } from '../../errors.ts';
 import { formatFixed, formatInteger } from '../../format.ts';
-import { Evaluator } from '../../training/evaluate.ts';
+import { areTokenFiles } from '../../training/token_corpus.ts';
 import { addEngineOptions, type EngineChoice, withEngine } from '../engine_options.ts';
+import { type Measured, TextMeasurer } from '../measure_text.ts';
 import { type Output, standardOutput } from '../output.ts';
-import { path } from '../parse.ts';
+import { integer, path } from '../parse.ts';
 import { printTokens } from '../token_scores.ts';
 import { renderTable } from '../ui/table.ts';
 
 interface EvalOptions extends EngineChoice {
   readonly adapter?: string;
   readonly perToken?: boolean;
+  readonly field?: string;
+  readonly evaluationTokens?: number;
   readonly json?: boolean;
 }
 
@@ -21,14 +23,24 @@ export function evalCommand(): Command {
   const command = new Command('eval')
     .description('measure a model on texts: loss, perplexity, bits per byte')
     .argument('<model>', 'a checkpoint or the folder of a run')
-    .argument('<path...>', 'text files or folders, or - for standard input')
+    .argument(
+      '<path...>',
+      'texts: files, folders, "patterns*", - for standard input; .jsonl, .parquet, .gz, .zst; token files',
+    )
+    .option('--field <name>', 'field of .jsonl, column of .parquet, that has the text (default: text)')
+    .option(
+      '--evaluation-tokens <n>',
+      'tokens of each text to measure at most, in windows evenly over it (default: all)',
+      integer(2),
+    )
     .option('--adapter <folder>', 'an adapter over the model: its folder, or the run that trained it', path)
     .option('--per-token', 'print the log-probability of each token and line, in nats')
     .option('--json', 'print the measures as JSON; with --per-token JSON lines, one for each token and line')
     .addHelpText(
       'after',
       `
-Each text is measured by itself, from a state without memory. Loss is in nats per token, perplexity its exponential;
+Each text, file or record, is measured by itself, from a state without memory; a token file (xlstm tokenize) is measured
+as one text, whose documents begin without memory where a token says so. Loss is in nats per token, perplexity its exponential;
 bits per byte can be compared between models with different tokenizers.
 
 With --per-token a text is read in one piece: each token's probability is that after all before it. A first token that
@@ -37,6 +49,7 @@ nothing comes before has none.
 Examples:
   xlstm eval runs/moby-dick chapter.txt
   xlstm eval runs/moby-dick texts/ --json
+  xlstm eval runs/library held-out.tokens --evaluation-tokens 1000000
   xlstm eval runs/moby-dick sentences.txt --per-token`,
     );
   return addEngineOptions(command).action((model: string, paths: string[], options: EvalOptions) =>
@@ -44,10 +57,14 @@ Examples:
       const checkpoint = await loadTextModel(engine, model, {
         adapter: options.adapter === undefined ? undefined : await loadAdapter(options.adapter),
       });
-      if (options.perToken) return printTokens(checkpoint, await readTexts(paths), options.json ?? false);
-      const measure = measurer(checkpoint);
+      const { field, evaluationTokens } = options;
+      if (options.perToken) {
+        requireTexts(paths, evaluationTokens);
+        return printTokens(checkpoint, await readTexts(paths, undefined, field), options.json ?? false);
+      }
+      const measurer = new TextMeasurer(checkpoint, evaluationTokens);
       const texts: Measured[] = [];
-      for (const parts of wholeTexts(await readTexts(paths))) texts.push(await measure(parts));
+      for await (const text of measurer.measure(paths, field)) texts.push(text);
       const all = combine(texts);
       const output = standardOutput();
       if (options.json) {
@@ -64,50 +81,20 @@ Examples:
   );
 }
 
-interface Measured {
-  readonly name: string;
-  /** Tokens that were predicted, and the bytes of text that they stand for. */
-  readonly tokens: number;
-  readonly bytes: number;
-  /** Of all tokens together. */
-  readonly nats: number;
-}
-
-const LENGTH = 256;
-
-/** Side by side the pieces of a text are read faster, but each starts without memory: only long ones are cut. */
-const MOST_LANES = 16;
-const LEAST_LANE = 4096;
-
-/** Each with the parts that continue it. */
-function wholeTexts(documents: readonly Document[]): Document[][] {
-  const texts: Document[][] = [];
-  for (const document of documents) {
-    if (document.continues) texts[texts.length - 1].push(document);
-    else texts.push([document]);
+function requireTexts(paths: readonly string[], evaluationTokens: number | undefined): void {
+  if (areTokenFiles(paths)) {
+    throw new XlstmError(
+      'usage',
+      '--per-token: expected texts, found token files',
+      'Give the texts themselves.',
+    );
   }
-  return texts;
-}
-
-function measurer({ model, tokenizer }: LoadedTextModel): (parts: readonly Document[]) => Promise<Measured> {
-  const documentStart = startToken(tokenizer);
-  const evaluators = new Map<number, Evaluator>();
-  return async (parts) => {
-    const [{ name }] = parts;
-    const stream = encodeParts(tokenizer, parts);
-    if (stream.length < 2) {
-      throw new XlstmError('data', `${name}: expected at least 2 tokens of text, found ${stream.length}`);
-    }
-    const lanes = Math.min(MOST_LANES, Math.max(1, Math.floor(stream.length / LEAST_LANE)));
-    const evaluator = evaluators.get(lanes) ?? new Evaluator(model, { lanes, length: LENGTH, documentStart });
-    evaluators.set(lanes, evaluator);
-    const { loss, targets: tokens } = await evaluator.run(stream);
-    // Without a document token the first token of the text is not predicted. It may end inside a character, where no
-    // text tells its bytes, so it counts as an average one: exact where every token is a byte.
-    const size = parts.reduce((sum, { text }) => sum + Buffer.byteLength(text), 0);
-    const bytes = (size * tokens) / (documentStart === undefined ? tokens + 1 : tokens);
-    return { name, tokens, bytes, nats: loss * tokens };
-  };
+  if (evaluationTokens === undefined) return;
+  throw new XlstmError(
+    'usage',
+    '--evaluation-tokens: with --per-token all of a text is read',
+    'Leave one of the two out.',
+  );
 }
 
 const combine = (texts: readonly Measured[]): Measured => {

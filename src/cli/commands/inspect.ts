@@ -1,16 +1,28 @@
 import { Command } from 'commander';
+import { XlstmError } from '../../errors.ts';
 import { formatBytes, formatCount, formatInteger } from '../../format.ts';
 import { type Inspection, inspect } from '../../lab/inspect.ts';
+import { isTokenFile } from '../../training/token_file.ts';
 import { type Output, standardOutput } from '../output.ts';
 import { integer } from '../parse.ts';
 import { readModelDesign } from '../read_config.ts';
+import { inspectTokenFile } from '../token_file_facts.ts';
 import { renderTable } from '../ui/table.ts';
+
+interface InspectOptions {
+  readonly length?: number;
+  readonly verify?: boolean;
+  readonly json?: boolean;
+}
 
 export function inspectCommand(): Command {
   return new Command('inspect')
-    .description('layers, parameters, state and cost of a checkpoint or a configuration')
-    .argument('<path>', 'a checkpoint, the folder of a run, or a config.json')
+    .description(
+      'layers, parameters, state and cost of a checkpoint or a configuration; what a token file holds',
+    )
+    .argument('<path>', 'a checkpoint, the folder of a run, a config.json, or a token file')
     .option('--length <n>', "tokens of a training sequence (default: the model's context length)", integer(1))
+    .option('--verify', 'read all of a token file and compare it with its digest')
     .option('--json', 'print the facts as JSON')
     .addHelpText(
       'after',
@@ -18,10 +30,15 @@ export function inspectCommand(): Command {
 Examples:
   xlstm inspect runs/moby-dick
   xlstm inspect my-model/config.json --json
-  xlstm inspect from-pytorch            (config.json beside model.safetensors, or a .pt, .pth or .ckpt)`,
+  xlstm inspect from-pytorch            (config.json beside model.safetensors, or a .pt, .pth or .ckpt)
+  xlstm inspect library.tokens --verify`,
     )
-    .action(async (path: string, { length, json }: { length?: number; json?: boolean }) => {
+    .action(async (path: string, { length, verify = false, json = false }: InspectOptions) => {
       const output = standardOutput();
+      if (isTokenFile(path)) return inspectTokenFile(output, path, verify, json);
+      if (verify) {
+        throw new XlstmError('usage', `--verify: expected a token file, found something else at ${path}`);
+      }
       const { design, source } = await readModelDesign(path);
       const facts = inspect(design, length);
       if (json) output.json({ source, ...facts });
