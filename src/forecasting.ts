@@ -4,13 +4,14 @@
  * @module xlstm/forecasting
  */
 
-export {
-  type Forecast,
-  Forecaster,
-  type ForecastOptions,
-  type OneForecastOptions,
-  type TargetForecast,
-} from './forecasting/forecaster.ts';
+export type { Forecast, TargetForecast } from './forecasting/forecast.ts';
+export type {
+  ForecastStream,
+  StreamForecast,
+  StreamOptions,
+  StreamReading,
+} from './forecasting/forecast_stream.ts';
+export { Forecaster, type ForecastOptions, type OneForecastOptions } from './forecasting/forecaster.ts';
 export type { LevelRows } from './forecasting/levels.ts';
 export type { NetworkForecastOptions } from './forecasting/network_forecaster.ts';
 export type { ForecastSeries, StepTimes, VariateValues } from './forecasting/series.ts';

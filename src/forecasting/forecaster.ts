@@ -5,9 +5,13 @@ import { Tirex2Network } from '../models/tirex2/network.ts';
 import type { Network } from '../nn/layer.ts';
 import type { Model } from '../nn/model.ts';
 import { OneCall } from '../nn/one_call.ts';
+import type { Forecast, TargetForecast } from './forecast.ts';
+import { ForecastStream, type StreamOptions } from './forecast_stream.ts';
 import { atLevels, checkLevels, type LevelRows } from './levels.ts';
 import type { NetworkForecaster, NetworkForecastOptions } from './network_forecaster.ts';
+import { type PatchModel, patchModel } from './patch_model.ts';
 import { asSeries, type ForecastSeries, rowsOf, type SeriesRows, type VariateValues } from './series.ts';
+import { StreamBatcher } from './stream_batcher.ts';
 import { TirexForecaster } from './tirex_forecaster.ts';
 import { Tirex2Forecaster } from './tirex2_forecaster.ts';
 
@@ -30,32 +34,13 @@ export interface OneForecastOptions extends ForecastOptions {
   readonly known?: Readonly<Record<string, VariateValues>>;
 }
 
-/** The forecast of one target. */
-export interface TargetForecast {
-  /** Of each level a row of `horizon` steps. Rows of neighbouring levels may cross. */
-  readonly quantiles: LevelRows;
-  /** The row of 0.5. */
-  readonly median: Float64Array;
-}
-
-/** The forecast of a series: what it has of its own is that of its first target. */
-export interface Forecast extends TargetForecast {
-  /** Those that were asked for. */
-  readonly levels: readonly number[];
-  /** Of each target by its name. */
-  readonly targets: Readonly<Record<string, TargetForecast>>;
-  /** Of each step; undefined where the series has no times. */
-  readonly times: readonly Date[] | undefined;
-  /** What a reader should know of the bands, in whole sentences; most forecasts have none. */
-  readonly warnings: readonly string[];
-}
-
 /** A model that forecasts series of numbers which it has never seen. */
 export class Forecaster implements Disposable {
   /** The network with its numbers. */
   readonly model: Model<Network>;
   readonly #network: NetworkForecaster;
   readonly #calls: OneCall;
+  #streams: StreamBatcher | undefined;
 
   /** Around a model, which is freed with it. Throws a usage error for one that does not forecast. */
   constructor(model: Model<Network>) {
@@ -119,11 +104,23 @@ export class Forecaster implements Disposable {
     return this.#forecast(all, options, where);
   }
 
-  /** Gives all memory back, that of the model too. */
+  /**
+   * A series that comes reading by reading and may go on for ever: its state has a constant size, and so has the cost of a
+   * reading. Streams that read at the same time are computed together. Throws a usage error for an option that is not right.
+   */
+  stream(options: StreamOptions): ForecastStream {
+    this.#calls.check('stream');
+    const patches = patchModel(this.model.network) as PatchModel;
+    this.#streams ??= new StreamBatcher(this.model, patches);
+    return new ForecastStream(this.model, patches, this.#streams, options);
+  }
+
+  /** Gives all memory back, that of the model too; streams are to be freed before. */
   free(): void {
     this.#calls.free(() => {
-      this.#network.free();
       this.model.free();
+      this.#network.free();
+      this.#streams?.free();
     });
   }
 

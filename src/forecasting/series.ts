@@ -37,7 +37,7 @@ export interface SeriesRows {
 export const UNNAMED_TARGET = 'value';
 
 /** Fewer observed values say nothing of a series. */
-const LEAST_OBSERVED = 3;
+export const LEAST_OBSERVED = 3;
 
 /** A series given as one row of numbers is that of one target. */
 export function asSeries(given: VariateValues | ForecastSeries, where: string): ForecastSeries {
@@ -96,7 +96,8 @@ function requireLength(row: Float64Array, length: number, place: string, expecte
   throw new XlstmError('data', `${place}: expected ${expected}, ${length}, found ${row.length}`);
 }
 
-function readRow(values: VariateValues, place: string): Float64Array {
+/** Checks every number of a row. Throws a data error that names the step. */
+export function readRow(values: VariateValues, place: string): Float64Array {
   if (typeof values !== 'object' || values === null || !Number.isSafeInteger(values.length))
     throw new XlstmError('data', `${place}: expected a list of numbers, found ${quote(values)}`);
   const row = new Float64Array(values.length);

@@ -5,6 +5,8 @@ import { momentsOf, type Values } from './tirex_scale.ts';
 export interface RowScale {
   readonly scaled: (value: number) => number;
   readonly restored: (value: number) => number;
+  /** Whether the row held 0 and 1 alone and was left as it is. */
+  readonly isBinary: boolean;
 }
 
 /** A constant row is divided by this. */
@@ -13,7 +15,7 @@ const LEAST_DEVIATION = 1e-8;
 /** What sinh takes at most. */
 const MOST = 20;
 
-const asTheyAre: RowScale = { scaled: (value) => value, restored: (value) => value };
+const asTheyAre: RowScale = { scaled: (value) => value, restored: (value) => value, isBinary: true };
 
 /**
  * That of a row, its missing values left out: rows of 0 and 1, where the model is aware of them, are left as they are, all
@@ -26,12 +28,15 @@ export function rowScale(
   if (binaryAware && isBinary(values)) return asTheyAre;
   const { count, mean, deviation } = momentsOf(values);
   const scale = count === 0 ? 1 : Math.max(deviation, LEAST_DEVIATION);
+  const scaled = (value: number): number => (value - mean) / scale;
+  const restored = (value: number): number => value * scale + mean;
   return arcsinh
     ? {
-        scaled: (value) => Math.asinh((value - mean) / scale),
-        restored: (value) => Math.sinh(Math.min(MOST, Math.max(-MOST, value))) * scale + mean,
+        scaled: (value) => Math.asinh(scaled(value)),
+        restored: (value) => restored(Math.sinh(Math.min(MOST, Math.max(-MOST, value)))),
+        isBinary: false,
       }
-    : { scaled: (value) => (value - mean) / scale, restored: (value) => value * scale + mean };
+    : { scaled, restored, isBinary: false };
 }
 
 function isBinary(values: Values): boolean {

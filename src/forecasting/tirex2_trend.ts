@@ -54,17 +54,17 @@ export function widened(raw: LevelRows): LevelRows {
 
 /**
  * The forecast of a row whose differences were forecast: medians add up from the last value, distances from the median as
- * those of independent steps.
+ * those of independent steps, on the side on which they are in sum over the first `horizon` steps.
  */
-export function summed(raw: LevelRows, last: number): LevelRows {
+export function summed(raw: LevelRows, last: number, horizon = raw[0].length): LevelRows {
   const median = medianOf(raw);
   return raw.map((row) => {
-    const sign = Math.sign(row.reduce((sum, value, h) => sum + (value - median[h]), 0));
+    const side = row.subarray(0, horizon).reduce((sum, value, h) => sum + (value - median[h]), 0);
     let [level, squares] = [last, 0];
     return row.map((value, h) => {
       level += median[h];
       squares += (value - median[h]) ** 2;
-      return level + sign * DIFFERENCED.factor * (h + 1) ** DIFFERENCED.power * Math.sqrt(squares);
+      return level + Math.sign(side) * DIFFERENCED.factor * (h + 1) ** DIFFERENCED.power * Math.sqrt(squares);
     });
   });
 }

@@ -1,0 +1,62 @@
+import type { Tensor } from '../compute/graph/tensor.ts';
+import { TirexNetwork } from '../models/tirex/network.ts';
+import { Tirex2Network } from '../models/tirex2/network.ts';
+import type { RowLayout } from '../models/tirex2/rows.ts';
+import { type LayerOutput, type LayerState, type Network, Pass } from '../nn/layer.ts';
+import type { LevelRows } from './levels.ts';
+import { scaleOf } from './tirex_scale.ts';
+import { type RowScale, rowScale } from './tirex2_scale.ts';
+import { hasTrend, summed, widened } from './tirex2_trend.ts';
+
+/** What a stream asks of a network that reads patches. */
+export interface PatchModel {
+  readonly network: Network;
+  readonly patchSize: number;
+  readonly contextLength: number;
+  readonly levels: readonly number[];
+  readonly takesCovariates: boolean;
+  /** tokens [rows, L, 2·P] to vectors [rows, L, D]. */
+  forward(tokens: Tensor, layout: RowLayout, state: LayerState): LayerOutput;
+  /** Vectors [..., D] to scaled patches [..., Q·P]. */
+  quantiles(y: Tensor): Tensor;
+  /** That of the row's values, or of its differences where it has a trend. */
+  scaleOf(row: Float64Array): RowScale;
+  hasTrend(row: Float64Array): boolean;
+  /** What is forecast of a target, of what the network gave in the units of the row; with a trend the differences from `last` on. */
+  finish(raw: LevelRows, trend: boolean, last: number, horizon: number): LevelRows;
+}
+
+/** That of a network; undefined for one of another kind. */
+export function patchModel(network: Network): PatchModel | undefined {
+  if (network instanceof TirexNetwork) return ofTirex(network);
+  if (network instanceof Tirex2Network) return ofTirex2(network);
+  return undefined;
+}
+
+function ofTirex(network: TirexNetwork): PatchModel {
+  const { patchSize, contextLength, quantiles: levels } = network.config;
+  return {
+    ...{ network, patchSize, contextLength, levels, takesCovariates: false },
+    forward: (tokens, _, state) => network.forward(tokens, new Pass(), state),
+    quantiles: (y) => network.quantiles(y),
+    scaleOf(row) {
+      const { mean, scale } = scaleOf(row);
+      return { scaled: (x) => (x - mean) / scale, restored: (x) => x * scale + mean, isBinary: false };
+    },
+    hasTrend: () => false,
+    finish: (raw) => raw,
+  };
+}
+
+function ofTirex2(network: Tirex2Network): PatchModel {
+  const { config } = network;
+  const { patchSize, contextLength, quantiles: levels, differencing } = config;
+  return {
+    ...{ network, patchSize, contextLength, levels, takesCovariates: true },
+    forward: (tokens, layout, state) => network.forward(tokens, layout, new Pass(), state),
+    quantiles: (y) => network.quantiles(y),
+    scaleOf: (row) => rowScale(row, config),
+    hasTrend: (row) => differencing && hasTrend(row),
+    finish: (raw, trend, last, horizon) => (trend ? summed(raw, last, horizon) : widened(raw)),
+  };
+}
