@@ -104,11 +104,12 @@ export async function newRun(engine: Engine, options: TrainOptions, isGiven: IsG
   }
   const given =
     options.init === undefined ? undefined : await givenModel(engine, options.init, options, isGiven);
+  const designOf = await modelDesigns(options);
   // What is wrong with a model of any vocabulary is told before texts are read and a tokenizer is trained.
-  if (!given) await modelDesign(options, 2);
+  if (!given) designOf(2);
   const ofTexts = !areTokenFiles(data) && !areTokenFiles(options.validation);
   const corpus = ofTexts ? await readCorpus(data, name, sources) : undefined;
-  const { tokenizer, ...start } = given ?? (await newModel(options, corpus, isGiven));
+  const { tokenizer, ...start } = given ?? (await newModel(options, corpus, isGiven, designOf));
   if (order === 'documents' && startToken(tokenizer) === undefined) {
     throw new XlstmError(
       'usage',
@@ -172,9 +173,10 @@ async function newModel(
   options: TrainOptions,
   corpus: Corpus | undefined,
   isGiven: IsGiven,
+  designOf: DesignOf,
 ): Promise<{ tokenizer: Tokenizer; length: number; design: Design<LanguageModel> }> {
   const tokenizer = await newTokenizer(options, corpus, isGiven);
-  return { tokenizer, length: options.length, design: await modelDesign(options, tokenizer.vocabSize) };
+  return { tokenizer, length: options.length, design: designOf(tokenizer.vocabSize) };
 }
 
 async function newTokenizer(
@@ -257,8 +259,18 @@ const adamw = ({ beta1, beta2, weightDecay }: TrainOptions): RunOptions['optimiz
   epsilon: 1e-8,
 });
 
-async function modelDesign(options: TrainOptions, vocabSize: number): Promise<Design<LanguageModel>> {
-  if (options.config) return languageDesign(await readConfigFile(options.config), options.config, vocabSize);
+/** The design of the model that the command line describes, by the size of its vocabulary. */
+type DesignOf = (vocabSize: number) => Design<LanguageModel>;
+
+/** The file of a configuration is read once: it may be a pipe. */
+async function modelDesigns(options: TrainOptions): Promise<DesignOf> {
+  const { config: file } = options;
+  if (file === undefined) return (vocabSize) => describedDesign(options, vocabSize);
+  const config = await readConfigFile(file);
+  return (vocabSize) => languageDesign(config, file, vocabSize);
+}
+
+function describedDesign(options: TrainOptions, vocabSize: number): Design<LanguageModel> {
   const { architecture, blocks, dim, heads, dropout, length, tieWeights } = options;
   const config = {
     architecture,

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import * as v from 'valibot';
 import type { DocumentIndex } from '../data/document_index.ts';
 import type { TokenSource } from '../data/token_source.ts';
@@ -96,8 +96,9 @@ export const indexOffset = (tokenBytes: number): number => HEAD.length + Math.ce
 export function isTokenFile(path: string): boolean {
   let fd: number | undefined;
   try {
+    // Opening a pipe would take its writer's text.
+    if (!statSync(path).isFile()) return false;
     fd = openSync(path, 'r');
-    if (!fstatSync(fd).isFile()) return false;
     const found = Buffer.alloc(MAGIC_BYTES);
     return (
       readSync(fd, found, 0, MAGIC_BYTES, 0) === MAGIC_BYTES && found.equals(HEAD.subarray(0, MAGIC_BYTES))
