@@ -136,3 +136,45 @@ describe('a forecaster', () => {
     await expect(one.forecast(wave(20), { horizon: 1 })).rejects.toThrow('was freed');
   });
 });
+
+describe.each(['tirex1_tiny', 'tirex2_tiny'])('embeddings of %s', (name) => {
+  let model: Forecaster;
+  beforeAll(async () => {
+    model = await loadForecaster(fileURLToPath(new URL(`../../test/golden/${name}`, import.meta.url)), {
+      engine,
+    });
+  });
+  afterAll(() => model.free());
+
+  it('are vectors of one length and scale, nearer for series that are alike', async () => {
+    const [a, b, c] = await model.embed([wave(80), wave(90).slice(10), wave(80, 3)]);
+    expect(a).toHaveLength(4 * 64);
+    expect(a.reduce((sum, x) => sum + x, 0)).toBeCloseTo(0, 9);
+    expect(a.reduce((sum, x) => sum + x * x, 0) / a.length).toBeCloseTo(1, 2);
+    const far = (x: Float64Array, y: Float64Array): number =>
+      Math.hypot(...x.map((value, i) => value - y[i]));
+    expect(far(a, b)).toBeLessThan(far(a, c));
+  });
+
+  it('of many samples are those of each, of any number of variates', async () => {
+    const samples = [wave(80), [wave(40), wave(40, 5)], wave(300)];
+    const all = await model.embed(samples);
+    for (const [i, sample] of samples.entries()) {
+      const [alone] = await model.embed([sample]);
+      for (let j = 0; j < alone.length; j += 7) expect(all[i][j]).toBeCloseTo(alone[j], 9);
+    }
+    expect(all[1]).toHaveLength(2 * 4 * 64);
+    const [augmented] = await model.embed(samples.slice(0, 1), { augmented: true });
+    expect(augmented).toHaveLength(2 * 4 * 64 + 4 * 8);
+    expect(augmented.subarray(256, 512)).toEqual((await model.embed(samples.slice(0, 1)))[0]);
+  });
+
+  it.each([
+    [[], 'samples: expected at least one'],
+    [[[1, 'x']], 'sample 0: step 1: expected a finite number'],
+    [[[]], 'sample 0: expected at least one value'],
+    [[[[1, 2], [1]]], 'sample 0, variate 1: expected as many steps as the first, 2, found 1'],
+  ])('refuse %j', async (samples, message) => {
+    await expect(model.embed(samples as number[][])).rejects.toThrow(message);
+  });
+});

@@ -5,12 +5,20 @@ import { Tirex2Network } from '../models/tirex2/network.ts';
 import type { Network } from '../nn/layer.ts';
 import type { Model } from '../nn/model.ts';
 import { OneCall } from '../nn/one_call.ts';
+import { embeddingsOf } from './embedding.ts';
 import type { Forecast, TargetForecast } from './forecast.ts';
 import { ForecastStream, type StreamOptions } from './forecast_stream.ts';
 import { atLevels, checkLevels, type LevelRows } from './levels.ts';
 import type { NetworkForecaster, NetworkForecastOptions } from './network_forecaster.ts';
 import { type PatchModel, patchModel } from './patch_model.ts';
-import { asSeries, type ForecastSeries, rowsOf, type SeriesRows, type VariateValues } from './series.ts';
+import {
+  asSeries,
+  type ForecastSeries,
+  rowsOf,
+  type SeriesRows,
+  sampleRows,
+  type VariateValues,
+} from './series.ts';
 import { StreamBatcher } from './stream_batcher.ts';
 import { TirexForecaster } from './tirex_forecaster.ts';
 import { Tirex2Forecaster } from './tirex2_forecaster.ts';
@@ -102,6 +110,25 @@ export class Forecaster implements Disposable {
     const all = Array.from(series, (each, i) => asSeries(each, where(i)));
     checkOption(all.length > 0, 'series', 'at least one', 'none');
     return this.#forecast(all, options, where);
+  }
+
+  /**
+   * Vectors of samples, for classification, regression and search: of each block and variate the mean over its tokens, of length 1; all
+   * numbers of a vector together have mean 0 and variance 1. A sample is a row of numbers, or several that belong together.
+   *
+   * @param options `augmented`: the vectors of the differences before them, and statistics of eighths of the samples behind
+   *   them, which are standardised over the samples of the call. Default: false.
+   */
+  async embed(
+    samples: Iterable<VariateValues | readonly VariateValues[]>,
+    options: { readonly augmented?: boolean } = {},
+  ): Promise<Float64Array[]> {
+    checkNames('embed', options, ['augmented']);
+    const rows = Array.from(samples, (sample, i) => sampleRows(sample, `sample ${i}`));
+    checkOption(rows.length > 0, 'samples', 'at least one', 'none');
+    return this.#calls.run('embed', () =>
+      embeddingsOf(this.#network.reader, rows, options.augmented ?? false),
+    );
   }
 
   /**

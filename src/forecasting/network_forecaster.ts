@@ -1,3 +1,4 @@
+import type { HiddenReader } from './embedding.ts';
 import type { LevelRows } from './levels.ts';
 import type { SeriesRows } from './series.ts';
 
@@ -16,6 +17,8 @@ export interface NetworkForecastOptions {
 
 /** Forecasts by a kind of network. Made for one model, and to be freed before it. */
 export interface NetworkForecaster {
+  /** What its blocks make of samples. */
+  readonly reader: HiddenReader;
   /** The quantiles that the network gives, ascending. */
   readonly levels: readonly number[];
   /** Steps at the end of a series that it looks at. */

@@ -91,6 +91,18 @@ export function rowsOf(series: ForecastSeries, horizon: number, where: string): 
   };
 }
 
+/** The variates of a sample. Throws a data error that names the variate and the step. */
+export function sampleRows(sample: VariateValues | readonly VariateValues[], where: string): Float64Array[] {
+  const several = Array.isArray(sample) && typeof sample[0] === 'object' && sample[0] !== null;
+  const variates = several ? (sample as readonly VariateValues[]) : [sample as VariateValues];
+  const rows = variates.map((values, v) => readRow(values, several ? `${where}, variate ${v}` : where));
+  for (const [v, row] of rows.entries()) {
+    requireLength(row, rows[0].length, `${where}, variate ${v}`, 'as many steps as the first');
+    if (row.length === 0) throw new XlstmError('data', `${where}: expected at least one value, found none`);
+  }
+  return rows;
+}
+
 function requireLength(row: Float64Array, length: number, place: string, expected: string): void {
   if (row.length === length) return;
   throw new XlstmError('data', `${place}: expected ${expected}, ${length}, found ${row.length}`);

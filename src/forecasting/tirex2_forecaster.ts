@@ -2,11 +2,12 @@ import { XlstmError } from '../errors.ts';
 import type { Tirex2Network } from '../models/tirex2/network.ts';
 import type { Model } from '../nn/model.ts';
 import { quote } from '../quote.ts';
+import type { HiddenReader } from './embedding.ts';
 import type { LevelRows } from './levels.ts';
 import type { NetworkForecaster, NetworkForecastOptions } from './network_forecaster.ts';
 import type { SeriesRows } from './series.ts';
 import { Tirex2NetworkRunner } from './tirex2_network_runner.ts';
-import { runPass } from './tirex2_passes.ts';
+import { hiddenOf, runPass } from './tirex2_passes.ts';
 import { differencesOf, hasTrend, lastObserved, summed, widened } from './tirex2_trend.ts';
 
 /** Forecasts by TiRex-2: the targets of a series together, with covariates. */
@@ -24,6 +25,12 @@ export class Tirex2Forecaster implements NetworkForecaster {
     this.contextLength = contextLength;
     this.testedHorizon = futureLength;
     this.#runner = new Tirex2NetworkRunner(model);
+  }
+
+  /** The variates of a sample are read together. */
+  get reader(): HiddenReader {
+    const { patchSize } = this.#runner.config;
+    return { patchSize, hidden: (samples) => hiddenOf(this.#runner, samples) };
   }
 
   async forecast(

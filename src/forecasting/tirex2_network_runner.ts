@@ -1,7 +1,7 @@
 import type { Executable } from '../compute/engines/engine.ts';
 import { plan } from '../compute/graph/plan.ts';
 import { leaf, type Tensor } from '../compute/graph/tensor.ts';
-import { assign, reshape, split } from '../compute/graph/views.ts';
+import { assign, concat, reshape, split } from '../compute/graph/views.ts';
 import { Region } from '../compute/program/region.ts';
 import type { Tirex2Config } from '../models/tirex2/config.ts';
 import type { Tirex2Network } from '../models/tirex2/network.ts';
@@ -17,6 +17,12 @@ export interface Tirex2Run {
   /** The tokens of the targets that forecast a patch each: so many from this one on. */
   readonly first: number;
   readonly patches: number;
+}
+
+/** Variates that are read together, for the vectors of every block. */
+export interface Tirex2HiddenRun {
+  readonly layout: RowLayout;
+  readonly length: number;
 }
 
 /** Programs that are kept: other lengths and layouts take the place of those that were not used for the longest time. */
@@ -39,12 +45,31 @@ export class Tirex2NetworkRunner implements Disposable {
 
   /** tokens [rows, L, 2·P] to the scaled patches that the targets' tokens forecast: [rows of targets, patches, Q, P]. */
   async run(tokens: Float64Array, run: Tirex2Run): Promise<ArrayLike<number>> {
-    const { targets, series } = run.layout;
+    const { layout, length, first, patches } = run;
+    const { series, targets, past, known } = layout;
     const { quantiles, patchSize } = this.config;
-    const executable = this.#executable(run);
+    const key = [series, targets, past, known, length, first, patches].join(' ');
+    const executable = this.#kept(key, () =>
+      this.#bind(key, layout, length, ({ y }) => {
+        const read = series * targets;
+        const ofTargets = read === y.shape[0] ? y : splitRows(y, read)[0];
+        return this.#model.network.quantiles(tokensFrom(ofTargets, first, patches));
+      }),
+    );
     executable.io.write('tokens', tokens);
     await executable.run();
-    const size = targets * series * run.patches * quantiles.length * patchSize;
+    const size = targets * series * patches * quantiles.length * patchSize;
+    return (await executable.io.read('result')).subarray(0, size);
+  }
+
+  /** tokens [rows, L, 2·P] to what the blocks make of them: [rows, L, blocks, D]. */
+  async hidden(tokens: Float64Array, { layout, length }: Tirex2HiddenRun): Promise<ArrayLike<number>> {
+    const key = ['hidden', layout.series, layout.targets, length].join(' ');
+    const executable = this.#kept(key, () => this.#bind(key, layout, length, ({ hidden }) => concat(hidden)));
+    executable.io.write('tokens', tokens);
+    await executable.run();
+    const { blocks, embeddingDim } = this.config;
+    const size = layout.series * variatesOf(layout) * length * blocks.length * embeddingDim;
     return (await executable.io.read('result')).subarray(0, size);
   }
 
@@ -58,10 +83,8 @@ export class Tirex2NetworkRunner implements Disposable {
     this.free();
   }
 
-  #executable({ layout, length, first, patches }: Tirex2Run): Executable {
-    const { series, targets, past, known } = layout;
-    const key = [series, targets, past, known, length, first, patches].join(' ');
-    const executable = this.#executables.get(key) ?? this.#bind(key, { layout, length, first, patches });
+  #kept(key: string, bind: () => Executable): Executable {
+    const executable = this.#executables.get(key) ?? bind();
     this.#executables.delete(key);
     this.#executables.set(key, executable);
     if (this.#executables.size > KEPT) {
@@ -72,15 +95,20 @@ export class Tirex2NetworkRunner implements Disposable {
     return executable;
   }
 
-  #bind(key: string, { layout, length, first, patches }: Tirex2Run): Executable {
+  #bind(
+    key: string,
+    layout: RowLayout,
+    length: number,
+    result: (output: ReturnType<Tirex2Network['forward']>) => Tensor,
+  ): Executable {
     const { network, engine, memories } = this.#model;
-    const rows = layout.series * variatesOf(layout);
     const io = new Region('io');
-    const tokens = leaf(io, 'tokens', [rows, length, 2 * this.config.patchSize]);
-    const { y } = network.forward(tokens, layout, new Pass(), {});
-    const read = layout.series * layout.targets;
-    const [ofTargets] = read === rows ? [y] : splitRows(y, read);
-    const value = network.quantiles(tokensFrom(ofTargets, first, patches));
+    const tokens = leaf(io, 'tokens', [
+      layout.series * variatesOf(layout),
+      length,
+      2 * this.config.patchSize,
+    ]);
+    const value = result(network.forward(tokens, layout, new Pass(), {}));
     const root = assign(leaf(io, 'result', value.shape), value);
     return engine.bind(plan(`tirex2 ${key}`, { io, roots: [root], limits: engine.limits }), memories);
   }

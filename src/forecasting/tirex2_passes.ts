@@ -1,9 +1,10 @@
 import type { Tirex2Config } from '../models/tirex2/config.ts';
 import { type RowLayout, variatesOf } from '../models/tirex2/rows.ts';
+import { type Hidden, hiddenOfWindows, type Variates } from './embedding.ts';
 import type { LevelRows } from './levels.ts';
 import { runSizes } from './network_forecaster.ts';
 import type { SeriesRows } from './series.ts';
-import { writePatches } from './tirex_scale.ts';
+import { lastValues, writePatches } from './tirex_scale.ts';
 import type { Tirex2NetworkRunner } from './tirex2_network_runner.ts';
 import { type RowScale, rowScale } from './tirex2_scale.ts';
 
@@ -39,26 +40,64 @@ export async function runPass(
   const longest = series.reduce((most, { targets }) => Math.max(most, targets[0].length), 0);
   const context = padContext ? config.contextLength : Math.min(config.contextLength, longest);
   const windows = series.map((each) => windowOf(each, context, future, patchSize));
+  return inBatches(windows, (chosen) => runTogether(runner, chosen, horizon, future));
+}
+
+/** What the blocks make of the variates of samples, those of a sample read together. */
+export async function hiddenOf(
+  runner: Tirex2NetworkRunner,
+  samples: readonly Variates[],
+): Promise<Hidden[][]> {
+  const { config } = runner;
+  const { contextLength, patchSize } = config;
+  const windows = samples.map((variates) => {
+    const targets = variates.map((values) => lastValues(values, values.length));
+    return windowOf({ targets, past: [], known: [] }, contextLength, 0, patchSize);
+  });
+  const all = await inBatches(windows, async (chosen) => {
+    const layout = { series: chosen.length, targets: chosen[0].targets.length, past: 0, known: 0 };
+    const length = chosen[0].targets[0].length / patchSize;
+    const { tokens } = tokensOf(chosen, layout, length, config);
+    const values = await runner.hidden(tokens, { layout, length });
+    const size = values.length / (layout.series * layout.targets);
+    return chosen.map((_, b) =>
+      Array.from({ length: layout.targets }, (_, v) => {
+        const from = (v * layout.series + b) * size;
+        return Float64Array.from({ length: size }, (_, i) => values[from + i]);
+      }),
+    );
+  });
+  return all.map((variates, i) =>
+    variates.flatMap((values, v) =>
+      hiddenOfWindows(values, [samples[i][v].length], {
+        contextLength,
+        patchSize,
+        blocks: config.blocks.length,
+      }),
+    ),
+  );
+}
+
+/** A result for each window, those of as many variates of each kind in batches. */
+async function inBatches<T>(
+  windows: readonly Window[],
+  run: (chosen: readonly Window[]) => Promise<T[]>,
+): Promise<T[]> {
   const groups = new Map<string, number[]>();
   for (const [i, { targets, past, known }] of windows.entries()) {
     const key = [targets.length, past.length, known.length].join();
     groups.set(key, [...(groups.get(key) ?? []), i]);
   }
-  const results: LevelRows[][] = [];
+  const results: T[] = [];
   for (const members of groups.values()) {
-    const [first] = members;
-    const variates = [...windows[first].targets, ...windows[first].past, ...windows[first].known].length;
+    const { targets, past, known } = windows[members[0]];
+    const variates = targets.length + past.length + known.length;
     const most = 2 ** Math.max(0, Math.floor(Math.log2(ROWS / variates)));
     let from = 0;
     for (const count of runSizes(members.length, most)) {
       const chosen = members.slice(from, from + count);
       from += count;
-      const found = await runTogether(
-        runner,
-        chosen.map((i) => windows[i]),
-        horizon,
-        future,
-      );
+      const found = await run(chosen.map((i) => windows[i]));
       for (const [n, i] of chosen.entries()) results[i] = found[n];
     }
   }

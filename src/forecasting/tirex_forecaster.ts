@@ -1,5 +1,6 @@
 import type { TirexNetwork } from '../models/tirex/network.ts';
 import type { Model } from '../nn/model.ts';
+import type { HiddenReader } from './embedding.ts';
 import type { LevelRows } from './levels.ts';
 import type { NetworkForecaster } from './network_forecaster.ts';
 import type { SeriesRows } from './series.ts';
@@ -25,6 +26,10 @@ export class TirexForecaster implements NetworkForecaster {
     this.contextLength = contextLength;
     this.testedHorizon = contextLength;
     this.#runner = new TirexNetworkRunner(model);
+  }
+
+  get reader(): HiddenReader {
+    return this.#runner;
   }
 
   async forecast(series: readonly SeriesRows[], horizon: number): Promise<LevelRows[][]> {

@@ -7,6 +7,7 @@ import type { TirexConfig } from '../models/tirex/config.ts';
 import type { TirexNetwork } from '../models/tirex/network.ts';
 import { Pass } from '../nn/layer.ts';
 import type { Model } from '../nn/model.ts';
+import { type Hidden, type HiddenReader, hiddenOfWindows, type Variates } from './embedding.ts';
 import { runSizes } from './network_forecaster.ts';
 import { lastValues, type Scale, scaleOf, type Values, writePatches } from './tirex_scale.ts';
 
@@ -21,7 +22,7 @@ export type TirexResult =
 const ROWS = 32;
 
 /** Runs a TiRex network over windows of series. To be freed. */
-export class TirexNetworkRunner implements Disposable {
+export class TirexNetworkRunner implements Disposable, HiddenReader {
   readonly #model: Model<TirexNetwork>;
   readonly #executables = new Map<string, Executable>();
 
@@ -63,6 +64,19 @@ export class TirexNetworkRunner implements Disposable {
       at += part.length;
     }
     return { values, scales };
+  }
+
+  get patchSize(): number {
+    return this.config.patchSize;
+  }
+
+  /** Each variate by itself. */
+  async hidden(samples: readonly Variates[]): Promise<Hidden[][]> {
+    const series = samples.flat();
+    const { values } = await this.run(series, 'hidden');
+    const lengths = series.map(({ length }) => length);
+    const all = hiddenOfWindows(values, lengths, { ...this.config, blocks: this.config.numBlocks });
+    return samples.map((variates) => all.splice(0, variates.length));
   }
 
   /** Gives the memory of its Programs back. */

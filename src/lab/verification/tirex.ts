@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { loadCheckpoint } from '../../checkpoints/checkpoint_folder.ts';
 import type { Engine } from '../../compute/engines/engine.ts';
-import { embeddingsOf, hiddenOf } from '../../forecasting/tirex_embedding.ts';
+import { embeddingsOf } from '../../forecasting/embedding.ts';
 import { TirexNetworkRunner } from '../../forecasting/tirex_network_runner.ts';
 import { rollOut } from '../../forecasting/tirex_rollout.ts';
 import { parseJson } from '../../json.ts';
@@ -120,7 +120,7 @@ async function verifyEmbedding(
   if (each.hidden && each.hidden_scale && each.hidden_rtol) {
     const values = file.values(each.hidden, file.shape(each.hidden, 5));
     const size = values.length / variates;
-    for (const [i, { values: found }] of (await hiddenOf(runner, samples[0])).entries()) {
+    for (const [i, { values: found }] of (await runner.hidden(samples.slice(0, 1)))[0].entries()) {
       const own = values.subarray(i * size, (i + 1) * size);
       const error = absoluteError(found, own) / each.hidden_scale[0];
       comparison.add('hidden', 'first sample', error, each.hidden_rtol);

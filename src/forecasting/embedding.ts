@@ -1,4 +1,3 @@
-import type { TirexNetworkRunner } from './tirex_network_runner.ts';
 import { lastValues, type Values } from './tirex_scale.ts';
 
 /** A sample: its variates, of one length. */
@@ -7,21 +6,29 @@ export type Variates = readonly Values[];
 /** Vectors of every block: [tokens, blocks, D], of the tokens that hold some of the series. */
 export interface Hidden {
   readonly tokens: number;
+  readonly blocks: number;
   readonly values: Float64Array;
 }
 
-/** What the blocks make of each series, without the tokens before its beginning. */
-export async function hiddenOf(runner: TirexNetworkRunner, series: readonly Values[]): Promise<Hidden[]> {
-  const { contextLength, patchSize, numBlocks, embeddingDim } = runner.config;
-  const { values } = await runner.run(series, 'hidden');
-  const length = Math.ceil(contextLength / patchSize);
-  const width = numBlocks * embeddingDim;
-  return series.map((each, b) => {
-    const skipped = Math.floor(Math.max(0, contextLength - each.length) / patchSize);
-    return {
-      tokens: length - skipped,
-      values: values.slice((b * length + skipped) * width, (b + 1) * length * width),
-    };
+/** What the blocks of a network make of the variates of each sample. */
+export interface HiddenReader {
+  readonly patchSize: number;
+  hidden(samples: readonly Variates[]): Promise<Hidden[][]>;
+}
+
+/** Of what the blocks made of windows, [windows, L, blocks, D], that without the tokens before each series' beginning. */
+export function hiddenOfWindows(
+  values: ArrayLike<number>,
+  lengths: readonly number[],
+  { contextLength, patchSize, blocks }: { contextLength: number; patchSize: number; blocks: number },
+): Hidden[] {
+  const size = values.length / lengths.length;
+  const windowTokens = Math.ceil(contextLength / patchSize);
+  return lengths.map((length, i) => {
+    const tokens = windowTokens - Math.floor(Math.max(0, contextLength - length) / patchSize);
+    const taken = (size / windowTokens) * tokens;
+    const from = (i + 1) * size - taken;
+    return { tokens, blocks, values: Float64Array.from({ length: taken }, (_, j) => values[from + j]) };
   });
 }
 
@@ -31,41 +38,36 @@ export async function hiddenOf(runner: TirexNetworkRunner, series: readonly Valu
  * eighths of the series, which are standardised over the samples and vanish where there is one.
  */
 export async function embeddingsOf(
-  runner: TirexNetworkRunner,
+  reader: HiddenReader,
   samples: readonly Variates[],
   augmented: boolean,
 ): Promise<Float64Array[]> {
-  const plain = await plainEmbeddings(runner, samples);
+  const plain = await plainEmbeddings(reader, samples);
   if (!augmented) return plain;
   const differences = await plainEmbeddings(
-    runner,
+    reader,
     samples.map((variates) => variates.map(differencesOf)),
   );
   const statistics = standardised(samples.map(statisticsOf));
   return samples.map((_, i) => Float64Array.from([...differences[i], ...plain[i], ...statistics[i]]));
 }
 
-async function plainEmbeddings(
-  runner: TirexNetworkRunner,
-  samples: readonly Variates[],
-): Promise<Float64Array[]> {
-  const { patchSize, numBlocks, embeddingDim } = runner.config;
-  const hidden = await hiddenOf(runner, samples.flat());
-  let at = 0;
-  return samples.map((variates) => {
-    const vector = new Float64Array(numBlocks * variates.length * embeddingDim);
+async function plainEmbeddings(reader: HiddenReader, samples: readonly Variates[]): Promise<Float64Array[]> {
+  const all = await reader.hidden(samples);
+  return samples.map((variates, i) => {
+    const [{ blocks, tokens: some, values: first }] = all[i];
+    const dim = first.length / (some * blocks);
+    const vector = new Float64Array(blocks * variates.length * dim);
     for (const [v, series] of variates.entries()) {
-      const { tokens, values } = hidden[at++];
-      const taken = Math.min(tokens, Math.ceil(series.length / patchSize));
-      for (let block = 0; block < numBlocks; block++) {
-        const part = vector.subarray((block * variates.length + v) * embeddingDim).subarray(0, embeddingDim);
+      const { tokens, values } = all[i][v];
+      const taken = Math.min(tokens, Math.ceil(series.length / reader.patchSize));
+      for (let block = 0; block < blocks; block++) {
+        const part = vector.subarray((block * variates.length + v) * dim).subarray(0, dim);
         for (let t = tokens - taken; t < tokens; t++) {
-          for (let d = 0; d < embeddingDim; d++) {
-            part[d] += values[(t * numBlocks + block) * embeddingDim + d] / taken;
-          }
+          for (let d = 0; d < dim; d++) part[d] += values[(t * blocks + block) * dim + d] / taken;
         }
         const length = Math.max(1e-12, Math.sqrt(part.reduce((sum, x) => sum + x * x, 0)));
-        for (let d = 0; d < embeddingDim; d++) part[d] /= length;
+        for (let d = 0; d < dim; d++) part[d] /= length;
       }
     }
     const { mean, variance } = momentsOf(vector);
