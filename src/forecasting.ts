@@ -33,3 +33,8 @@ export { exponentialSmoothing } from './forecasting/baselines/exponential_smooth
 export { seasonalNaive } from './forecasting/baselines/seasonal_naive.ts';
 export type { ForecastHistory, ForecastMethod } from './forecasting/forecast_method.ts';
 export type { Measures } from './forecasting/measures.ts';
+export {
+  type ForecasterStep,
+  type TrainForecasterOptions,
+  trainForecaster,
+} from './forecasting/training/train_forecaster.ts';

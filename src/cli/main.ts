@@ -50,6 +50,8 @@ function program(): Command {
   const root = new Command('xlstm')
     .description('Train, evaluate and run xLSTM models of text and of numbers.')
     .version(version(), '-V, --version', 'print the version')
+    // So that a command's own subcommand may have options of the same names (xlstm forecast train).
+    .enablePositionalOptions()
     .helpCommand('help [command]', 'print the help of a command')
     .addHelpText('after', '\nEach command has more: xlstm <command> --help');
   const commands = [

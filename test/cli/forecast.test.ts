@@ -141,6 +141,64 @@ describe('xlstm forecast', () => {
   });
 });
 
+describe('xlstm forecast train', () => {
+  const TINY = [
+    '--patch',
+    '8',
+    '--context',
+    '32',
+    '--dim',
+    '8',
+    '--blocks',
+    '1',
+    '--batch',
+    '4',
+    '--steps',
+    '5',
+  ];
+
+  it('trains a forecaster on a table, measures it on what was held out, and forecasts with it', async () => {
+    const trained = await forecast('train', 'load.csv', '--target', 'load', ...TINY, '--out', 'model');
+    expect(trained.code, trained.stderr).toBe(0);
+    expect(trained.stderr).toMatch(/synthetic series and 1 of load\.csv; into model\//);
+    expect(trained.stdout).toMatch(/back-test: 1 forecasts of 8 steps/);
+    expect(trained.stdout).toMatch(/^model +\d/m);
+    const { code, stdout, stderr } = await forecast(
+      ...['load.csv', '--target', 'load', '--model', 'model', '--horizon', '10', '--backtest', '2'],
+    );
+    expect(code, stderr).toBe(0);
+    expect(stdout).toMatch(/^2024-03-20 +-?[\d.]+ +-?[\d.]+ +-?[\d.]+$/m);
+    expect(stdout).toMatch(/wins here: .* of model\. Use it: --method/);
+    const far = await forecast('load.csv', '--target', 'load', '--model', 'model', '--horizon', '40');
+    expect(far.stderr).toMatch(/^note {4}The horizon of 40 steps is beyond the 32 /m);
+  });
+
+  it('goes on from a forecaster, and refuses a folder that is there and a model that is none', async () => {
+    const { code, stderr } = await forecast('train', '--from', 'model', ...TINY, '--out', 'further');
+    expect(code, stderr).toBe(0);
+    expect((await forecast('train', ...TINY, '--out', 'further')).stderr).toMatch(
+      /further: is there already/,
+    );
+    await xlstm(['init', '--preset', 'xlstm-tiny', '--out', 'text-model']);
+    const other = await forecast('train', '--from', 'text-model', ...TINY, '--out', 'no');
+    expect(other.stderr).toMatch(/--from text-model: expected a forecaster of the architecture tirex, found/);
+    const known = await forecast(
+      'load.csv',
+      '--target',
+      'load',
+      '--known',
+      'holiday',
+      '--horizon',
+      '3',
+      '--model',
+      'model',
+    );
+    expect(known.stderr).toMatch(
+      /--known: expected none with model, which takes no covariates, found holiday/,
+    );
+  });
+});
+
 describe('xlstm forecast refuses', () => {
   const cases: [string, string, string[], RegExp][] = [
     [

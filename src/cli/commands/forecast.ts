@@ -25,6 +25,7 @@ import {
 import { standardOutput } from '../output.ts';
 import { integer, nameList, path, quantileList, svgPath } from '../parse.ts';
 import { requirePlotFolder, writePlot } from '../plots.ts';
+import { forecastTrainCommand } from './forecast_train.ts';
 
 const BASELINES = { 'seasonal-naive': seasonalNaive, ets: exponentialSmoothing } as const;
 type Baseline = keyof typeof BASELINES;
@@ -90,7 +91,11 @@ Examples:
   xlstm forecast sales.csv --target sold --id shop --known holiday --horizon 28 --model models/tirex
   xlstm forecast load.csv --backtest 5`,
     );
-  return addEngineOptions(command).action(forecastTable);
+  // Both have options of the same names.
+  return addEngineOptions(command)
+    .enablePositionalOptions()
+    .addCommand(forecastTrainCommand())
+    .action(forecastTable);
 }
 
 /** What is told at the end: forecasts of all series and, if asked for, what methods reached. */
@@ -169,7 +174,7 @@ async function withMethod<T>(
   return withEngine(options, async (engine) => {
     using forecaster = await loadForecaster(model, { engine });
     if (!forecaster.takesCovariates) requireNoCovariates(options, model);
-    return run(modelMethod(forecaster, (warning) => warnings.add(warning)));
+    return await run(modelMethod(forecaster, (warning) => warnings.add(warning)));
   });
 }
 

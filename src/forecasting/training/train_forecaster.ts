@@ -1,7 +1,8 @@
-import { checkNames, checkNumber, checkWhole } from '../../checks.ts';
+import { checkNames, checkNumber, checkOption, checkWhole } from '../../checks.ts';
 import { XlstmError } from '../../errors.ts';
 import { shareEventLoop } from '../../event_loop.ts';
-import type { TirexNetwork } from '../../models/tirex/network.ts';
+import { TirexNetwork } from '../../models/tirex/network.ts';
+import type { Network } from '../../nn/layer.ts';
 import type { Model } from '../../nn/model.ts';
 import { Random } from '../../random.ts';
 import { warmupCosine } from '../../training/schedule.ts';
@@ -53,11 +54,11 @@ const OPTION_NAMES: readonly (keyof TrainForecasterOptions)[] = [
 
 /**
  * Trains a model of the architecture `tirex` on windows of series: synthetic ones, and, where series are given, of every two
- * windows one of theirs. Resolves to the steps made. Throws a usage error for an option that is not right, and a
+ * windows one of theirs. Resolves to the steps made. Rejects with a usage error for another model or an option that is not right, and with a
  * diverged error where the loss is no number any more.
  */
 export async function trainForecaster(
-  model: Model<TirexNetwork>,
+  model: Model<Network>,
   options: TrainForecasterOptions = {},
 ): Promise<number> {
   checkNames('trainForecaster', options, OPTION_NAMES);
@@ -65,7 +66,9 @@ export async function trainForecaster(
   checkWhole('steps', steps, 1);
   checkWhole('batchSize', batchSize, 1);
   checkNumber('learningRate', learningRate, 'a finite number above 0', (value) => value > 0);
-  const { config } = model.network;
+  const { network } = model;
+  checkOption(network instanceof TirexNetwork, 'model', 'one of the architecture tirex', model);
+  const { config } = network as TirexNetwork;
   const source =
     series.length > 0
       ? mixedWindows(syntheticWindows, ownWindows(series, config.patchSize))
@@ -76,7 +79,7 @@ export async function trainForecaster(
     totalSteps: steps,
     finalFraction: 0.05,
   });
-  using trainer = new Trainer(model, {
+  using trainer = new Trainer(model as Model<TirexNetwork>, {
     batchSize,
     length: Math.ceil(config.contextLength / config.patchSize),
     objective: patchObjective(),

@@ -1,0 +1,73 @@
+import { describe, expect, it } from 'vitest';
+import { parseTirexConfig } from '../../models/tirex/config.ts';
+import { Random } from '../../random.ts';
+import { mixedWindows, ownWindows, syntheticWindows, type WindowSource, windowBatch } from './windows.ts';
+
+const config = parseTirexConfig({ patchSize: 4, contextLength: 24, quantiles: [0.5] }, 'test');
+const P = 4;
+const LENGTH = 6;
+
+/** All windows of a batch as they are seen: values and flags by step. */
+const seenOf = (tokens: ArrayLike<number>, b: number) =>
+  Array.from({ length: LENGTH * P }, (_, t) => {
+    const at = (b * LENGTH + Math.floor(t / P)) * 2 * P + (t % P);
+    return { value: tokens[at], isThere: tokens[at + P] === 1 };
+  });
+
+describe('a batch of windows', () => {
+  it('has the value a patch later as the target of each step, in one scale', () => {
+    // Steps that count up: after scaling, a target is the token's own value and the slope of a patch.
+    const counting: WindowSource = (_, length) => Float64Array.from({ length }, (_, t) => 5 + t);
+    const { tokens, next, counts } = windowBatch(new Random(1), counting, config, 40);
+    let seen = 0;
+    for (let b = 0; b < 40; b++) {
+      const steps = seenOf(tokens, b);
+      const there = steps.flatMap(({ isThere }, t) => (isThere ? [t] : []));
+      const slope =
+        (steps[there[there.length - 1]].value - steps[there[0]].value) / (there[there.length - 1] - there[0]);
+      for (const t of there) {
+        const at = b * LENGTH * P + t;
+        if (Math.abs(steps[t].value + P * slope) > 9.9) continue;
+        expect(counts[at]).toBe(1);
+        expect(next[at]).toBeCloseTo(steps[t].value + P * slope, 6);
+        seen++;
+      }
+      const mean = there.reduce((sum, t) => sum + steps[t].value, 0) / there.length;
+      expect(mean).toBeCloseTo(0, 6);
+    }
+    expect(seen).toBeGreaterThan(200);
+  });
+
+  it('shows nothing of what is to be forecast: another last patch changes no token', () => {
+    const random = new Random(3);
+    const values = Array.from({ length: 30 }, () => random.normal());
+    const ending =
+      (by: number): WindowSource =>
+      (_, length) =>
+        Float64Array.from({ length }, (_, t) => values[t] + (t >= length - P ? by : 0));
+    const one = windowBatch(new Random(2), ending(0), config, 8);
+    const other = windowBatch(new Random(2), ending(100), config, 8);
+    expect(other.tokens).toEqual(one.tokens);
+    expect(other.next).not.toEqual(one.next);
+  });
+
+  it('counts no missing targets, and no tokens before a series', () => {
+    const own = ownWindows([Float64Array.from({ length: 40 }, (_, t) => (t % 5 === 2 ? Number.NaN : t))], P);
+    const { tokens, next, counts } = windowBatch(new Random(4), own, config, 60);
+    for (let b = 0; b < 60; b++) {
+      const first = seenOf(tokens, b).findIndex(({ isThere }) => isThere);
+      for (let t = 0; t < LENGTH * P; t++) {
+        const at = b * LENGTH * P + t;
+        expect(Number.isFinite(next[at])).toBe(true);
+        if (t < Math.floor(first / P) * P) expect(counts[at]).toBe(0);
+      }
+    }
+    expect(Array.from(counts).includes(0)).toBe(true);
+  });
+
+  it('is the same for the same seed, of synthetic and own series mixed', () => {
+    const source = mixedWindows(syntheticWindows, ownWindows([new Float64Array(50).map((_, t) => t % 7)], P));
+    const batch = (): unknown => windowBatch(new Random(9), source, config, 16);
+    expect(batch()).toEqual(batch());
+  });
+});
