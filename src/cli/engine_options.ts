@@ -20,13 +20,18 @@ export const addEngineOptions = (
     )
     .option('--threads <n>', threads, integer(1, 256));
 
-/** Runs with the engine that was chosen, which standard error names with the reason, and stops it at the end. */
+/**
+ * Runs with the engine that was chosen, which standard error names with the reason, and stops it at the end.
+ *
+ * @param quiet Standard error is told nothing.
+ */
 export async function withEngine<T>(
   { engine: name, threads }: EngineChoice,
   run: (engine: Engine) => Promise<T>,
+  quiet = false,
 ): Promise<T> {
   const { engine, reason } = await chooseEngine(name, { threads });
-  process.stderr.write(`engine  ${engine.description} (${reason})\n`);
+  if (!quiet) process.stderr.write(`engine  ${engine.description} (${reason})\n`);
   try {
     return await run(engine);
   } finally {

@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, CommanderError } from 'commander';
+import { findLaunch } from '../distributed/launcher.ts';
 import { XlstmError } from '../errors.ts';
 import { arenaCommand } from './commands/arena.ts';
 import { benchCommand } from './commands/bench.ts';
@@ -22,11 +24,14 @@ import { tokenizeCommand } from './commands/tokenize.ts';
 import { tokenizerCommand } from './commands/tokenizer.ts';
 import { trainCommand } from './commands/train.ts';
 import { verifyCommand } from './commands/verify.ts';
+import { errorText } from './error_text.ts';
+import { FIRST_MS } from './ranks.ts';
 import { guardStandardStreams } from './standard_streams.ts';
-import { createStyle, wantsColor } from './ui/style.ts';
 
-const FAILED = 1;
 const WRONG_USAGE = 2;
+
+/** Of ranks that mpirun started the first speaks for all. */
+const quiet = (findLaunch(process.env)?.rank ?? 0) > 0;
 
 /** Runs the program: a command line and what belongs to the process around it. */
 export async function main(args: readonly string[]): Promise<void> {
@@ -42,6 +47,7 @@ export async function runCli(args: readonly string[]): Promise<number> {
     await program().parseAsync([...args], { from: 'user' });
     return Number(process.exitCode ?? 0);
   } catch (error) {
+    if (quiet) await sleep(FIRST_MS);
     return report(error);
   }
 }
@@ -87,6 +93,7 @@ function program(): Command {
 /** What holds for a command and for those below it. */
 function settle(command: Command, path: string): void {
   command.helpOption('-h, --help', 'print help').showHelpAfterError(`See: ${path} --help`).exitOverride();
+  if (quiet) command.configureOutput({ writeOut: () => {}, writeErr: () => {} });
   command.hook('preAction', (_, called) => {
     if (called.args.includes('')) throw new XlstmError('usage', 'expected a path, found an empty argument');
   });
@@ -98,36 +105,10 @@ function version(): string {
   return version;
 }
 
-/** One clear message for what a person can mend; for a fault of the program itself, what to report. */
 function report(error: unknown): number {
   // Its message has been printed.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : WRONG_USAGE;
-  const { bad, dim } = createStyle(wantsColor(process.stderr, process.env));
-  const told = systemError(error) ?? error;
-  const foreseen = told instanceof XlstmError && told.code !== 'internal';
-  const whole = told instanceof Error ? told.message : String(told);
-  const message = foreseen ? whole : whole.split('\n', 1)[0];
-  const hint = foreseen
-    ? told.hint
-    : 'This is a fault of xlstm: please report it, with what XLSTM_DEBUG=1 prints.';
-  process.stderr.write(
-    `${bad(foreseen ? 'error:' : 'internal error:')} ${message}${hint ? `\n  ${dim(hint)}` : ''}\n`,
-  );
-  if (process.env.XLSTM_DEBUG && error instanceof Error) process.stderr.write(`${error.stack}\n`);
-  return foreseen && told.code === 'usage' ? WRONG_USAGE : FAILED;
-}
-
-/** What the system or Node's permission model refused is no fault of the program. */
-function systemError(error: unknown): XlstmError | undefined {
-  if (!(error instanceof Error) || error instanceof XlstmError || !('code' in error)) return undefined;
-  if (error.code === 'ERR_ACCESS_DENIED') {
-    const { permission, resource } = error as { permission?: string; resource?: string };
-    return new XlstmError(
-      'data',
-      `${resource || 'Node'}: not allowed by Node's permission model${permission ? ` (${permission})` : ''}`,
-      'Allow it when starting Node (see node --help), or start Node without that model.',
-    );
-  }
-  if (!('syscall' in error && 'path' in error)) return undefined;
-  return new XlstmError('data', `${error.path}: ${error.message}`, 'Check the path and who may use it.');
+  const { text, exitCode } = errorText(error);
+  process.stderr.write(text);
+  return exitCode;
 }

@@ -6,6 +6,7 @@ import { BATCH_ORDERS, type BatchOrder } from '../data/batches.ts';
 import { encodeCorpus, readCorpus } from '../data/corpus.ts';
 import type { Corpus } from '../data/text.ts';
 import { startToken, type Tokenizer } from '../data/tokenizer.ts';
+import type { Collective } from '../distributed/collective.ts';
 import { XlstmError } from '../errors.ts';
 import { readDesign } from '../models/registry.ts';
 import { xlstmArchitecture } from '../models/xlstm/architecture.ts';
@@ -69,19 +70,26 @@ export interface TrainOptions extends EngineChoice {
   readonly sample: number;
   readonly prompt: string;
   readonly json?: boolean;
+  readonly wait?: 'spin' | 'sleep';
 }
 
 /** Whether the command line has an option, which is otherwise its default. */
 export type IsGiven = (name: keyof TrainOptions) => boolean;
 
 /** Begins the run that the command line describes. */
-export async function newRun(engine: Engine, options: TrainOptions, isGiven: IsGiven): Promise<Run> {
-  const { order, steps, batch: batchSize, out, data, corpus: name } = options;
+export async function newRun(
+  engine: Engine,
+  options: TrainOptions,
+  isGiven: IsGiven,
+  collective: Collective,
+): Promise<Run> {
+  const { order, steps, out, data, corpus: name } = options;
+  const { batchSize, microBatches } = stepShape(options, isGiven, collective.size);
   if (!isBatchOrder(order)) {
     throw new XlstmError('usage', `--order: expected ${BATCH_ORDERS.join(', ')}, found "${order}"`);
   }
   const folder = out ?? freeFolder(data ? 'text' : name);
-  await requireNewFolder(folder);
+  if (collective.rank === 0) await requireNewFolder(folder);
   const { validation, validationShare, field, weights } = options;
   if (weights && data?.includes('-')) {
     throw new XlstmError('usage', '--weights: standard input is read once', 'Put it in a file.');
@@ -91,6 +99,13 @@ export async function newRun(engine: Engine, options: TrainOptions, isGiven: IsG
       'usage',
       '--weights: the texts follow each other in contiguous order, and are not mixed',
       'Add --order shuffled, or documents.',
+    );
+  }
+  if (collective.size > 1 && [...(data ?? []), ...(validation ?? [])].includes('-')) {
+    throw new XlstmError(
+      'usage',
+      'standard input reaches rank 0 alone',
+      'Put it in a file that all ranks read.',
     );
   }
   const sources = { validation, validationShare, field, weights };
@@ -117,7 +132,7 @@ export async function newRun(engine: Engine, options: TrainOptions, isGiven: IsG
       'Add --documents, of token files to the xlstm tokenize that makes them.',
     );
   }
-  const { microBatches, learningRate, finalFraction, clipNorm, seed } = options;
+  const { learningRate, finalFraction, clipNorm, seed } = options;
   const { evaluateEvery, checkpointEvery } = options;
   const runOptions: RunOptions = {
     steps,
@@ -139,7 +154,22 @@ export async function newRun(engine: Engine, options: TrainOptions, isGiven: IsG
   const texts =
     corpus && !weights ? encodeCorpus(tokenizer, corpus) : await readTokens(tokenizer, data, name, sources);
   const model = 'model' in start ? start.model : Model.create(engine, start.design, seed);
-  return Run.create({ model, tokenizer, options: runOptions, folder, source, ...texts });
+  return Run.create({ model, tokenizer, options: runOptions, folder, source, collective, ...texts });
+}
+
+/** With several ranks the sequences of a step are shared by them, unless micro-batches were asked for. */
+function stepShape(
+  { batch, microBatches }: TrainOptions,
+  isGiven: IsGiven,
+  ranks: number,
+): Pick<RunOptions, 'batchSize' | 'microBatches'> {
+  if (ranks === 1 || isGiven('microBatches')) return { batchSize: batch, microBatches };
+  if (batch % ranks === 0) return { batchSize: batch / ranks, microBatches: ranks };
+  throw new XlstmError(
+    'usage',
+    `--batch ${batch}: ${ranks} ranks share the sequences of a step: expected a multiple of ${ranks}`,
+    `Choose --batch ${Math.ceil(batch / ranks) * ranks}, or say how many batches of ${batch} make a step: --micro-batches ${ranks}`,
+  );
 }
 
 const isBatchOrder = (order: string): order is BatchOrder =>

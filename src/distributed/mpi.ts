@@ -21,6 +21,9 @@ const MOST_ELEMENTS = 2 ** 31 - 1;
 /** How often a call is looked at before the waiting rank sleeps: short ones are over at once. */
 const EAGER_LOOKS = 100;
 
+/** Time for the launcher to read a message. */
+const TOLD_MS = 200;
+
 /** What is asked for in C: a name and the types of its arguments, H for a handle. */
 const SIGNATURES = {
   Alltoallv: 'P P P H P P P H H',
@@ -145,6 +148,8 @@ class MpiCollective implements Collective {
 
   abort(message: string): never {
     process.stderr.write(`${message}\n`);
+    // A launcher that ends all processes passes on only what it has read by then.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, TOLD_MS);
     this.#function('Abort', 'H I')(this.#library.abi.world, 1);
     process.exit(1);
   }

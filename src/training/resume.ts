@@ -2,10 +2,11 @@ import { join } from 'node:path';
 import { loadTraining } from '../checkpoints/checkpoint_folder.ts';
 import { checkWhole } from '../checks.ts';
 import type { Engine } from '../compute/engines/engine.ts';
+import { type Collective, oneProcess } from '../distributed/collective.ts';
 import { XlstmError } from '../errors.ts';
 import { Run, type RunControl, type RunOptions, type RunResult, runSchedule, trainRun } from './run.ts';
 import { type ResumeData, readRunData } from './run_data.ts';
-import { RunFolder } from './run_folder.ts';
+import { CHECKPOINT, RunFolder } from './run_folder.ts';
 import { type Progress, parseProgress, windowOrderOf } from './run_progress.ts';
 
 /** How a run goes on: with which texts, and how far. */
@@ -15,6 +16,8 @@ export interface ResumeOptions extends ResumeData {
    * The learning rate goes from where it stands, within as many steps as the warm-up had, to the cosine that ends there.
    */
   readonly steps?: number | undefined;
+  /** As of a TrainingRun; not necessarily as many ranks as before. Default: one process. */
+  readonly collective?: Collective | undefined;
 }
 
 /**
@@ -28,17 +31,19 @@ export interface ResumeOptions extends ResumeData {
 export async function openRun(
   engine: Engine,
   path: string,
-  { steps, ...data }: ResumeOptions = {},
+  { steps, collective = oneProcess, ...data }: ResumeOptions = {},
 ): Promise<{
   /** Where it stood; to be closed by the caller. */
   readonly run: Run;
   /** That the texts are new, or may be, for people; undefined where they are those of before. */
   readonly note?: string;
 }> {
-  const folder = await RunFolder.open(path);
+  const folder = collective.rank === 0 ? await RunFolder.open(path) : undefined;
   try {
+    // What is left of a crash is put in order before others read.
+    await collective.barrier();
     const { model, tokenizer, training } = await loadTraining(engine, path);
-    const progress = parseProgress(training.progress, join(folder.checkpoint, 'training.json'));
+    const progress = parseProgress(training.progress, join(path, CHECKPOINT, 'training.json'));
     const options = steps === undefined ? progress.options : extended(progress, steps, path);
     if (progress.step >= options.steps) {
       throw new XlstmError(
@@ -49,10 +54,10 @@ export async function openRun(
     }
     checkOrder(progress, path);
     const { note, source, ...texts } = await readRunData(tokenizer, path, progress, data);
-    const parts = { model, tokenizer, options, source: { ...source }, ...texts };
+    const parts = { model, tokenizer, options, folder: path, source: { ...source }, collective, ...texts };
     return { run: await Run.resume(parts, folder, training), note };
   } catch (error) {
-    await folder.release();
+    await folder?.release();
     throw error;
   }
 }
@@ -90,9 +95,11 @@ function extended({ step, options }: Progress, steps: number, path: string): Run
 export async function resumeTraining(
   engine: Engine,
   folder: string,
-  { data, validation, acceptNewData, steps, ...control }: ResumeOptions & RunControl = {},
+  { data, validation, acceptNewData, steps, collective, ...control }: ResumeOptions & RunControl = {},
 ): Promise<RunResult> {
-  const { run, note } = await openRun(engine, folder, { data, validation, acceptNewData, steps });
+  const { run, note } = await openRun(engine, folder, {
+    ...{ data, validation, acceptNewData, steps, collective },
+  });
   try {
     if (note) control.onWarning?.(note);
     return await trainRun(run, control);

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type CheckpointFiles, checkpointFiles, type TrainingState } from '../checkpoints/checkpoint.ts';
 import type { AdamwOptions } from '../compute/graph/optimizer.ts';
@@ -5,14 +6,17 @@ import type { BatchOrder } from '../data/batches.ts';
 import type { EncodedCorpus } from '../data/corpus.ts';
 import { type TokenSource, tokenSource } from '../data/token_source.ts';
 import { startToken, type Tokenizer } from '../data/tokenizer.ts';
-import { oneProcess } from '../distributed/collective.ts';
+import { type Collective, oneProcess, sumOverRanks } from '../distributed/collective.ts';
 import { XlstmError } from '../errors.ts';
+import { formatDesign } from '../models/registry.ts';
+import { modelFingerprint } from '../nn/fingerprint.ts';
 import type { Model } from '../nn/model.ts';
+import { type Facts, requireAgreement } from './agreement.ts';
 import { type BestMeasurement, BestModel } from './best_model.ts';
 import { Evaluator } from './evaluate.ts';
 import type { MetricsFile } from './metrics_file.ts';
 import { type DataMark, markOf } from './run_data.ts';
-import { RunFolder } from './run_folder.ts';
+import { CHECKPOINT, RunFolder } from './run_folder.ts';
 import { checkKept, type Progress, parseProgress, windowOrderOf } from './run_progress.ts';
 import { extendedSchedule, type RunExtension, type Schedule, warmupCosine } from './schedule.ts';
 import { StepBatches } from './step_batches.ts';
@@ -85,6 +89,11 @@ export interface TrainingRun extends EncodedCorpus {
   readonly folder: string;
   /** Recorded in the checkpoint: what to know of the data to go on. */
   readonly source: Readonly<Record<string, unknown>>;
+  /**
+   * Processes that share the micro-batches of each step, which all make the same run: `await mpi()`. Rank 0 writes the
+   * folder and measures; the others are to tell nothing. Default: one process.
+   */
+  readonly collective?: Collective | undefined;
 }
 
 /** What a run tells and is told while it goes on. */
@@ -152,17 +161,20 @@ export class Run {
   readonly measuredTokens: number;
   /** The path of its folder. */
   readonly folder: string;
+  /** Who makes its steps. */
+  readonly collective: Collective;
   /** What makes its steps; carries the state where the order is contiguous. */
   readonly trainer: Trainer;
-  /** What measures, on 16 lanes; undefined where nothing is measured. */
+  /** What measures, on 16 lanes; undefined where nothing is measured, and on other ranks than 0. */
   readonly evaluator: Evaluator | undefined;
-  /** The model of the least validation loss so far. */
-  readonly best: BestModel;
+  /** The model of the least validation loss so far; undefined on other ranks than 0. */
+  readonly best: BestModel | undefined;
   /** Batches of `train`; the next ones are those of the next step. */
   readonly batches: StepBatches;
-  /** Open until the run is closed. */
-  readonly metrics: MetricsFile;
-  readonly #folder: RunFolder;
+  /** Open until the run is closed; undefined on other ranks than 0. */
+  readonly metrics: MetricsFile | undefined;
+  /** Rank 0 holds it. */
+  readonly #folder: RunFolder | undefined;
   readonly #source: TrainingRun['source'];
   readonly #data: DataMark;
   readonly #elapsedBefore: number;
@@ -171,14 +183,21 @@ export class Run {
   #files: CheckpointFiles | undefined;
 
   private constructor(
-    parts: Omit<TrainingRun, 'folder'>,
-    folder: RunFolder,
-    best: BestModel,
+    parts: TrainingRun,
+    folder: RunFolder | undefined,
+    best: BestModel | undefined,
     data: DataMark,
     resume?: TrainingState,
   ) {
-    const { model, tokenizer, options, train, validation, source } = parts;
+    const { model, tokenizer, options, train, validation, source, collective = oneProcess } = parts;
     const { batchSize, length, microBatches, order, seed, optimizer, clipNorm, evaluationTokens } = options;
+    if (microBatches < collective.size) {
+      throw new XlstmError(
+        'usage',
+        `a step of this run has ${microBatches} micro-batches: ${collective.size} ranks cannot share them`,
+        `Start at most ${microBatches}, or begin a run with more micro-batches.`,
+      );
+    }
     const documentStart = startToken(tokenizer);
     this.model = model;
     this.tokenizer = tokenizer;
@@ -186,14 +205,15 @@ export class Run {
     this.train = tokenSource(train, 'train');
     this.validation = tokenSource(validation, 'validation');
     this.measuredTokens = Math.min(this.validation.length, evaluationTokens ?? Number.POSITIVE_INFINITY);
-    this.folder = folder.path;
+    this.folder = parts.folder;
+    this.collective = collective;
     this.#folder = folder;
     this.#source = source;
     this.#data = data;
     this.#closeData = parts.close;
     this.best = best;
     const cut = { batchSize, length, microBatches, order, seed, documentStart };
-    this.batches = new StepBatches(this.train, cut, oneProcess);
+    this.batches = new StepBatches(this.train, cut, collective);
     const measures = evaluationTokens !== 0;
     if (measures && this.measuredTokens < 2) {
       throw new XlstmError(
@@ -209,46 +229,63 @@ export class Run {
       seed,
       optimizer,
       clipNorm,
+      collective,
     });
-    this.evaluator = measures
-      ? new Evaluator(model, { lanes: EVALUATION_LANES, length, documentStart })
-      : undefined;
+    this.evaluator =
+      measures && collective.rank === 0
+        ? new Evaluator(model, { lanes: EVALUATION_LANES, length, documentStart })
+        : undefined;
     this.#elapsedBefore = 0;
     if (resume) {
+      const checkpoint = join(parts.folder, CHECKPOINT);
       const { step, position, elapsedSeconds } = parseProgress(
         resume.progress,
-        join(folder.checkpoint, 'training.json'),
+        join(checkpoint, 'training.json'),
       );
-      this.trainer.restore(resume.tensors, join(folder.checkpoint, 'optimizer.safetensors'), step);
+      this.trainer.restore(resume.tensors, join(checkpoint, 'optimizer.safetensors'), step);
       this.batches.seek(position);
       this.#elapsedBefore = elapsedSeconds;
     }
-    this.metrics = folder.metrics(resume && this.trainer.steps);
+    this.metrics = folder?.metrics(resume && this.trainer.steps);
   }
 
-  /** Begins a run in a new or empty folder. */
+  /** Begins a run in a new or empty folder. Every rank calls it, and finds the differences between them. */
   static async create(parts: TrainingRun): Promise<Run> {
     checkKept(parts.options, parts.source);
-    const folder = await RunFolder.create(parts.folder);
+    const folder = writes(parts) ? await RunFolder.create(parts.folder) : undefined;
     try {
       const data = markOf(parts);
       const measured = measuredMark(data, parts.options);
-      return new Run(parts, folder, BestModel.none(folder.best, measured), data);
+      const best = folder && BestModel.none(folder.best, measured);
+      return await Run.#agreed(new Run(parts, folder, best, data));
     } catch (error) {
-      await folder.release();
+      await folder?.release();
       throw error;
     }
   }
 
-  /** Goes on from the training state of a checkpoint in a folder that is held already. */
+  /**
+   * Goes on from the training state of a checkpoint in a folder, which rank 0 holds already. Every rank calls it, and finds
+   * the differences between them.
+   */
   static async resume(
-    parts: Omit<TrainingRun, 'folder'>,
-    folder: RunFolder,
+    parts: TrainingRun,
+    folder: RunFolder | undefined,
     training: TrainingState,
   ): Promise<Run> {
     const data = markOf(parts);
-    const best = await BestModel.open(folder.best, measuredMark(data, parts.options));
-    return new Run(parts, folder, best, data, training);
+    const best = folder && (await BestModel.open(folder.best, measuredMark(data, parts.options)));
+    return Run.#agreed(new Run(parts, folder, best, data, training));
+  }
+
+  static async #agreed(run: Run): Promise<Run> {
+    try {
+      await requireAgreement(run.collective, () => run.#facts());
+      return run;
+    } catch (error) {
+      run.metrics?.close();
+      throw error;
+    }
   }
 
   /** Since the run began, not counting the time between a checkpoint and its resumption. */
@@ -256,8 +293,13 @@ export class Run {
     return this.#elapsedBefore + (performance.now() - this.#start) / 1000;
   }
 
-  /** The checkpoint of this moment; it is written over by the next snapshot. */
-  async snapshot(): Promise<CheckpointFiles> {
+  /**
+   * The checkpoint of this moment; it is written over by the next snapshot. Every rank calls it; on others than rank 0 it
+   * is undefined.
+   */
+  async snapshot(): Promise<CheckpointFiles | undefined> {
+    const tensors = await this.trainer.save();
+    if (!this.#folder) return undefined;
     const progress: Progress = {
       step: this.trainer.steps,
       position: this.batches.position(),
@@ -267,15 +309,14 @@ export class Run {
       source: this.#source,
       data: this.#data,
     };
-    const training = { progress, tensors: await this.trainer.save() };
     const { model, tokenizer } = this;
-    this.#files = await checkpointFiles({ model, tokenizer, training }, this.#files);
+    this.#files = await checkpointFiles({ model, tokenizer, training: { progress, tensors } }, this.#files);
     return this.#files;
   }
 
   /** Makes a snapshot the run's checkpoint; until that has succeeded the one before stays. */
-  write(snapshot: CheckpointFiles): Promise<void> {
-    return this.#folder.writeCheckpoint(snapshot);
+  async write(snapshot: CheckpointFiles): Promise<void> {
+    await this.#folder?.writeCheckpoint(snapshot);
   }
 
   /**
@@ -288,7 +329,7 @@ export class Run {
     throw new XlstmError(
       'diverged',
       `training diverged at step ${this.trainer.steps}: ${found.join(', ')}`,
-      `The last good checkpoint is in ${this.#folder.checkpoint}. A lower --learning-rate or a longer --warmup-steps may help.`,
+      `The last good checkpoint is in ${join(this.folder, CHECKPOINT)}. A lower --learning-rate or a longer --warmup-steps may help.`,
     );
   }
 
@@ -296,11 +337,36 @@ export class Run {
   async close(): Promise<void> {
     try {
       this.#closeData?.();
-      this.metrics.close();
+      this.metrics?.close();
     } finally {
-      await this.#folder.release();
+      await this.#folder?.release();
     }
   }
+
+  /** What ranks could differ in. */
+  async #facts(): Promise<Facts> {
+    const { model, options, trainer } = this;
+    const { tokens, sha256 } = this.#data;
+    return {
+      'version of xlstm': await packageVersion(),
+      // Not its threads: the result does not depend on them.
+      engine: model.engine.description.replace(/, \d+ threads?.*/, ''),
+      model: JSON.stringify(model.design && formatDesign(model.design)),
+      ...Object.fromEntries(
+        Object.entries(options).map(([name, value]) => [`option ${name}`, JSON.stringify(value)]),
+      ),
+      weights: await modelFingerprint(model),
+      'number of steps made': `${trainer.steps}`,
+      text: `${tokens} tokens, digest ${sha256.slice(0, 12)}`,
+    };
+  }
+}
+
+const writes = ({ collective }: TrainingRun): boolean => (collective ?? oneProcess).rank === 0;
+
+/** Of the package that this file is part of. */
+async function packageVersion(): Promise<string> {
+  return JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8')).version;
 }
 
 /**
@@ -332,18 +398,26 @@ export async function runTraining({
  * @param control What it tells and is told.
  */
 export async function trainRun(run: Run, { signal, onStep, onWarning }: RunControl = {}): Promise<RunResult> {
-  const { options, trainer, batches, evaluator, metrics, best } = run;
+  const { options, trainer, batches, evaluator, metrics, best, collective } = run;
   const { steps, batchSize, length, microBatches } = options;
   const schedule = runSchedule(options);
 
-  /** Nothing where an abort ended it, or where nothing is measured. */
+  const measures = options.evaluationTokens !== 0;
+
+  /** Whether a rank was told to stop; all ranks find the same. */
+  const stopped = async (): Promise<boolean> =>
+    (await sumOverRanks(collective, [signal?.aborted ? 1 : 0]))[0] > 0;
+  /** Of rank 0. Nothing where an abort ended it, or where nothing is measured. */
   const measure = async (): Promise<number | undefined> => {
+    const told = new Float64Array(2);
     try {
-      return (await evaluator?.run(run.validation, { signal, tokens: run.measuredTokens }))?.loss;
+      if (evaluator)
+        told.set([1, (await evaluator.run(run.validation, { signal, tokens: run.measuredTokens })).loss]);
     } catch (error) {
-      if (signal?.aborted) return undefined;
-      throw error;
+      if (!signal?.aborted) throw error;
     }
+    await collective.broadcast(told);
+    return told[0] === 1 ? told[1] : undefined;
   };
   const warned = new Set<string>();
   /** What fails for the same reason again and again is told once. */
@@ -363,9 +437,13 @@ export async function trainRun(run: Run, { signal, onStep, onWarning }: RunContr
   let unproven: CheckpointFiles | undefined;
   // The first checkpoint shows at once whether the folder can be written; one that was given more steps keeps that. The
   // first measurement takes its memory now, so that the memory of a run does not grow later.
-  if (trainer.steps === (options.extension?.step ?? 0)) await run.write(await run.snapshot());
+  if (trainer.steps === (options.extension?.step ?? 0)) {
+    const first = await run.snapshot();
+    if (first) await run.write(first);
+  }
   await evaluator?.run(run.validation, { tokens: 2 });
-  while (trainer.steps < steps && !signal?.aborted) {
+  let stopping = await stopped();
+  while (trainer.steps < steps && !stopping) {
     const learningRate = schedule(trainer.steps + 1);
     const stepStart = performance.now();
     const { loss, gradientNorm } = await trainer.step(batches.next(), learningRate);
@@ -378,7 +456,7 @@ export async function trainRun(run: Run, { signal, onStep, onWarning }: RunContr
         () => run.write(proven),
         `the next checkpoint is tried after ${options.checkpointEvery} steps`,
       );
-      await attempt(() => best.write(), 'the best model is tried again with the next checkpoint');
+      await attempt(async () => best?.write(), 'the best model is tried again with the next checkpoint');
     }
     const last = trainer.steps === steps;
     const measured = last || trainer.steps % options.evaluateEvery === 0;
@@ -386,8 +464,8 @@ export async function trainRun(run: Run, { signal, onStep, onWarning }: RunContr
       validationLoss = await measure();
       if (validationLoss !== undefined) {
         run.checkFinite({ 'validation loss': validationLoss });
-        await best.offer(run.model, run.tokenizer, { step: trainer.steps, validationLoss });
-        await attempt(() => best.write(), 'the best model is tried again with the next checkpoint');
+        await best?.offer(run.model, run.tokenizer, { step: trainer.steps, validationLoss });
+        await attempt(async () => best?.write(), 'the best model is tried again with the next checkpoint');
       }
     }
     const event: StepEvent = {
@@ -399,21 +477,22 @@ export async function trainRun(run: Run, { signal, onStep, onWarning }: RunContr
       elapsedSeconds: run.elapsedSeconds,
       ...(measured && validationLoss !== undefined ? { validationLoss } : {}),
     };
-    await attempt(() => metrics.append({ ...event }), 'its lines are kept and written with a later one');
+    await attempt(() => metrics?.append({ ...event }), 'its lines are kept and written with a later one');
     onStep?.(event);
     if (last || trainer.steps % options.checkpointEvery === 0) unproven = await run.snapshot();
     // Lets signals and timers through between steps that ran on this thread.
     await new Promise((resolve) => setImmediate(resolve));
+    stopping = await stopped();
   }
-  if (signal?.aborted) unproven = await run.snapshot();
+  if (stopping) unproven = await run.snapshot();
   if (unproven) await run.write(unproven);
-  await best.write();
-  metrics.flush();
+  await best?.write();
+  metrics?.flush();
   return {
     steps: trainer.steps,
-    interrupted: trainer.steps < steps || (evaluator !== undefined && validationLoss === undefined),
+    interrupted: trainer.steps < steps || (measures && validationLoss === undefined),
     validationLoss,
-    best: best.measured,
+    best: best?.measured,
     trainingSeconds: run.elapsedSeconds,
   };
 }

@@ -9,8 +9,10 @@ import { MetricsFile } from './metrics_file.ts';
 
 const LOCK = 'lock';
 const METRICS = 'metrics.jsonl';
-const CHECKPOINT = 'checkpoint';
-const BEST = 'best';
+/** The folder of a run's last checkpoint, within its own. */
+export const CHECKPOINT = 'checkpoint';
+/** That of its best model. */
+export const BEST = 'best';
 
 /**
  * The folder of a run, held by this process alone: `metrics.jsonl`, `checkpoint/`, `best/` (best_model.ts) and, while a

@@ -1,4 +1,5 @@
-import { execFile } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { loadMpiLibrary } from '../../src/distributed/mpi_library.ts';
@@ -34,37 +35,91 @@ export const installed: readonly Installed[] = await Promise.all(
 );
 
 export interface Ended {
-  readonly code: number;
+  readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** Starts ranks of a program of this folder; does not wait longer than 50 seconds. */
-export function mpirun(
+export interface Started {
+  readonly process: ChildProcess;
+  readonly ended: Promise<Ended>;
+}
+
+/** Programs that ranks run, in order: so many ranks, and what Node is given. */
+export type Programs = readonly (readonly [ranks: number, args: readonly string[]])[];
+
+/** Starts ranks in a folder. */
+export function startRanks(
   { name, mpirun }: Installed,
+  cwd: string,
+  programs: Programs,
+  env: NodeJS.ProcessEnv = {},
+): Started {
+  const more = name === 'Open MPI' ? ['--oversubscribe'] : [];
+  const parts = programs.map(([ranks, args]) => ['-n', `${ranks}`, process.execPath, ...args]);
+  return start(cwd, mpirun, [...more, ...parts.flatMap((part, i) => (i > 0 ? [':', ...part] : part))], env);
+}
+
+const here = fileURLToPath(new URL('.', import.meta.url));
+
+/** Ranks of a program of this folder. */
+export const mpirun = (
+  library: Installed,
   ranks: number,
   args: readonly string[],
   env: NodeJS.ProcessEnv = {},
-): Promise<Ended> {
-  const more = name === 'Open MPI' ? ['--oversubscribe'] : [];
-  return start(mpirun, [...more, '-n', `${ranks}`, process.execPath, ...args], env);
+): Promise<Ended> => startRanks(library, here, [[ranks, args]], env).ended;
+
+/** A program of this folder in a process by itself. */
+export const startNode = (args: readonly string[]): Promise<Ended> =>
+  start(here, process.execPath, args).ended;
+
+/** Does not wait longer than 50 seconds. */
+function start(cwd: string, program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Started {
+  // Open MPI refuses the root user, whom containers have, unless told twice.
+  const root = { OMPI_ALLOW_RUN_AS_ROOT: '1', OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: '1' };
+  const child = spawn(program, args, {
+    cwd,
+    timeout: 50_000,
+    env: { ...process.env, ...root, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const said = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].on('data', (text) => {
+      said[name] += text;
+    });
+  }
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => resolve({ code, ...said }));
+  });
+  return { process: child, ended };
 }
 
-/** The same program in a process by itself. */
-export const startNode = (args: readonly string[]): Promise<Ended> => start(process.execPath, args);
+/** The process of a rank that this launcher, or a process of it, started. */
+export function pidOfRank(launcher: ChildProcess, rank: number): number {
+  const parents = new Map<number, number>();
+  for (const name of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
+    const parent = /^PPid:\s*(\d+)$/m.exec(readOrNothing(`/proc/${name}/status`))?.[1];
+    if (parent !== undefined) parents.set(Number(name), Number(parent));
+  }
+  const isOurs = (pid: number): boolean => {
+    const parent = parents.get(pid);
+    return parent === launcher.pid || (parent !== undefined && isOurs(parent));
+  };
+  for (const pid of [...parents.keys()].filter(isOurs)) {
+    const env = readOrNothing(`/proc/${pid}/environ`).split('\0');
+    if (env.some((text) => new RegExp(`^(PMI_RANK|OMPI_COMM_WORLD_RANK)=${rank}$`).test(text))) return pid;
+  }
+  throw new Error(`no process of ${launcher.pid} is rank ${rank}`);
+}
 
-async function start(program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ended> {
-  const cwd = fileURLToPath(new URL('.', import.meta.url));
+/** Processes come and go while they are looked at. */
+function readOrNothing(path: string): string {
   try {
-    const { stdout, stderr } = await run(program, args, {
-      cwd,
-      timeout: 50_000,
-      // Open MPI refuses the root user, whom containers have, unless told twice.
-      env: { ...process.env, OMPI_ALLOW_RUN_AS_ROOT: '1', OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: '1', ...env },
-    });
-    return { code: 0, stdout, stderr };
-  } catch (error) {
-    const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string };
-    return { code, stdout, stderr };
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
   }
 }

@@ -1,6 +1,8 @@
-import { Command } from 'commander';
+import { join } from 'node:path';
+import { Command, Option } from 'commander';
 import type { Engine } from '../../compute/engines/engine.ts';
 import { firstTokens } from '../../data/token_source.ts';
+import type { Collective } from '../../distributed/collective.ts';
 import { XlstmError } from '../../errors.ts';
 import { formatCount, formatDuration } from '../../format.ts';
 import { Session } from '../../generation/session.ts';
@@ -10,12 +12,14 @@ import type { Model } from '../../nn/model.ts';
 import { quote } from '../../quote.ts';
 import { openRun } from '../../training/resume.ts';
 import { type Run, type RunResult, type StepEvent, trainRun } from '../../training/run.ts';
+import { BEST } from '../../training/run_folder.ts';
 import { tokenizerChoice } from '../chosen_tokenizer.ts';
 import { collectGarbage } from '../collect_garbage.ts';
 import { addEngineOptions, withEngine } from '../engine_options.ts';
 import { interruptible } from '../interrupt.ts';
 import { type IsGiven, newRun, type TrainOptions } from '../new_run.ts';
 import { integer, loraOptions, number, path, positive } from '../parse.ts';
+import { withRanks } from '../ranks.ts';
 import { StepEvents } from '../step_events.ts';
 import { History } from '../ui/curve.ts';
 import { ProgressWriter } from '../ui/progress.ts';
@@ -117,6 +121,12 @@ export function trainCommand(): Command {
     .option('--sample <n>', 'tokens to write at the end, 0 for none', integer(0), 300)
     .option('--prompt <text>', 'what the sample continues', 'The whale')
     .option('--json', 'print the result as one JSON object on standard output')
+    .addOption(
+      new Option(
+        '--wait <how>',
+        'of ranks that mpirun started: those that wait for others spin, or sleep and leave the core (default: sleep where ranks outnumber cores)',
+      ).choices(['spin', 'sleep']),
+    )
     .addHelpText(
       'after',
       `
@@ -137,37 +147,53 @@ Examples:
   xlstm train --init runs/moby-dick/best --data letters.txt --learning-rate 1e-3
   xlstm train --init book-q4 --lora rank=8,alpha=16 --data letters.txt
   xlstm train --data book.txt --config gru.json   # {"architecture": "gru", "vocab_size": 256, "embedding_dim": 128}
+  mpirun -n 4 xlstm train --data book.txt     # four processes share each batch: docs/clusters.md
   xlstm train --resume runs/book
   xlstm train --resume runs/book --steps 3000
   xlstm train --resume runs/book --data moved/book.txt`,
     );
   return addEngineOptions(command).action((options: TrainOptions) => {
-    if (options.config !== undefined) requireNoModelOptions(command);
-    requireOptionsOf(options.architecture, command);
     const isGiven: IsGiven = (name) => command.getOptionValueSource(name) === 'cli';
-    if (options.resume !== undefined) requireNoRunOptions(command);
-    else if (options.acceptNewData) {
-      throw new XlstmError('usage', '--accept-new-data: goes with --resume, found without it');
-    }
-    if (options.sample > 0 && options.prompt === '') {
-      throw new XlstmError('data', '--prompt: expected some text, found none', 'For no sample: --sample 0');
-    }
-    return withEngine(options, async (engine) => {
-      const run =
-        options.resume !== undefined
-          ? await resumedRun(engine, options.resume, options, isGiven('steps') ? options.steps : undefined)
-          : await newRun(engine, options, isGiven);
-      let result: RunResult;
-      let tokensPerByte: number;
-      try {
-        announce(run);
-        tokensPerByte = measureTokens(run);
-        collectGarbage();
-        result = await trainWithProgress(run, tokensPerByte, options.tensorboard ?? false);
-      } finally {
-        await run.close();
+    return withRanks(options.wait, async (ranks) => {
+      const { collective } = ranks;
+      if (options.config !== undefined) requireNoModelOptions(command);
+      requireOptionsOf(options.architecture, command);
+      if (options.resume !== undefined) requireNoRunOptions(command);
+      else if (options.acceptNewData) {
+        throw new XlstmError('usage', '--accept-new-data: goes with --resume, found without it');
       }
-      await report(run, result, tokensPerByte, options);
+      if (options.sample > 0 && options.prompt === '') {
+        throw new XlstmError('data', '--prompt: expected some text, found none', 'For no sample: --sample 0');
+      }
+      const quiet = collective.rank > 0;
+      const threads = options.threads ?? ranks.threads;
+      const train = async (engine: Engine): Promise<void> => {
+        const run =
+          options.resume !== undefined
+            ? await resumedRun(
+                engine,
+                options.resume,
+                options,
+                isGiven('steps') ? options.steps : undefined,
+                collective,
+              )
+            : await newRun(engine, options, isGiven, collective);
+        let result: RunResult;
+        let tokensPerByte: number;
+        try {
+          if (!quiet) announce(run);
+          tokensPerByte = measureTokens(run);
+          collectGarbage();
+          result = quiet
+            ? await interruptible((signal) => trainRun(run, { signal }))
+            : await trainWithProgress(run, tokensPerByte, options.tensorboard ?? false);
+        } finally {
+          await run.close();
+        }
+        if (!quiet) await report(run, result, tokensPerByte, options);
+      };
+      if (!quiet && collective.size > 1) process.stderr.write(`ranks   ${ranks.description}\n`);
+      await withEngine({ engine: options.engine, threads }, train, quiet);
     });
   });
 }
@@ -185,6 +211,7 @@ function requireNoRunOptions(command: Command): void {
     'sample',
     'prompt',
     'json',
+    'wait',
   ]);
   const given = givenOptions(command, (name) => !free.has(name));
   if (given === '') return;
@@ -244,9 +271,10 @@ async function resumedRun(
   folder: string,
   { data, validation, acceptNewData }: TrainOptions,
   steps: number | undefined,
+  collective: Collective,
 ): Promise<Run> {
-  const { run, note } = await openRun(engine, folder, { data, validation, acceptNewData, steps });
-  if (note) process.stderr.write(`note    ${note}\n`);
+  const { run, note } = await openRun(engine, folder, { data, validation, acceptNewData, steps, collective });
+  if (note && collective.rank === 0) process.stderr.write(`note    ${note}\n`);
   return run;
 }
 
@@ -347,7 +375,7 @@ async function report(
     loss === undefined ? null : loss * tokensPerByte;
   const validationLoss = perByte(result.validationLoss);
   const best = result.best && {
-    folder: run.best.path,
+    folder: join(folder, BEST),
     step: result.best.step,
     validationLoss: perByte(result.best.validationLoss),
   };

@@ -1,0 +1,30 @@
+import { type Collective, gatherTexts } from '../distributed/collective.ts';
+import { XlstmError } from '../errors.ts';
+
+/** What has to be the same on every rank, by what people call it. */
+export type Facts = Readonly<Record<string, string>>;
+
+const HINTS: Readonly<Record<string, string>> = {
+  'version of xlstm': 'Install the same version on every machine.',
+  engine:
+    'Choose one that all machines have: --engine wasm, or --engine native where their processors are alike.',
+  weights: 'Every rank has to read the same files: put them into a folder that all machines share.',
+  text: 'Every rank has to read the same files: put them into a folder that all machines share.',
+};
+
+/** Rejects on every rank, with the same message, where ranks differ from rank 0 in a fact. */
+export async function requireAgreement(collective: Collective, facts: () => Promise<Facts>): Promise<void> {
+  if (collective.size === 1) return;
+  const [first, ...others] = (await gatherTexts(collective, JSON.stringify(await facts()))).map(
+    (text): Facts => JSON.parse(text),
+  );
+  for (const [i, theirs] of others.entries()) {
+    const name = Object.keys(first).find((key) => first[key] !== theirs[key]);
+    if (name === undefined) continue;
+    throw new XlstmError(
+      'data',
+      `rank ${i + 1} has another ${name} than rank 0: expected ${first[name]}, found ${theirs[name]}`,
+      HINTS[name] ?? 'Start all ranks with the same command line.',
+    );
+  }
+}
