@@ -234,11 +234,11 @@ export class ForecastStream implements Disposable {
   /** The model reads patches of all variates and says what comes after them. */
   async #ask(read: readonly Float64Array[], length: number): Promise<void> {
     const { patchSize, levels } = this.#patches;
-    const size = 2 * patchSize * length;
+    const patches = Math.ceil((this.#horizon + patchSize - 1) / patchSize);
+    const size = 2 * patchSize * (length + patches - 1);
     const tokens = new Float64Array(read.length * size);
     for (const [v, row] of read.entries())
       writePatches(tokens, v * size, row, patchSize, this.#readings[v].scale.scaled);
-    const patches = Math.ceil((this.#horizon + patchSize - 1) / patchSize);
     const targets = this.#targets.length;
     const values = await this.#batcher.run({
       ...{ tokens, length, targets, variates: read.length, patches, state: this.#state },

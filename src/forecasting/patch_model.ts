@@ -15,8 +15,8 @@ export interface PatchModel {
   readonly contextLength: number;
   readonly levels: readonly number[];
   readonly takesCovariates: boolean;
-  /** tokens [rows, L, 2·P] to vectors [rows, L, D]. */
-  forward(tokens: Tensor, layout: RowLayout, state: LayerState): LayerOutput;
+  /** tokens [rows, L, 2·P] to vectors [rows, L, D], and to the state after `keep` of them. */
+  forward(tokens: Tensor, layout: RowLayout, state: LayerState, keep: number): LayerOutput;
   /** Vectors [..., D] to scaled patches [..., Q·P]. */
   quantiles(y: Tensor): Tensor;
   /** That of the row's values, or of its differences where it has a trend. */
@@ -37,7 +37,7 @@ function ofTirex(network: TirexNetwork): PatchModel {
   const { patchSize, contextLength, quantiles: levels } = network.config;
   return {
     ...{ network, patchSize, contextLength, levels, takesCovariates: false },
-    forward: (tokens, _, state) => network.forward(tokens, new Pass(), state),
+    forward: (tokens, _, state, keep) => network.forward(tokens, new Pass(), state, keep),
     quantiles: (y) => network.quantiles(y),
     scaleOf(row) {
       const { mean, scale } = scaleOf(row);
@@ -53,7 +53,7 @@ function ofTirex2(network: Tirex2Network): PatchModel {
   const { patchSize, contextLength, quantiles: levels, differencing } = config;
   return {
     ...{ network, patchSize, contextLength, levels, takesCovariates: true },
-    forward: (tokens, layout, state) => network.forward(tokens, layout, new Pass(), state),
+    forward: (tokens, layout, state, keep) => network.forward(tokens, layout, new Pass(), state, keep),
     quantiles: (y) => network.quantiles(y),
     scaleOf: (row) => rowScale(row, config),
     hasTrend: (row) => differencing && hasTrend(row),

@@ -1,20 +1,20 @@
 import type { Executable, Memory } from '../compute/engines/engine.ts';
 import { plan } from '../compute/graph/plan.ts';
 import { leaf } from '../compute/graph/tensor.ts';
-import { assign, zeros } from '../compute/graph/views.ts';
+import { assign } from '../compute/graph/views.ts';
 import { Region } from '../compute/program/region.ts';
-import { type RowLayout, splitRows, variatesOf } from '../models/tirex2/rows.ts';
+import { type RowLayout, splitRows, tokensFrom, variatesOf } from '../models/tirex2/rows.ts';
 import { stateLeaves, stateRegion, storeState } from '../nn/inference_programs.ts';
 import type { Network } from '../nn/layer.ts';
 import type { Model } from '../nn/model.ts';
-import { joinSteps, lastStep } from '../nn/padding.ts';
 import { runSizes } from './network_forecaster.ts';
 import type { PatchModel } from './patch_model.ts';
 
 /** What a stream asks for: tokens that follow its state, and the patches after them. */
 export interface StreamStep {
-  /** [variates, L, 2·P], targets first. */
+  /** [variates, L, 2·P], targets first; the last ones, as many as patches but one, are those of what is missing. */
   readonly tokens: Float64Array;
+  /** The tokens before those. */
   readonly length: number;
   readonly targets: number;
   readonly variates: number;
@@ -107,7 +107,7 @@ export class StreamBatcher {
     const layout: RowLayout = { series: steps.length, targets, past: variates - targets, known: 0 };
     const { executable, state } = this.#executable(layout, length, patches);
     const { io } = executable;
-    const tokenSize = 2 * this.#patches.patchSize * length;
+    const tokenSize = 2 * this.#patches.patchSize * (length + patches - 1);
     for (const [b, { tokens, state: own }] of steps.entries()) {
       for (let v = 0; v < variates; v++) {
         const row = tokens.subarray(v * tokenSize, (v + 1) * tokenSize);
@@ -155,12 +155,9 @@ export class StreamBatcher {
     const rows = layout.series * variatesOf(layout);
     const io = new Region('io');
     const before = stateLeaves(state.region);
-    const after = model.forward(leaf(io, 'tokens', [rows, length, 2 * model.patchSize]), layout, before);
-    let y = lastStep(after.y, undefined);
-    if (patches > 1) {
-      const ahead = model.forward(zeros([rows, patches - 1, 2 * model.patchSize]), layout, after.state);
-      y = joinSteps(y, ahead.y);
-    }
+    const tokens = leaf(io, 'tokens', [rows, length + patches - 1, 2 * model.patchSize]);
+    const after = model.forward(tokens, layout, before, length);
+    const y = tokensFrom(after.y, length - 1, patches);
     const read = layout.series * layout.targets;
     const value = model.quantiles(read === rows ? y : splitRows(y, read)[0]);
     const roots = [assign(leaf(io, 'result', value.shape), value), ...storeState(before, after.state)];

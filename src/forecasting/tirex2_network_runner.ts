@@ -1,11 +1,11 @@
 import type { Executable } from '../compute/engines/engine.ts';
 import { plan } from '../compute/graph/plan.ts';
 import { leaf, type Tensor } from '../compute/graph/tensor.ts';
-import { assign, concat, reshape, split } from '../compute/graph/views.ts';
+import { assign, concat } from '../compute/graph/views.ts';
 import { Region } from '../compute/program/region.ts';
 import type { Tirex2Config } from '../models/tirex2/config.ts';
 import type { Tirex2Network } from '../models/tirex2/network.ts';
-import { type RowLayout, splitRows, variatesOf } from '../models/tirex2/rows.ts';
+import { type RowLayout, splitRows, tokensFrom, variatesOf } from '../models/tirex2/rows.ts';
 import { Pass } from '../nn/layer.ts';
 import type { Model } from '../nn/model.ts';
 
@@ -112,15 +112,4 @@ export class Tirex2NetworkRunner implements Disposable {
     const root = assign(leaf(io, 'result', value.shape), value);
     return engine.bind(plan(`tirex2 ${key}`, { io, roots: [root], limits: engine.limits }), memories);
   }
-}
-
-/** [rows, L, D] to [rows, count, D], from a token on. */
-function tokensFrom(y: Tensor, first: number, count: number): Tensor {
-  const [rows, length, dim] = y.shape;
-  const widths = [first, count, length - first - count];
-  const parts = split(
-    reshape(y, [rows, length * dim]),
-    widths.filter((tokens) => tokens > 0).map((tokens) => tokens * dim),
-  );
-  return reshape(parts[first > 0 ? 1 : 0], [rows, count, dim]);
 }

@@ -4,6 +4,7 @@ import { mlstm } from '../../compute/graph/mlstm.ts';
 import { norm } from '../../compute/graph/norm.ts';
 import type { Tensor } from '../../compute/graph/tensor.ts';
 import { split } from '../../compute/graph/views.ts';
+import { scanForked } from '../../nn/fork.ts';
 import { constantInit, linspaceInit, smallInit, wangInit, zerosInit } from '../../nn/init.ts';
 import type { LayerOutput, LayerState, Pass, StateShapes } from '../../nn/layer.ts';
 import { Linear } from '../../nn/linear.ts';
@@ -78,28 +79,28 @@ export class LargeMlstmLayer {
     };
   }
 
-  /** The residual, if any, is added to the result. */
-  forward(x: Tensor, pass: Pass, state: LayerState, residual?: Tensor): LayerOutput {
+  /** The residual, if any, is added to the result. The state is that after `keep` steps, or after all. */
+  forward(x: Tensor, pass: Pass, state: LayerState, residual?: Tensor, keep?: number): LayerOutput {
     const { numHeads, gateSoftCap, eps, normEps } = this.#config;
     const [qk, v] = [qkDim(this.#config), vDim(this.#config)];
     const [queries, keys, values, output] = split(linear(x, this.#projection, this.#bias), [qk, qk, v, v]);
     const preactivations = linear(x, this.#gateWeight, this.#gateBias);
     const capped = gateSoftCap === null ? preactivations : softCap(preactivations, gateSoftCap);
-    const { inputGate, forgetGate } = holdGates(split(capped, [numHeads, numHeads]), pass);
-    const { h, state: after } = mlstm(
-      {
-        q: queries,
-        k: keys,
-        v: values,
-        inputGate,
-        forgetGate,
-        reset: pass.reset,
-        state: state.c && { c: state.c, n: state.n, m: state.m },
+    const gates = holdGates(split(capped, [numHeads, numHeads]), pass);
+    const scales = { keyScale: 1, queryScale: 1 / Math.sqrt(qk / numHeads) };
+    const { y: h, state: after } = scanForked(
+      { q: queries, k: keys, v: values, ...gates },
+      state,
+      keep,
+      (inputs, from) => {
+        const before = from.c && { c: from.c, n: from.n, m: from.m };
+        const scan = { ...inputs, reset: pass.reset, state: before };
+        const { h, state } = mlstm(scan, { heads: numHeads, ...scales, eps });
+        return { y: h, state: { ...state } };
       },
-      { heads: numHeads, keyScale: 1, queryScale: 1 / Math.sqrt(qk / numHeads), eps },
     );
     const options = { kind: 'layer', groups: numHeads, eps: normEps, weightOffset: 0 } as const;
     const normed = norm(h, this.#normWeight, undefined, options);
-    return { y: this.#out.forward(multiply(sigmoid(output), normed), residual), state: { ...after } };
+    return { y: this.#out.forward(multiply(sigmoid(output), normed), residual), state: after };
   }
 }

@@ -45,8 +45,8 @@ class Block implements SequenceLayer {
     return Object.fromEntries(cells.slstm.states.map((name) => [name, [batch, this.#dim]]));
   }
 
-  forward(x: Tensor, pass: Pass, state: LayerState): LayerOutput {
-    const mixed = this.#layer.forward(this.#norm.forward(x), pass, state);
+  forward(x: Tensor, pass: Pass, state: LayerState, keep?: number): LayerOutput {
+    const mixed = this.#layer.forward(this.#norm.forward(x), pass, state, keep);
     const y = add(x, mixed.y);
     return { y: this.#feedForward.forward(this.#feedForwardNorm.forward(y), y), state: mixed.state };
   }
@@ -96,18 +96,19 @@ export class TirexNetwork implements Network {
 
   /**
    * tokens [B, L, 2·P] to the last block's vectors [B, L, D], and `hidden`, those of every block. An empty state is that
-   * before a series.
+   * before a series; the one that is given is that after `keep` tokens, or after all.
    */
   forward(
     tokens: Tensor,
     pass: Pass,
     state: LayerState,
+    keep?: number,
   ): LayerOutput & { readonly hidden: readonly Tensor[] } {
     const hidden: Tensor[] = [];
     const states: Record<string, Tensor> = {};
     let y = this.#input.forward(tokens);
     for (const [i, block] of this.#blocks.entries()) {
-      const output = block.forward(y, pass, stateBelow(state, `blocks.${i}`));
+      const output = block.forward(y, pass, stateBelow(state, `blocks.${i}`), keep);
       y = output.y;
       hidden.push(y);
       Object.assign(states, under(`blocks.${i}`, output.state));

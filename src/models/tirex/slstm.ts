@@ -1,6 +1,7 @@
 import { recurrent } from '../../compute/graph/recurrent.ts';
 import type { Tensor } from '../../compute/graph/tensor.ts';
 import { concat } from '../../compute/graph/views.ts';
+import { scanForked } from '../../nn/fork.ts';
 import { linspaceInit, smallInit, zerosInit } from '../../nn/init.ts';
 import type { LayerOutput, LayerState, Pass } from '../../nn/layer.ts';
 import { HeadwiseLinear } from '../../nn/linear.ts';
@@ -35,17 +36,22 @@ export class TirexSlstm {
     this.#norm = norm;
   }
 
-  forward(x: Tensor, pass: Pass, state: LayerState): LayerOutput {
+  /** The state is that after `keep` steps, or after all. */
+  forward(x: Tensor, pass: Pass, state: LayerState, keep?: number): LayerOutput {
     const gates = concat(this.#gates.map((gate) => gate.forward(x)));
     const held = holdPadding('slstm', gates, pass, false);
-    const cell = recurrent(held, this.#recurrentKernel, this.#bias, pass.reset, state, {
+    const options = {
       cell: 'slstm',
       heads: this.#heads,
       exponentialForget: false,
       recurrentClip: 0,
       cutRecurrent: false,
+    } as const;
+    const after = scanForked({ held }, state, keep, ({ held: gates }, from) => {
+      const cell = recurrent(gates, this.#recurrentKernel, this.#bias, pass.reset, from, options);
+      return { y: cell.y, state: stateAtEnds(cell, pass) };
     });
-    return { y: this.#norm.forward(cell.y), state: stateAtEnds(cell, pass) };
+    return { y: this.#norm.forward(after.y), state: after.state };
   }
 }
 

@@ -29,8 +29,8 @@ class Block {
   }
 
   /** A variate without others goes by the mixer of variates. */
-  forward(x: Tensor, layout: RowLayout, pass: Pass, state: LayerState): LayerOutput {
-    const mixed = this.#time.forward(x, layout, pass, state);
+  forward(x: Tensor, layout: RowLayout, pass: Pass, state: LayerState, keep?: number): LayerOutput {
+    const mixed = this.#time.forward(x, layout, pass, state, keep);
     return variatesOf(layout) === 1 ? mixed : { ...mixed, y: this.#variates.forward(mixed.y, layout) };
   }
 }
@@ -79,19 +79,21 @@ export class Tirex2Network implements Network {
 
   /**
    * tokens [rows, L, 2·P] of a layout to the last block's vectors [rows, L, D], and `hidden`, those of every block. A state is
-   * taken and given where nothing is known ahead; an empty one is that before a series.
+   * taken and given where nothing is known ahead; an empty one is that before a series, and the one that is
+   * given that after `keep` tokens, or after all.
    */
   forward(
     tokens: Tensor,
     layout: RowLayout,
     pass: Pass,
     state: LayerState,
+    keep?: number,
   ): LayerOutput & { readonly hidden: readonly Tensor[] } {
     const hidden: Tensor[] = [];
     const states: Record<string, Tensor> = {};
     let y = this.#input.forward(tokens);
     for (const [i, block] of this.#blocks.entries()) {
-      const output = block.forward(y, layout, pass, stateBelow(state, `stack.${i}`));
+      const output = block.forward(y, layout, pass, stateBelow(state, `stack.${i}`), keep);
       y = output.y;
       hidden.push(y);
       Object.assign(states, under(`stack.${i}`, output.state));

@@ -20,7 +20,7 @@ const GATE_SOFT_CAP = 15;
 /** A cell over the tokens of each row: its result, with the residual where there is one. */
 interface Cell {
   stateShapes(rows: number): StateShapes;
-  forward(x: Tensor, pass: Pass, state: LayerState, residual?: Tensor): LayerOutput;
+  forward(x: Tensor, pass: Pass, state: LayerState, residual?: Tensor, keep?: number): LayerOutput;
 }
 
 /** w ∘ (x − mean) / √(var + 1e-6), each head by itself. */
@@ -53,8 +53,8 @@ class SlstmCell implements Cell {
     return Object.fromEntries(cells.slstm.states.map((name) => [name, [rows, this.#dim]]));
   }
 
-  forward(x: Tensor, pass: Pass, state: LayerState, residual?: Tensor): LayerOutput {
-    const output = this.#layer.forward(x, pass, state);
+  forward(x: Tensor, pass: Pass, state: LayerState, residual?: Tensor, keep?: number): LayerOutput {
+    const output = this.#layer.forward(x, pass, state, keep);
     return residual ? { ...output, y: add(residual, output.y) } : output;
   }
 }
@@ -101,11 +101,11 @@ export class TimeMixer {
   }
 
   /** x [rows, L, D]; the state is that of a layout of which nothing is known ahead. */
-  forward(x: Tensor, layout: RowLayout, pass: Pass, state: LayerState): LayerOutput {
+  forward(x: Tensor, layout: RowLayout, pass: Pass, state: LayerState, keep?: number): LayerOutput {
     const u = this.#norm.forward(x);
     const mixed =
       layout.known === 0
-        ? this.#cell.forward(u, pass, state, x)
+        ? this.#cell.forward(u, pass, state, x, keep)
         : { y: add(x, this.#bothWays(u, layout, pass)), state: {} };
     return {
       y: this.#feedForward.forward(this.#feedForwardNorm.forward(mixed.y), mixed.y),
