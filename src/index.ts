@@ -93,6 +93,7 @@ export {
 } from './training/objective.ts';
 export { type Schedule, type ScheduleOptions, warmupCosine } from './training/schedule.ts';
 export { type ScoredLine, type ScoredToken, scoreText } from './training/score_text.ts';
+export type { Wire } from './training/sharded_update.ts';
 export { type GradientResult, type StepResult, Trainer, type TrainerOptions } from './training/trainer.ts';
 
 // Generation.

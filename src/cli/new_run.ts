@@ -71,6 +71,7 @@ export interface TrainOptions extends EngineChoice {
   readonly prompt: string;
   readonly json?: boolean;
   readonly wait?: 'spin' | 'sleep';
+  readonly wire: 'f32' | 'bf16';
 }
 
 /** Whether the command line has an option, which is otherwise its default. */
@@ -154,7 +155,16 @@ export async function newRun(
   const texts =
     corpus && !weights ? encodeCorpus(tokenizer, corpus) : await readTokens(tokenizer, data, name, sources);
   const model = 'model' in start ? start.model : Model.create(engine, start.design, seed);
-  return Run.create({ model, tokenizer, options: runOptions, folder, source, collective, ...texts });
+  return Run.create({
+    model,
+    tokenizer,
+    options: runOptions,
+    folder,
+    source,
+    collective,
+    wire: options.wire,
+    ...texts,
+  });
 }
 
 /** With several ranks the sequences of a step are shared by them, unless micro-batches were asked for. */

@@ -52,7 +52,10 @@ export async function withRanks(
 const ranksHere = (env: Readonly<Record<string, string | undefined>>): number =>
   Number(env.OMPI_COMM_WORLD_LOCAL_SIZE ?? env.MPI_LOCALNRANKS ?? env.SLURM_NTASKS_PER_NODE ?? 1);
 
-async function shareCores(collective: Collective): Promise<Pick<Ranks, 'threads' | 'description'>> {
+/** Threads of this rank, and what there is to tell of all of them. Every rank calls it. */
+export async function shareCores(
+  collective: Collective,
+): Promise<{ readonly threads: number; readonly description: string }> {
   const cores = await availableCores();
   // Ranks that mpirun bound to different cores do not share them.
   const status = await readFile('/proc/self/status', 'utf8').catch(() => '');

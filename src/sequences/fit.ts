@@ -1,4 +1,5 @@
 import { checkChoice, checkNames, checkNumber, checkOption, checkWhole } from '../checks.ts';
+import { type Collective, oneProcess, sumOverRanks } from '../distributed/collective.ts';
 import { XlstmError } from '../errors.ts';
 import { shareEventLoop } from '../event_loop.ts';
 import type { SequenceConfig } from '../models/sequence/config.ts';
@@ -45,6 +46,11 @@ export interface FitOptions {
   readonly signal?: AbortSignal;
   /** Called after each epoch and its measurement. Default: nothing is. */
   readonly onEpoch?: (epoch: Epoch) => void;
+  /**
+   * Processes that share the examples of each step: `await mpi()`. All have the same model, examples and options; each
+   * ends with the same model. Default: one process.
+   */
+  readonly collective?: Collective;
 }
 
 /** What `fit` tells of an epoch. */
@@ -94,6 +100,7 @@ const OPTION_NAMES: readonly (keyof FitOptions)[] = [
   'seed',
   'signal',
   'onEpoch',
+  'collective',
 ];
 
 /** What `fit` of a SequenceModel does. */
@@ -104,7 +111,7 @@ export async function fitSequences(
 ): Promise<FitResult> {
   checkNames('fit', options, OPTION_NAMES);
   const { epochs = 20, patience, learningRate = 2e-3, loss = 'mse', standardise = true } = options;
-  const { weightDecay = 0.01, clipNorm = 1, seed = 1, signal, onEpoch } = options;
+  const { weightDecay = 0.01, clipNorm = 1, seed = 1, signal, onEpoch, collective = oneProcess } = options;
   checkWhole('epochs', epochs, 1);
   if (options.batchSize !== undefined) checkWhole('batchSize', options.batchSize, 1);
   if (patience !== undefined) checkWhole('patience', patience, 1);
@@ -146,7 +153,15 @@ export async function fitSequences(
   });
   const optimizer = { weightDecay };
   const shape = { batchSize, length };
-  using trainer = new Trainer(model, { ...shape, objective, optimizer, clipNorm, schedule, seed });
+  // Of the examples of a step each rank has as many, the last ones perhaps fewer.
+  const share = { batchSize: Math.ceil(batchSize / collective.size), length };
+  const own = collective.rank * share.batchSize;
+  using trainer = new Trainer(model, {
+    ...share,
+    ...{ objective, optimizer, clipNorm, schedule, seed, collective },
+  });
+  const aborted = async (): Promise<boolean> =>
+    (await sumOverRanks(collective, [signal?.aborted ? 1 : 0]))[0] > 0;
   using evaluator =
     validation && new Evaluator(model, { lanes: batchSize, length, objective, carryState: false });
 
@@ -162,15 +177,19 @@ export async function fitSequences(
     let sum = 0;
     let targets = 0;
     for (let first = 0; first < order.length; first += batchSize) {
-      if (signal?.aborted) {
+      if (await aborted()) {
         restoreBest();
-        throw signal.reason;
+        throw signal?.reason ?? new XlstmError('usage', 'another rank was told to stop');
       }
       const chosen = order.slice(first, first + batchSize).map((i) => train[i]);
-      const batch = batchOf(chosen, config, shape, padded);
-      const count = objective.count(batch);
+      const whole = batchOf(chosen, config, shape, padded);
+      const count = objective.count(whole);
       // Rows whose targets are all missing have nothing to say.
       if (count === 0) continue;
+      const batch =
+        collective.size === 1
+          ? whole
+          : batchOf(chosen.slice(own, own + share.batchSize), config, share, padded);
       sum += (await trainer.step(batch)).loss * count;
       targets += count;
       await shareEventLoop();

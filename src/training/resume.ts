@@ -8,6 +8,7 @@ import { Run, type RunControl, type RunOptions, type RunResult, runSchedule, tra
 import { type ResumeData, readRunData } from './run_data.ts';
 import { CHECKPOINT, RunFolder } from './run_folder.ts';
 import { type Progress, parseProgress, windowOrderOf } from './run_progress.ts';
+import type { Wire } from './sharded_update.ts';
 
 /** How a run goes on: with which texts, and how far. */
 export interface ResumeOptions extends ResumeData {
@@ -18,6 +19,8 @@ export interface ResumeOptions extends ResumeData {
   readonly steps?: number | undefined;
   /** As of a TrainingRun; not necessarily as many ranks as before. Default: one process. */
   readonly collective?: Collective | undefined;
+  /** As of a TrainingRun. */
+  readonly wire?: Wire | undefined;
 }
 
 /**
@@ -31,7 +34,7 @@ export interface ResumeOptions extends ResumeData {
 export async function openRun(
   engine: Engine,
   path: string,
-  { steps, collective = oneProcess, ...data }: ResumeOptions = {},
+  { steps, collective = oneProcess, wire, ...data }: ResumeOptions = {},
 ): Promise<{
   /** Where it stood; to be closed by the caller. */
   readonly run: Run;
@@ -54,7 +57,16 @@ export async function openRun(
     }
     checkOrder(progress, path);
     const { note, source, ...texts } = await readRunData(tokenizer, path, progress, data);
-    const parts = { model, tokenizer, options, folder: path, source: { ...source }, collective, ...texts };
+    const parts = {
+      model,
+      tokenizer,
+      options,
+      folder: path,
+      source: { ...source },
+      collective,
+      wire,
+      ...texts,
+    };
     return { run: await Run.resume(parts, folder, training), note };
   } catch (error) {
     await folder?.release();
@@ -95,10 +107,10 @@ function extended({ step, options }: Progress, steps: number, path: string): Run
 export async function resumeTraining(
   engine: Engine,
   folder: string,
-  { data, validation, acceptNewData, steps, collective, ...control }: ResumeOptions & RunControl = {},
+  { data, validation, acceptNewData, steps, collective, wire, ...control }: ResumeOptions & RunControl = {},
 ): Promise<RunResult> {
   const { run, note } = await openRun(engine, folder, {
-    ...{ data, validation, acceptNewData, steps, collective },
+    ...{ data, validation, acceptNewData, steps, collective, wire },
   });
   try {
     if (note) control.onWarning?.(note);

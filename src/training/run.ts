@@ -19,6 +19,7 @@ import { type DataMark, markOf } from './run_data.ts';
 import { CHECKPOINT, RunFolder } from './run_folder.ts';
 import { checkKept, type Progress, parseProgress, windowOrderOf } from './run_progress.ts';
 import { extendedSchedule, type RunExtension, type Schedule, warmupCosine } from './schedule.ts';
+import type { Wire } from './sharded_update.ts';
 import { StepBatches } from './step_batches.ts';
 import { Trainer } from './trainer.ts';
 
@@ -94,6 +95,8 @@ export interface TrainingRun extends EncodedCorpus {
    * folder and measures; the others are to tell nothing. Default: one process.
    */
   readonly collective?: Collective | undefined;
+  /** How they send each other gradients; see TrainerOptions. Default: f32. */
+  readonly wire?: Wire | undefined;
 }
 
 /** What a run tells and is told while it goes on. */
@@ -178,6 +181,7 @@ export class Run {
   readonly #source: TrainingRun['source'];
   readonly #data: DataMark;
   readonly #elapsedBefore: number;
+  readonly #wire: Wire;
   readonly #closeData: (() => void) | undefined;
   readonly #start = performance.now();
   #files: CheckpointFiles | undefined;
@@ -189,7 +193,16 @@ export class Run {
     data: DataMark,
     resume?: TrainingState,
   ) {
-    const { model, tokenizer, options, train, validation, source, collective = oneProcess } = parts;
+    const {
+      model,
+      tokenizer,
+      options,
+      train,
+      validation,
+      source,
+      collective = oneProcess,
+      wire = 'f32',
+    } = parts;
     const { batchSize, length, microBatches, order, seed, optimizer, clipNorm, evaluationTokens } = options;
     if (microBatches < collective.size) {
       throw new XlstmError(
@@ -207,6 +220,7 @@ export class Run {
     this.measuredTokens = Math.min(this.validation.length, evaluationTokens ?? Number.POSITIVE_INFINITY);
     this.folder = parts.folder;
     this.collective = collective;
+    this.#wire = wire;
     this.#folder = folder;
     this.#source = source;
     this.#data = data;
@@ -230,6 +244,7 @@ export class Run {
       optimizer,
       clipNorm,
       collective,
+      wire,
     });
     this.evaluator =
       measures && collective.rank === 0
@@ -356,6 +371,7 @@ export class Run {
         Object.entries(options).map(([name, value]) => [`option ${name}`, JSON.stringify(value)]),
       ),
       weights: await modelFingerprint(model),
+      'option wire': this.#wire,
       'number of steps made': `${trainer.steps}`,
       text: `${tokens} tokens, digest ${sha256.slice(0, 12)}`,
     };

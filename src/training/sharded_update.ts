@@ -4,6 +4,7 @@ import { blockParts, type Collective, type Parts } from '../distributed/collecti
 import type { Network } from '../nn/layer.ts';
 import type { Model } from '../nn/model.ts';
 import type { NamedValues } from '../nn/parameters.ts';
+import { fromBfloat16, toBfloat16 } from './half_wire.ts';
 import {
   NORM_BLOCK,
   type OptimizerRegions,
@@ -20,6 +21,12 @@ export interface UpdateInputs {
   readonly correction1: number;
   readonly correction2: number;
 }
+
+/**
+ * How gradients go from rank to rank: as they are, or rounded to bfloat16, which is half as much. Then the result is no longer
+ * that of one process.
+ */
+export type Wire = 'f32' | 'bf16';
 
 /** A region of parameters, of which each rank has a part. */
 interface SharedRegion {
@@ -50,6 +57,7 @@ const VALUES = 'values';
  */
 export class ShardedUpdate {
   readonly #collective: Collective;
+  readonly #wire: Wire;
   readonly #shared: readonly SharedRegion[];
   readonly #squares: Executable | undefined;
   readonly #update: Executable;
@@ -62,9 +70,11 @@ export class ShardedUpdate {
     gradients: readonly Memory[],
     update: UpdateOptions,
     collective: Collective,
+    wire: Wire,
   ) {
     const { engine, memories } = model;
     this.#collective = collective;
+    this.#wire = wire;
     this.#shared = regions.map((c, i) => {
       const parts = blockParts(collective.size, c.parameters.elements, NORM_BLOCK);
       const blocks = {
@@ -99,12 +109,20 @@ export class ShardedUpdate {
       const own = parts.counts[rank];
       const sent = await gradients.readAll();
       const received = alike(sent, size * own);
-      await this.#collective.allToAll(sent, parts, received);
+      if (this.#wire === 'f32') await this.#collective.allToAll(sent, parts, received);
+      else await this.#exchangeHalves(sent, parts, received);
       const sum = first ? received.subarray(0, own) : this.#sums[i];
       for (let from = first ? 1 : 0; from < count; from++) addTo(sum, received, from * own);
       sums.push(sum);
     }
     this.#sums = sums;
+  }
+
+  async #exchangeHalves(sent: Values, { starts, counts }: Parts, received: Values): Promise<void> {
+    const bytes = { starts: starts.map((start) => 2 * start), counts: counts.map((count) => 2 * count) };
+    const halves = new Uint8Array(2 * received.length);
+    await this.#collective.allToAll(toBfloat16(sent), bytes, halves);
+    fromBfloat16(halves, received);
   }
 
   /** Clips the sum and moves the parameters. Resolves to the norm before clipping. */

@@ -1,4 +1,4 @@
-import { checkFloat, checkNames, checkNumber, checkOption, checkWhole } from '../checks.ts';
+import { checkChoice, checkFloat, checkNames, checkNumber, checkOption, checkWhole } from '../checks.ts';
 import type { Executable, Memory } from '../compute/engines/engine.ts';
 import type { AdamwOptions } from '../compute/graph/optimizer.ts';
 import type { Program } from '../compute/program/program.ts';
@@ -21,7 +21,7 @@ import {
   type TrainingBatch,
 } from './objective.ts';
 import type { Schedule } from './schedule.ts';
-import { ShardedUpdate, type UpdateInputs } from './sharded_update.ts';
+import { ShardedUpdate, type UpdateInputs, type Wire } from './sharded_update.ts';
 import { gradientProgram, type OptimizerRegions, optimizerRegions, updateProgram } from './step_programs.ts';
 import {
   addEntries,
@@ -60,6 +60,11 @@ export interface TrainerOptions<N extends Network = LanguageModel, B extends Seq
    * Default: one process.
    */
   readonly collective?: Collective;
+  /**
+   * How several ranks send each other gradients: bf16 rounds them, which halves what is sent, and the result is no longer
+   * that of one process. Default: f32.
+   */
+  readonly wire?: Wire;
 }
 
 /** What `computeGradients` gives. */
@@ -88,6 +93,7 @@ const OPTION_NAMES: readonly (keyof TrainerOptions)[] = [
   'seed',
   'objective',
   'collective',
+  'wire',
 ];
 const ADAMW: AdamwOptions = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1 };
 const LEARNING_RATE = 1e-3;
@@ -137,13 +143,14 @@ export class Trainer<N extends Network = LanguageModel, B extends SequenceBatch 
     checkNames('Trainer', options, OPTION_NAMES);
     const { batchSize = BATCH_SIZE, carryState = false, clipNorm = 1, seed = 1 } = options;
     const { length = model.design?.describe().contextLength ?? LENGTH } = options;
-    const { schedule = () => LEARNING_RATE, collective = oneProcess } = options;
+    const { schedule = () => LEARNING_RATE, collective = oneProcess, wire = 'f32' } = options;
     checkWhole('batchSize', batchSize, 1);
     checkWhole('length', length, 1);
     checkOption(typeof carryState === 'boolean', 'carryState', 'true or false', carryState);
     checkFloat('clipNorm', clipNorm, 'a finite number of at least 0', (value) => value >= 0);
     checkWhole('seed', seed, 0);
     checkOption(typeof schedule === 'function', 'schedule', 'a function from a step to a rate', schedule);
+    checkChoice('wire', wire, ['f32', 'bf16']);
     this.#calls = new OneCall('the trainer', model.use);
     this.model = model;
     this.shape = { batchSize, length };
@@ -160,7 +167,7 @@ export class Trainer<N extends Network = LanguageModel, B extends SequenceBatch 
     this.#collective = collective;
     if (collective.size > 1) {
       const update = { optimizer: this.#optimizer, clipNorm };
-      this.#sharded = new ShardedUpdate(model, this.#regions, this.gradients, update, collective);
+      this.#sharded = new ShardedUpdate(model, this.#regions, this.gradients, update, collective, wire);
     }
     this.#moments = this.#sharded ? [] : this.#momentRegions().map(allocate);
   }

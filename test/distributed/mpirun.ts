@@ -71,8 +71,8 @@ export const mpirun = (
 ): Promise<Ended> => startRanks(library, here, [[ranks, args]], env).ended;
 
 /** A program of this folder in a process by itself. */
-export const startNode = (args: readonly string[]): Promise<Ended> =>
-  start(here, process.execPath, args).ended;
+export const startNode = (args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ended> =>
+  start(here, process.execPath, args, env).ended;
 
 /** Does not wait longer than 50 seconds. */
 function start(cwd: string, program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Started {

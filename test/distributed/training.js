@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { chooseEngine, createModel, Trainer } from '../../dist/index.js';
 import { mpi, oneProcess } from '../../dist/node.js';
 
-const [wait, microBatches] = process.argv.slice(2);
+const [wait, microBatches, wire = 'f32'] = process.argv.slice(2);
 const collective = wait === 'alone' ? oneProcess : await mpi({ wait });
 const { rank, size } = collective;
 const VOCAB = 40;
@@ -30,7 +30,7 @@ for (const name of ['reference', 'wasm', 'auto']) {
   };
   const model = createModel(engine, config, { seed: 3 });
   const shape = { batchSize: BATCH, length: LENGTH };
-  const make = (of) => new Trainer(of, { ...shape, carryState: true, clipNorm: 0.5, collective });
+  const make = (of) => new Trainer(of, { ...shape, carryState: true, clipNorm: 0.5, collective, wire });
   const own = Array.from({ length: Number(microBatches) }, (_, i) => i).filter((i) => i % size === rank);
   const trainer = make(model);
   const results = [];

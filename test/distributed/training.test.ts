@@ -21,6 +21,47 @@ beforeAll(async () => {
   expect(new Set(Object.values(alone).map(({ parameters }) => parameters)).size).toBeGreaterThan(1);
 }, 60_000);
 
+const [library] = installed.filter(({ present }) => present);
+
+it.skipIf(!library)(
+  'gradients that are sent as bf16 give nearly the same',
+  async () => {
+    const { code, stdout, stderr } = await mpirun(library, 2, [
+      'training.js',
+      'spin',
+      `${MICRO_BATCHES}`,
+      'bf16',
+    ]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const told: Told = JSON.parse(stdout);
+    for (const [engine, { results, parameters }] of Object.entries(told)) {
+      expect(parameters).not.toBe(alone[engine].parameters);
+      for (const [i, { loss, gradientNorm }] of results.entries()) {
+        const expected = alone[engine].results[i];
+        expect(Math.abs(loss - expected.loss)).toBeLessThan(2e-3 * expected.loss);
+        expect(Math.abs(gradientNorm - expected.gradientNorm)).toBeLessThan(1e-2 * expected.gradientNorm);
+      }
+    }
+  },
+  60_000,
+);
+
+it.skipIf(!library)(
+  'SequenceModel.fit shares the examples of each step: every rank ends with the model of one process, but for roundings',
+  async () => {
+    const one = await startNode(['fit.js', 'alone']);
+    expect(one).toMatchObject({ code: 0, stderr: '' });
+    const { code, stdout, stderr } = await mpirun(library, 3, ['fit.js', 'sleep']);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const [expected, found] = [one.stdout, stdout].map((text) => JSON.parse(text));
+    expect(new Set(found.parameters).size).toBe(1);
+    expect(found.losses).toHaveLength(expected.losses.length);
+    for (const [i, loss] of found.losses.entries()) expect(loss).toBeCloseTo(expected.losses[i], 4);
+    expect(found.losses.at(-1)).toBeLessThan(0.8 * found.losses[0]);
+  },
+  60_000,
+);
+
 describe.each(installed)('$name', (library) => {
   it.skipIf(!library.present).each([1, 2, 3, 4])(
     '%i ranks train to the bits of one process with as many micro-batches',

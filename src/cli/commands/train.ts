@@ -127,6 +127,14 @@ export function trainCommand(): Command {
         'of ranks that mpirun started: those that wait for others spin, or sleep and leave the core (default: sleep where ranks outnumber cores)',
       ).choices(['spin', 'sleep']),
     )
+    .addOption(
+      new Option(
+        '--wire <type>',
+        'of ranks that mpirun started: how gradients are sent; bf16 is half as much, and no longer the bits of one process',
+      )
+        .choices(['f32', 'bf16'])
+        .default('f32'),
+    )
     .addHelpText(
       'after',
       `
@@ -192,7 +200,11 @@ Examples:
         }
         if (!quiet) await report(run, result, tokensPerByte, options);
       };
-      if (!quiet && collective.size > 1) process.stderr.write(`ranks   ${ranks.description}\n`);
+      if (!quiet && collective.size > 1) {
+        const rounded =
+          options.wire === 'bf16' ? '; gradients are rounded to bf16: not the bits of one process' : '';
+        process.stderr.write(`ranks   ${ranks.description}${rounded}\n`);
+      }
       await withEngine({ engine: options.engine, threads }, train, quiet);
     });
   });
@@ -212,6 +224,7 @@ function requireNoRunOptions(command: Command): void {
     'prompt',
     'json',
     'wait',
+    'wire',
   ]);
   const given = givenOptions(command, (name) => !free.has(name));
   if (given === '') return;
@@ -269,11 +282,18 @@ const givenOptions = (command: Command, those: (name: string) => boolean): strin
 async function resumedRun(
   engine: Engine,
   folder: string,
-  { data, validation, acceptNewData }: TrainOptions,
+  { data, validation, acceptNewData, wire }: TrainOptions,
   steps: number | undefined,
   collective: Collective,
 ): Promise<Run> {
-  const { run, note } = await openRun(engine, folder, { data, validation, acceptNewData, steps, collective });
+  const { run, note } = await openRun(engine, folder, {
+    data,
+    validation,
+    acceptNewData,
+    steps,
+    collective,
+    wire,
+  });
   if (note && collective.rank === 0) process.stderr.write(`note    ${note}\n`);
   return run;
 }
