@@ -1,7 +1,8 @@
 import type { LoadedTextModel } from '../checkpoints/checkpoint_folder.ts';
+import { encodeTexts } from '../data/encoded_tokens.ts';
 import { type Document, readDocuments } from '../data/text.ts';
 import { findTexts } from '../data/text_files.ts';
-import { arraySource, joinTokens, sliceTokens, type TokenSource } from '../data/token_source.ts';
+import { sliceTokens, type TokenSource } from '../data/token_source.ts';
 import { startToken, type Tokenizer } from '../data/tokenizer.ts';
 import { XlstmError } from '../errors.ts';
 import { Evaluator } from '../training/evaluate.ts';
@@ -64,9 +65,7 @@ export class TextMeasurer {
   }
 
   async #text(parts: readonly Document[]): Promise<Measured> {
-    const start = startToken(this.#tokenizer);
-    const encoded = parts.map(({ text }) => arraySource(this.#tokenizer.encode(text)));
-    const stream = joinTokens(start === undefined ? encoded : [arraySource([start]), ...encoded]);
+    const stream = encodeTexts(this.#tokenizer, parts);
     const found = await this.#stream(parts[0].name, stream);
     const windows = this.#windows(stream);
     if (windows) return { ...found, bytes: this.#bytesOf(windows) };
@@ -74,7 +73,10 @@ export class TextMeasurer {
     // text tells its bytes, so it counts as an average one: exact where every token is a byte.
     const size = parts.reduce((sum, { text }) => sum + Buffer.byteLength(text), 0);
     const { tokens } = found;
-    return { ...found, bytes: (size * tokens) / (start === undefined ? tokens + 1 : tokens) };
+    return {
+      ...found,
+      bytes: (size * tokens) / (startToken(this.#tokenizer) === undefined ? tokens + 1 : tokens),
+    };
   }
 
   async #stream(name: string, stream: TokenSource): Promise<Omit<Measured, 'bytes'>> {

@@ -3,11 +3,16 @@ import { formatDuration, formatInteger, formatPercent } from '../format.ts';
 import { LiveBlock } from './ui/live_block.ts';
 import { truncate } from './ui/width.ts';
 
-/** Trains a tokenizer on texts; on a terminal a line says how far it is. What it has become is told on standard error. */
+/**
+ * Trains a tokenizer on texts; on a terminal a line says how far it is. What it has become is told on standard error.
+ *
+ * @param shareRead Says how much of texts that come one by one was read.
+ */
 export async function trainedTokenizer(
-  texts: readonly string[],
+  texts: readonly string[] | AsyncIterable<string>,
   vocabSize: number,
   specials: readonly string[],
+  shareRead?: () => number,
 ): Promise<TrainedTokenizer> {
   const start = performance.now();
   const seconds = (): string => formatDuration((performance.now() - start) / 1000);
@@ -18,7 +23,10 @@ export async function trainedTokenizer(
     specials,
     onProgress({ stage, done, total }) {
       const what = stage === 'reading' ? 'characters read' : 'tokens made';
-      line = `${formatInteger(done)} of ${formatInteger(total)} ${what} (${formatPercent(done / total)})   ${seconds()} elapsed`;
+      const share = total === undefined ? shareRead?.() : done / total;
+      const of = total === undefined ? '' : ` of ${formatInteger(total)}`;
+      const percent = share === undefined ? '' : ` (${formatPercent(share)})`;
+      line = `${formatInteger(done)}${of} ${what}${percent}   ${seconds()} elapsed`;
       block.update();
     },
   });

@@ -1,7 +1,8 @@
 import { XlstmError } from '../errors.ts';
+import { encodeTexts } from './encoded_tokens.ts';
 import { type Corpus, holdOut, mobyDick, readTexts, sotu } from './text.ts';
-import type { Tokens } from './token_source.ts';
-import { encodeParts, type Tokenizer } from './tokenizer.ts';
+import type { TokenSource, Tokens } from './token_source.ts';
+import type { Tokenizer } from './tokenizer.ts';
 
 /** A corpus as tokens. */
 export interface EncodedCorpus {
@@ -60,9 +61,9 @@ async function readSplit(
 export function encodeCorpus(
   tokenizer: Tokenizer,
   corpus: Corpus,
-): Readonly<Record<'train' | 'validation', Int32Array>> {
+): Readonly<Record<'train' | 'validation', TokenSource>> {
   return {
-    train: encodeParts(tokenizer, corpus.train),
-    validation: encodeParts(tokenizer, corpus.validation),
+    train: encodeTexts(tokenizer, corpus.train),
+    validation: encodeTexts(tokenizer, corpus.validation),
   };
 }

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { nearest } from './nearest.ts';
+import { jsonLineTexts } from './record_texts.ts';
 import { readDocuments, readTexts } from './text.ts';
 import { findTexts } from './text_files.ts';
 
@@ -182,4 +183,24 @@ it('nearest() knows names that are misspelt or part of others', () => {
   expect(nearest('text', ['raw_text', 'texts', 'id'])).toEqual(['raw_text', 'texts']);
   expect(nearest('Content', ['content', 'contents', 'meta'])).toEqual(['content', 'contents']);
   expect(nearest('text', ['id', 'body'])).toEqual([]);
+});
+
+describe('a line of JSON that is too long for one text', () => {
+  async function* pieces(text: string, size: number) {
+    for (let at = 0; at < text.length; at += size) yield { name: '', text: text.slice(at, at + size) };
+  }
+  const texts = async (json: string, most: number): Promise<string[]> => {
+    const found: string[] = [];
+    for await (const { text } of jsonLineTexts('a.jsonl', pieces(json, 4), 'text', most)) found.push(text);
+    return found;
+  };
+  const records = ['one', 'a longer one', 'three'].map((text) => JSON.stringify({ text }));
+
+  it('is refused by its number, whatever pieces it comes in', async () => {
+    const longest = records[1].length;
+    expect(await texts(records.join('\n'), longest + 4)).toEqual(['one', 'a longer one', 'three']);
+    await expect(texts(records.join('\n'), longest - 1)).rejects.toThrow(
+      `a.jsonl: line 2: expected a record of at most ${longest - 1} characters, found more`,
+    );
+  });
 });

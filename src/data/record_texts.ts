@@ -5,11 +5,15 @@ import { openParquet } from './parquet_file.ts';
 import type { ReadOptions, TextFile } from './text_files.ts';
 import type { Document } from './text_pieces.ts';
 
-/** The texts of JSON lines: of each, its field of that name. A record without text is left out. */
+/**
+ * The texts of JSON lines: of each, its field of that name. A record without text is left out, a line of more than
+ * `mostUnits` UTF-16 units refused.
+ */
 export async function* jsonLineTexts(
   name: string,
   pieces: AsyncIterable<Document>,
   field: string,
+  mostUnits: number,
 ): AsyncGenerator<Document> {
   let rest = '';
   let line = 0;
@@ -20,6 +24,13 @@ export async function* jsonLineTexts(
     return text === '' ? undefined : { name: `${name}:${line}`, text };
   };
   for await (const { text } of pieces) {
+    if (rest.length + text.length > mostUnits) {
+      throw new XlstmError(
+        'data',
+        `${name}: line ${line + 1}: expected a record of at most ${mostUnits} characters, found more`,
+        'Is it JSON lines, a record a line?',
+      );
+    }
     const lines = (rest + text).split('\n');
     rest = lines.pop() as string;
     for (const json of lines) {

@@ -3,7 +3,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { XlstmError } from '../errors.ts';
-import { type Document, holdOut, loadDataset, mobyDick, readDocuments, readTexts, sotu } from './text.ts';
+import {
+  type Document,
+  holdOut,
+  loadDataset,
+  mobyDick,
+  readDocuments,
+  readText,
+  readTexts,
+  sotu,
+} from './text.ts';
 import { findTexts } from './text_files.ts';
 
 let folder: string;
@@ -152,5 +161,17 @@ describe('a file that changes while it is read', () => {
       for await (const _ of readDocuments(file, 1000)) await appendFile(path, 'more');
     };
     await expect(read()).rejects.toThrow(/log.txt: changed while it was read: 3145728 bytes before/);
+  });
+});
+
+describe('readText', () => {
+  it('gives a file as it is, and refuses one that is too long for one text', async () => {
+    const path = await put('a.jsonl', '{"a": 1}\n{"a": 2}\n');
+    expect(await readText(path, 18)).toEqual({ name: path, text: '{"a": 1}\n{"a": 2}\n' });
+    await expect(readText(path, 17)).rejects.toThrow(
+      /a\.jsonl: expected at most 17 characters, so that it can be read in one piece; found more/,
+    );
+    await put('b.txt', 'b');
+    expect(await readText(folder)).toBeUndefined();
   });
 });

@@ -31,6 +31,12 @@ const checkShare = (share: number): void =>
 /** UTF-16 units of a text that is held as one: engines have strings of at most 2^29. */
 const LONGEST_TEXT = 2 ** 28;
 
+/** The most that a string can have. */
+const MOST_UNITS = 2 ** 29 - 24;
+
+/** UTF-16 units of lines of records that are split at a time. */
+const LINES = 2 ** 22;
+
 /**
  * Reads texts: files, folders (every file in them and their folders in the order of their names; names that start
  * with a dot and empty files are left out), patterns such as `*.txt`, pipes, and '-' for standard input. Line ends stay as
@@ -54,13 +60,27 @@ export async function readTexts(
   return documents;
 }
 
-/** The text of one file as it is, records and all. Undefined of paths that stand for several. Throws as `readTexts` does. */
-export async function readText(path: string): Promise<Document | undefined> {
+/**
+ * The text of one file as it is, records and all. Undefined of paths that stand for several. Throws as `readTexts` does,
+ * and for one that is too long for one text.
+ */
+export async function readText(path: string, mostUnits = MOST_UNITS): Promise<Document | undefined> {
   const [file, ...more] = await findTexts([path]);
   if (more.length > 0) return undefined;
   const { bytes } = unpack(file.name, fileBytes(file, {}));
   const parts: string[] = [];
-  for await (const { text } of decodeText(file.name, bytes, LONGEST_TEXT)) parts.push(text);
+  let units = 0;
+  for await (const { text } of decodeText(file.name, bytes, LONGEST_TEXT)) {
+    units += text.length;
+    if (units > mostUnits) {
+      throw new XlstmError(
+        'data',
+        `${file.name}: expected at most ${mostUnits} characters, so that it can be read in one piece; found more`,
+        'Split it.',
+      );
+    }
+    parts.push(text);
+  }
   return { name: file.name, text: parts.join('') };
 }
 
@@ -77,8 +97,9 @@ export function readDocuments(
   const { field = 'text' } = options;
   if (path !== undefined && /\.parquet$/i.test(path)) return parquetTexts({ ...file, path }, field, options);
   const { inner, bytes } = unpack(name, fileBytes(file, options));
-  const pieces = decodeText(name, bytes, most);
-  return /\.(jsonl|ndjson)$/i.test(inner) ? jsonLineTexts(name, pieces, field) : pieces;
+  return /\.(jsonl|ndjson)$/i.test(inner)
+    ? jsonLineTexts(name, decodeText(name, bytes, LINES), field, MOST_UNITS)
+    : decodeText(name, bytes, most);
 }
 
 /**

@@ -1,8 +1,9 @@
 import { type EncodedCorpus, encodeCorpus, type HeldOut, readCorpus } from '../data/corpus.ts';
 import { documentFrom, documentOffset } from '../data/document_index.ts';
+import { encodeTexts } from '../data/encoded_tokens.ts';
 import { readTexts } from '../data/text.ts';
 import { joinTokens, sliceTokens, type TokenSource, tokenSource, weighTokens } from '../data/token_source.ts';
-import { encodeParts, type Tokenizer } from '../data/tokenizer.ts';
+import type { Tokenizer } from '../data/tokenizer.ts';
 import { XlstmError } from '../errors.ts';
 import { describeForTokens, isTokenFile, TokenFile } from './token_file.ts';
 
@@ -110,15 +111,15 @@ async function readParts(
     checkTokenizer(opened, tokenizer);
     return opened;
   };
-  const read = async (part: readonly string[]): Promise<TokenSource | Int32Array> =>
+  const read = async (part: readonly string[]): Promise<TokenSource> =>
     areTokenFiles(part)
       ? joinTokens(openAll(part))
-      : encodeParts(tokenizer, await readTexts(part, undefined, field));
+      : encodeTexts(tokenizer, await readTexts(part, undefined, field));
   try {
     if (validation) {
       const train = paths
         ? await read(paths)
-        : encodeParts(tokenizer, (await readCorpus(paths, name, { validationShare: 0 })).train);
+        : encodeTexts(tokenizer, (await readCorpus(paths, name, { validationShare: 0 })).train);
       return { train, validation: await read(validation), close };
     }
     const files = openAll(paths as readonly string[]);

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { loadAdapter, loadTextModel } from '../../checkpoints/checkpoint_folder.ts';
 import { encodeChat } from '../../data/subword/chat.ts';
-import { readTexts } from '../../data/text.ts';
+import { readText } from '../../data/text.ts';
 import { startToken } from '../../data/tokenizer.ts';
 import { XlstmError } from '../../errors.ts';
 import { formatCount, formatInteger } from '../../format.ts';
@@ -157,11 +157,11 @@ async function readPrompt({ prompt, promptFile, message }: GenerateOptions): Pro
   if (prompt === '')
     throw new XlstmError('data', '--prompt: expected some text, found none', 'For example: --prompt "The"');
   if (promptFile === undefined) return prompt;
-  const [document, ...more] = await readTexts([promptFile]);
-  if (more.length === 0) return document.text;
+  const document = await readText(promptFile);
+  if (document) return document.text;
   throw new XlstmError(
     'data',
-    `${promptFile}: expected one file as the prompt, found a folder of ${more.length + 1}`,
-    'Give one of its files.',
+    `${promptFile}: expected one file as the prompt, found several`,
+    'Give one of them.',
   );
 }

@@ -112,6 +112,23 @@ describe('trainTokenizer', () => {
     expect(whole.tokenizer.encode(long + rest).length).toBe(parts.tokens);
   });
 
+  it('takes texts that come one by one as it takes those of an array', async () => {
+    const texts = ['one two two ', 'three three\n', 'four four'];
+    async function* stream(): AsyncGenerator<string> {
+      yield* texts;
+    }
+    const told: TokenizerProgress[] = [];
+    const [whole, streamed] = [
+      await trainTokenizer(texts, { vocabSize: 270 }),
+      await trainTokenizer(stream(), { vocabSize: 270, onProgress: (progress) => told.push(progress) }),
+    ];
+    expect(jsonOf(streamed.tokenizer)).toEqual(jsonOf(whole.tokenizer));
+    expect([streamed.tokens, streamed.bytes]).toEqual([whole.tokens, whole.bytes]);
+    expect(told.slice(0, 3)).toEqual(
+      [12, 24, 33].map((done) => ({ stage: 'reading', done, total: undefined })),
+    );
+  });
+
   it('says how far it is', async () => {
     const told: TokenizerProgress[] = [];
     const onProgress = (progress: TokenizerProgress): void => void told.push(progress);

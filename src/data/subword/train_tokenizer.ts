@@ -22,8 +22,8 @@ export interface TokenizerProgress {
   readonly stage: 'reading' | 'merging';
   /** Characters that were read, or tokens that there are. */
   readonly done: number;
-  /** How many there are to be. */
-  readonly total: number;
+  /** How many there are to be; undefined of the characters of texts that come one by one. */
+  readonly total: number | undefined;
 }
 
 /** A trained tokenizer and what the texts are by it. */
@@ -45,19 +45,19 @@ export const MAX_VOCABULARY = 2 ** 18;
  * texts give the same tokenizer. Throws a usage error for a vocabulary without room for the bytes, and for special tokens that
  * are empty, the same, or a word that texts may hold.
  *
- * @param texts What it is trained on.
+ * @param texts What it is trained on: an array, or what gives one text after another, of which only words are held.
  * @param options Its size, and more.
  */
 export async function trainTokenizer(
-  texts: readonly string[],
+  texts: readonly string[] | AsyncIterable<string>,
   { vocabSize, specials = [], onProgress = () => {} }: TokenizerTraining,
 ): Promise<TrainedTokenizer> {
   checkSpecials(specials);
   checkWhole('vocabSize', vocabSize, 256 + specials.length, MAX_VOCABULARY);
   const counts = new WordMap<number>();
-  const total = texts.reduce((sum, text) => sum + text.length, 0);
+  const total = 'reduce' in texts ? texts.reduce((sum, text) => sum + text.length, 0) : undefined;
   let done = 0;
-  for (const text of texts) {
+  for await (const text of texts) {
     for (const { words, characters } of splitWords(text)) {
       for (const word of words) {
         const count = counts.get(word);

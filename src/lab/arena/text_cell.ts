@@ -1,5 +1,6 @@
 import { TokenBatches } from '../../data/batches.ts';
 import { encodeCorpus, readCorpus } from '../../data/corpus.ts';
+import { firstTokens } from '../../data/token_source.ts';
 import { ByteTokenizer } from '../../data/tokenizer.ts';
 import { XlstmError } from '../../errors.ts';
 import type { Model } from '../../nn/model.ts';
@@ -58,7 +59,7 @@ export async function runText(context: CellContext): Promise<CellRecord> {
     onProgress,
   );
   if (diverged) return { ...head, status: 'diverged', message: diverged, ...course };
-  const text = await lossByLength(model, held.subarray(0, window + 1), length);
+  const text = await lossByLength(model, firstTokens(held, window + 1), length);
   return { ...head, status: 'done', ...course, text };
 }
 
