@@ -5,7 +5,7 @@
 // The last five stretches of each series are forecast from what was before them. Prints a table in Markdown.
 
 import { fileURLToPath } from 'node:url';
-import { usualSeason } from '../dist/data/series/frequency.js';
+import { frequencyText, usualSeason } from '../dist/data/series/frequency.js';
 import { seriesOfTable } from '../dist/data/series/read_series.js';
 import { readTable } from '../dist/data/table.js';
 import { modelMethod } from '../dist/forecasting/model_method.js';
@@ -49,7 +49,8 @@ for (const [file, options, horizon] of SERIES) {
     { horizon, windows: 5, levels: LEVELS },
   );
   for (const [i, name] of names.entries()) all[i].push(results[name].measures);
-  const step = series[0].times ? `${series[0].times.frequency.count} ${series[0].times.frequency.unit}` : '1';
+  const { frequency } = series[0].times ?? {};
+  const step = frequency ? frequencyText(frequency) : '';
   const called = `${file}: ${options.target}${series.length > 1 ? ` (${series.length})` : ''}`;
   row([called, step, horizon, ...names.map((name) => text(results[name].measures))]);
 }
@@ -65,6 +66,14 @@ row([
       coverage: mean(list, 'coverage'),
     }),
   ),
+]);
+const ratio = (list) =>
+  Math.exp(list.reduce((sum, one, i) => sum + Math.log(one.mase / all[0][i].mase), 0) / list.length);
+row([
+  'MASE over that of seasonal naive, geometric mean',
+  '',
+  '',
+  ...all.map((list) => ratio(list).toFixed(3)),
 ]);
 for (const forecaster of forecasters) forecaster.free();
 process.exit();

@@ -99,6 +99,30 @@ describe('xlstm forecast', () => {
     expect(svg).not.toMatch(/NaN|undefined/);
   });
 
+  it('forecasts by the forecaster of the package where no other is named', async () => {
+    const { code, stdout, stderr } = await forecast(
+      'load.csv',
+      '--target',
+      'load',
+      '--horizon',
+      '14',
+      '--backtest',
+      '2',
+    );
+    expect(code, stderr).toBe(0);
+    expect(stdout).toMatch(/^tiny +\d/m);
+    // The days of a week are far apart in this series, and every week is like the one before.
+    const medians = [...stdout.matchAll(/^2024-03-\d\d +\S+ +(\S+) +\S+$/gm)].map(([, median]) =>
+      Number(median),
+    );
+    expect(medians).toHaveLength(14);
+    for (const [h, median] of medians.entries()) expect(Math.abs(median - load(70 + h))).toBeLessThan(12);
+    const known = await forecast('load.csv', '--target', 'load', '--known', 'holiday', '--horizon', '3');
+    expect(known.stderr).toMatch(
+      /--known: expected none with the tiny forecaster, which takes no covariates/,
+    );
+  });
+
   it('says where the naive forecast wins', async () => {
     const walk = [...Array(60).keys()].map((i) => (i * i * 7919) % 13);
     await writeFile(path('steps.csv'), ['v', ...walk.map((_, i) => (i % 2 ? 5 : 1)), ''].join('\n'));
@@ -139,6 +163,23 @@ describe('xlstm forecast', () => {
     expect(stdout).toMatch(/^Agriculture +2010-02 +18\.8 +19\.0 +2011-02 /m);
     expect(stdout.match(/2011-02/g)).toHaveLength(14);
   });
+});
+
+it('xlstm forecast hands covariates to a model that takes some', async () => {
+  const model = fileURLToPath(new URL('../golden/tirex2_tiny', import.meta.url));
+  const run = async (file: string): Promise<number[]> => {
+    const { code, stdout, stderr } = await forecast(
+      ...[file, '--target', 'load', '--known', 'holiday', '--horizon', '5', '--model', model],
+      ...['--backtest', '1', '--json'],
+    );
+    expect(code, stderr).toBe(0);
+    return JSON.parse(stdout).series[0].median;
+  };
+  const other = (await readFile(path('load.csv'), 'utf8')).replaceAll(',,0', ',,1');
+  await writeFile(path('other.csv'), other);
+  const [one, two] = [await run('load.csv'), await run('other.csv')];
+  expect(one.every(Number.isFinite)).toBe(true);
+  expect(two).not.toEqual(one);
 });
 
 describe('xlstm forecast train', () => {

@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { Command, Option } from 'commander';
 import { frequencyText, usualSeason } from '../../data/series/frequency.ts';
 import { seriesOfTable } from '../../data/series/read_series.ts';
@@ -26,6 +27,9 @@ import { standardOutput } from '../output.ts';
 import { integer, nameList, path, quantileList, svgPath } from '../parse.ts';
 import { requirePlotFolder, writePlot } from '../plots.ts';
 import { forecastTrainCommand } from './forecast_train.ts';
+
+/** The forecaster that comes with the package. */
+const TINY_FORECASTER = fileURLToPath(new URL('../../../models/forecaster-tiny', import.meta.url));
 
 const BASELINES = { 'seasonal-naive': seasonalNaive, ets: exponentialSmoothing } as const;
 type Baseline = keyof typeof BASELINES;
@@ -64,7 +68,7 @@ export function forecastCommand(): Command {
     )
     .option('--levels <list>', 'quantiles, 0.5 among them', quantileList, [0.1, 0.25, 0.5, 0.75, 0.9])
     .option('--season <n>', 'steps after which the series repeats itself (default: by its step)', integer(1))
-    .option('--model <folder>', 'the folder of a forecaster', path)
+    .option('--model <folder>', 'the folder of a forecaster (default: the tiny one of the package)', path)
     .addOption(
       new Option(
         '--method <name>',
@@ -85,6 +89,8 @@ export function forecastCommand(): Command {
       `
 The step is found from the times; steps without a row, and empty cells, are missing values. Rows behind the last value of
 the target are the future, in which --known covariates are given. Several series, of any lengths, are forecast together.
+
+The tiny forecaster looks at each series by itself; what it reaches on real ones is in docs/forecasting.md.
 
 Examples:
   xlstm forecast load.csv --target load --time ts --horizon 96 --plot load.svg
@@ -123,7 +129,7 @@ async function forecastTable(file: string, options: ForecastCommandOptions): Pro
   const what = series.length === 1 ? describeSeries(series[0]) : `${series.length} series by ${options.id}`;
   process.stderr.write(`series  ${target}: ${what}${time === undefined ? '' : ` (times: ${time})`}\n`);
   const { levels, backtest: windows } = options;
-  const name = options.method ?? options.model ?? '';
+  const name = options.method ?? options.model ?? 'tiny';
   const warnings = new Set<string>();
   const result = await withMethod(options, warnings, async (method): Promise<Result> => {
     const quantiles = await method(
@@ -157,7 +163,7 @@ function historyOf({ values, past, known }: TimeSeries, season: number, horizon:
   return { values, season, past, known: Object.fromEntries(ahead) };
 }
 
-/** Runs with the method that was asked for: a simple one or a model. */
+/** Runs with the method that was asked for: a simple one, a model, or the forecaster that comes with the package. */
 async function withMethod<T>(
   options: ForecastCommandOptions,
   warnings: Set<string>,
@@ -167,13 +173,9 @@ async function withMethod<T>(
     requireNoCovariates(options, `--method ${options.method}`);
     return run(BASELINES[options.method]);
   }
-  const { model } = options;
-  if (model === undefined) {
-    throw new XlstmError('usage', 'expected --model or --method, found neither');
-  }
   return withEngine(options, async (engine) => {
-    using forecaster = await loadForecaster(model, { engine });
-    if (!forecaster.takesCovariates) requireNoCovariates(options, model);
+    using forecaster = await loadForecaster(options.model ?? TINY_FORECASTER, { engine });
+    if (!forecaster.takesCovariates) requireNoCovariates(options, options.model ?? 'the tiny forecaster');
     return await run(modelMethod(forecaster, (warning) => warnings.add(warning)));
   });
 }

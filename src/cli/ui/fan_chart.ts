@@ -43,6 +43,8 @@ export function renderFanChart(
   };
   const half = (range.high - range.low) / rows / 2;
   const shade = (row: number, column: number): string => {
+    // Of a constant there is no band to show.
+    if (half === 0) return ' ';
     const level = range.high - (2 * row + 1) * half;
     const within = bands.filter(
       ([low, high]) => valueAt(low, column) <= level + half && valueAt(high, column) >= level - half,
@@ -50,7 +52,7 @@ export function renderFanChart(
     return within === 0 ? ' ' : style.dim(within === 1 ? '░' : '▒');
   };
   const lines = Array.from({ length: rows }, (_, row) => {
-    const mark = row === 0 ? marks[0] : row === rows - 1 ? marks[1] : '';
+    const mark = row === 0 ? marks[0] : row === rows - 1 && half > 0 ? marks[1] : '';
     const cells = Array.from({ length: columns }, (_, column) => {
       if (median[row][column] !== ' ') return style.accent(median[row][column]);
       if (past[row][column] !== ' ') return past[row][column];
