@@ -36,12 +36,14 @@ import {
   type DecodeOptions,
   decodeModelFiles,
   decodeTokenizer,
+  isLightning,
   modelFilesIn,
   openModelFiles,
   readConfig,
   readJson,
 } from './model_files.ts';
 import { type FolderFiles, readFolder } from './read_folder.ts';
+import { weightsIn } from './weight_files.ts';
 
 /** Writes a checkpoint of a run, whose folder is ours: whatever else lies in it stays. */
 export const writeCheckpoint = (path: string, files: CheckpointFiles): Promise<void> =>
@@ -208,7 +210,7 @@ export const loadTraining = (
 export const loadConfigJson = (path: string): Promise<{ readonly json: unknown; readonly source: string }> =>
   readCheckpoint(
     path,
-    () => [...CONFIGS, ADAPTER_CONFIG],
+    (present) => [...CONFIGS, ADAPTER_CONFIG, ...weightsIn(present).filter(isLightning)],
     async (files) => {
       const adapter = await adapterConfigIn(files);
       if (adapter) return loadConfigJson(await baseOf(adapter));
@@ -256,9 +258,11 @@ export function textModel({ model, tokenizer }: LoadedModel, source: string): Lo
   );
 }
 
+const isConfig = (name: string): boolean => [...CONFIGS, ADAPTER_CONFIG].includes(name);
+
 /** With the configuration of config.yaml where there is no config.json. */
 function withYaml(files: FolderFiles): FolderFiles {
-  if (files.names.includes('config.json')) return files;
+  if (!files.names.includes('config.yaml') || files.names.includes('config.json')) return files;
   const name = 'config.yaml';
   const readConfig = async () => ({
     json: await parseConfigYaml(await files.read(name), join(files.folder, name)),
@@ -276,7 +280,7 @@ async function readCheckpoint<T>(
 ): Promise<T> {
   for (const folder of folders) {
     const found = await readFolder(folder, choose, async (files) =>
-      [...CONFIGS, ADAPTER_CONFIG].some((name) => files.names.includes(name))
+      files.names.some((name) => isConfig(name) || isLightning(name))
         ? { result: await run(withYaml(files)) }
         : undefined,
     );

@@ -2,6 +2,7 @@ import type { Engine } from '../compute/engines/engine.ts';
 import type { PackedFormat } from '../compute/program/constants.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { readTokenizer, type TextBorders, TOKENIZER_FILES } from '../data/tokenizer_files.ts';
+import { XlstmError } from '../errors.ts';
 import { parseJson } from '../json.ts';
 import { readDesign } from '../models/registry.ts';
 import { modelFingerprint } from '../nn/fingerprint.ts';
@@ -16,6 +17,7 @@ import {
   openCheckpoint,
 } from './checkpoint.ts';
 import type { FoundConfig, ModelFiles } from './model_source.ts';
+import { parseTorchFile } from './torch_file.ts';
 import { weightsIn, weightsOf } from './weight_files.ts';
 
 /** Files that can hold the configuration: the first that is there does. */
@@ -99,9 +101,29 @@ export async function decodeTokenizer(
 const readText = async (files: ModelFiles, name: string): Promise<string> =>
   new TextDecoder().decode(await files.read(name));
 
-/** The configuration, as parsed, and the file that it is in. */
-export const readConfig = async (files: ModelFiles): Promise<FoundConfig> =>
-  (await files.readConfig?.()) ?? { json: await readJson(files, 'config.json'), name: 'config.json' };
+/** Files of Lightning that may hold a configuration beside the weights. */
+export const isLightning = (name: string): boolean => name.endsWith('.ckpt');
+
+/**
+ * The configuration, as parsed, and the file that it is in: that of a .ckpt, if there is no other, is under
+ * hyper_parameters.
+ */
+export async function readConfig(files: ModelFiles): Promise<FoundConfig> {
+  const found = await files.readConfig?.();
+  if (found) return found;
+  const lightning = files.names.filter(isLightning);
+  if (files.names.includes('config.json') || lightning.length !== 1)
+    return { json: await readJson(files, 'config.json'), name: 'config.json' };
+  const [name] = lightning;
+  const source = `${files.place}${name}`;
+  const { hyperParameters } = parseTorchFile(await files.read(name), source);
+  if (hyperParameters) return { json: hyperParameters, name };
+  throw new XlstmError(
+    'checkpoint',
+    `${source}: expected the model's configuration as hyper_parameters in it or as config.json beside it, found none`,
+    'Put the config.json of the model beside it.',
+  );
+}
 
 /** The content of a JSON file of a checkpoint, as parsed. */
 export async function readJson(files: ModelFiles, name: string): Promise<unknown> {

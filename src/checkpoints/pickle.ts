@@ -14,8 +14,7 @@ export interface PickleHost {
 }
 
 /**
- * What a pickle builds: null, booleans, whole numbers, texts, dicts, tuples (as
- * arrays) and what the host gives. What lists hold and fractions are is followed, but not kept.
+ * What a pickle builds: null, booleans, numbers, texts, dicts, lists, tuples (as arrays) and what the host gives.
  *
  * A pickle is a program for a machine with a stack. Here it is data: nothing that it names is looked up but in the
  * host's `globals`, and nothing runs but the instructions below.
@@ -50,7 +49,22 @@ export class PickleDict {
   }
 }
 
-const LIST = Symbol('list');
+/** The first items of a list: what configurations hold is short, and of the others nobody asks. */
+export class PickleList {
+  static readonly MOST = 256;
+  #items: unknown[] | undefined;
+  /** Whether it has more than are kept. */
+  isCut = false;
+
+  get items(): readonly unknown[] {
+    return this.#items ?? [];
+  }
+
+  push(value: unknown): void {
+    this.#items ??= [];
+    this.#items.push(value);
+  }
+}
 
 /** Those that Python writes for such values, in protocols 2 to 5, by their codes. */
 const INSTRUCTIONS: Readonly<Record<string, (m: Machine) => void>> = {
@@ -68,10 +82,7 @@ const INSTRUCTIONS: Readonly<Record<string, (m: Machine) => void>> = {
   M: (m) => m.push(m.uint(2)),
   J: (m) => m.push(m.long(4)),
   '\x8a': (m) => m.push(m.long(m.uint(1))),
-  G: (m) => {
-    m.take(8);
-    m.push(null);
-  },
+  G: (m) => m.push(m.fraction()),
   X: (m) => m.push(m.text(m.uint(4))),
   '\x8c': (m) => m.push(m.text(m.uint(1))),
 
@@ -80,7 +91,7 @@ const INSTRUCTIONS: Readonly<Record<string, (m: Machine) => void>> = {
   '\x86': (m) => m.tuple(2),
   '\x87': (m) => m.tuple(3),
   t: (m) => m.tuple(m.takeMark()),
-  ']': (m) => m.push(LIST),
+  ']': (m) => m.list(),
   a: (m) => m.append(1),
   e: (m) => m.append(m.takeMark()),
   '}': (m) => m.dict(),
@@ -107,7 +118,17 @@ const INSTRUCTIONS: Readonly<Record<string, (m: Machine) => void>> = {
  * What V8 holds for a place on the stack, a dict and the table of one that has entries, an entry, a tuple, a text, and
  * a number beyond 31 bits; while arrays grow both are counted.
  */
-const BYTES = { place: 24, dict: 48, table: 200, entry: 80, tuple: 56, text: 64, number: 16 };
+const BYTES = {
+  place: 24,
+  dict: 48,
+  table: 200,
+  entry: 80,
+  tuple: 56,
+  text: 64,
+  number: 16,
+  list: 40,
+  items: 64,
+};
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -170,6 +191,12 @@ class Machine {
       value = 256 * value + (isNegative ? 255 - this.#bytes[at + i] : this.#bytes[at + i]);
     }
     return isNegative ? -1 - value : value;
+  }
+
+  fraction(): number {
+    const at = this.take(8);
+    this.#host.charge(BYTES.number);
+    return this.#view.getFloat64(at, false);
   }
 
   text(bytes: number): string {
@@ -248,8 +275,20 @@ class Machine {
     this.push(items);
   }
 
+  list(): void {
+    this.#host.charge(BYTES.list);
+    this.push(new PickleList());
+  }
+
   append(count: number): void {
-    if (this.#peek(count) !== LIST) this.fail('appends to other than a list');
+    const list = this.#peek(count);
+    if (!(list instanceof PickleList)) this.fail('appends to other than a list');
+    const kept = Math.min(count, PickleList.MOST - list.items.length);
+    if (kept < count) list.isCut = true;
+    for (let i = this.#depth - count; i < this.#depth - count + kept; i++) {
+      this.#host.charge(list.items.length === 0 ? BYTES.items : BYTES.place);
+      list.push(this.#stack[i]);
+    }
     this.drop(count);
   }
 

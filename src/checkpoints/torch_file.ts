@@ -1,6 +1,6 @@
 import { XlstmError } from '../errors.ts';
 import { quote } from '../quote.ts';
-import { PickleDict, readPickle } from './pickle.ts';
+import { PickleDict, PickleList, readPickle } from './pickle.ts';
 import { DTYPES, type Dtype, isSizes, type StoredTensor, storedTensor } from './stored_tensor.ts';
 import { readStoredZip, type ZipEntry } from './zip.ts';
 
@@ -8,6 +8,8 @@ import { readStoredZip, type ZipEntry } from './zip.ts';
 export interface TorchFile {
   /** Under the names of the state dict, in its order. */
   readonly tensors: ReadonlyMap<string, StoredTensor>;
+  /** What Lightning saved of the model's configuration beside them, as JSON; undefined where there is none. */
+  readonly hyperParameters: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** PyTorch's names of the types of storages. */
@@ -87,7 +89,28 @@ export function parseTorchFile(bytes: Uint8Array, source = 'PyTorch data'): Torc
     const read = (begin: number, end: number): Uint8Array => elements(bytes, tensor).subarray(begin, end);
     tensors.set(name, storedTensor(at, tensor.storage.dtype, tensor.shape, read));
   }
-  return { tensors };
+  const given = root instanceof PickleDict ? root.entries.get('hyper_parameters') : undefined;
+  const hyperParameters =
+    given instanceof PickleDict
+      ? (asJson(given, { values: MOST_VALUES }, fail) as Record<string, unknown>)
+      : undefined;
+  return { tensors, hyperParameters };
+}
+
+/** A configuration has fewer values; what refers to itself would have any number. */
+const MOST_VALUES = 10_000;
+
+/** Dicts as objects, lists and tuples as arrays; what is no data is null. */
+function asJson(value: unknown, left: { values: number }, fail: Fail): unknown {
+  if (left.values-- === 0) fail('expected hyper_parameters of a configuration, found too many of them', SAVE);
+  if (value instanceof PickleDict)
+    return Object.fromEntries([...value.entries].map(([key, held]) => [key, asJson(held, left, fail)]));
+  if (value instanceof PickleList || Array.isArray(value)) {
+    const items: readonly unknown[] = Array.isArray(value) ? value : value.items;
+    return items.map((item) => asJson(item, left, fail));
+  }
+  const isData = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
+  return isData ? value : null;
 }
 
 type Fail = (problem: string, hint?: string) => never;

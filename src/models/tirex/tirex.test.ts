@@ -1,12 +1,16 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checkpointFiles, decodeCheckpoint } from '../../checkpoints/checkpoint.ts';
-import { loadCheckpoint } from '../../checkpoints/checkpoint_folder.ts';
+import { loadCheckpoint, loadConfigJson } from '../../checkpoints/checkpoint_folder.ts';
 import { parseSafetensors } from '../../checkpoints/safetensors.ts';
 import { createReferenceEngine } from '../../compute/engines/reference/engine.ts';
 import { TirexNetworkRunner } from '../../forecasting/tirex_network_runner.ts';
 import { rollOut } from '../../forecasting/tirex_rollout.ts';
 import { Model } from '../../nn/model.ts';
+import { loadForecaster } from '../../saved/forecaster_folders.ts';
 import { formatDesign, readDesign } from '../registry.ts';
 import { parseTirexConfig } from './config.ts';
 import { TirexNetwork } from './network.ts';
@@ -96,4 +100,29 @@ it('forecasts many series as it forecasts each', async () => {
   expect(quantiles.length).toBe(35 * last.length);
   expect(quantiles.slice(34 * last.length)).toEqual(last);
   model.free();
+});
+
+describe('the .ckpt of a TiRex', () => {
+  it('is a model by itself: its configuration is in it', async () => {
+    const place = await mkdtemp(join(tmpdir(), 'xlstm-tirex-'));
+    const bytes = await readFile(join(folder, 'model.ckpt'));
+    await writeFile(join(place, 'model.ckpt'), bytes);
+    for (const source of [place, join(place, 'model.ckpt')]) {
+      const { model } = await loadCheckpoint(engine, source);
+      expect((model.network as unknown as TirexNetwork).config).toEqual(golden.network.config);
+      model.free();
+    }
+    expect(readDesign((await loadConfigJson(place)).json, 'c').config).toEqual(golden.network.config);
+    using given = await loadForecaster({ files: { 'model.ckpt': bytes } }, { engine });
+    expect(given.levels).toHaveLength(9);
+    await rm(place, { recursive: true });
+  });
+
+  it('is refused without a configuration', async () => {
+    const other = new URL('../../../test/golden/torch/xlstm/pytorch_model.bin', import.meta.url);
+    const files = { 'model.ckpt': await readFile(other) };
+    await expect(loadForecaster({ files }, { engine })).rejects.toThrow(
+      "model.ckpt: expected the model's configuration as hyper_parameters",
+    );
+  });
 });
