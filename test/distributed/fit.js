@@ -12,9 +12,9 @@ const model = await SequenceModel.create({
   engine,
   inputs: 1,
   outputs: 1,
-  embeddingDim: 8,
-  numBlocks: 1,
-  numHeads: 2,
+  dim: 8,
+  depth: 1,
+  heads: 2,
 });
 const examples = Array.from({ length: 18 }, (_, i) => ({
   inputs: Array.from({ length: 6 }, (_, t) => [Math.sin(i + 0.5 * t)]),
