@@ -1,9 +1,11 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { beforeAll, expect, it } from 'vitest';
+import { fileURLToPath } from 'node:url';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { Random } from '../../src/random.ts';
-import { workplace } from './command.ts';
+import { bin, workplace } from './command.ts';
 
 const { path, xlstm, start } = workplace();
 
@@ -69,7 +71,7 @@ it('xlstm tokenize stops at Ctrl-C with what is done, and says how to go on', as
   const { code, stderr } = await ended;
   expect(code, stderr).toBe(130);
   expect(stderr).toBe(
-    'note    what is done is in stopped.tokens.partial: the same command goes on from there\n',
+    'note    what is done is in stopped.tokens.partial: the same command goes on from there, over the same texts\n',
   );
   expect((await xlstm(args('stopped.tokens'))).code).toBe(0);
 });
@@ -84,4 +86,56 @@ it('xlstm tokenize names the text that a thread has no tokens for', async () => 
   expect(stderr).toMatch(/^error: z\.txt: encode: the text holds what the tokenizer has no token for/);
   expect(code).toBe(1);
   expect(existsSync(path('z.tokens.partial'))).toBe(false);
+});
+
+describe.skipIf(process.platform === 'win32')('a disk that is full', () => {
+  /** Files may have so many blocks of 512 bytes. */
+  const limited = (blocks: number, command: readonly string[]): string[] => [
+    '-c',
+    `ulimit -f ${blocks}; exec "$0" "$@"`,
+    process.execPath,
+    bin,
+    ...command,
+  ];
+  const ended = (blocks: number, command: readonly string[]): { status: number | null; stderr: string } =>
+    spawnSync('sh', limited(blocks, command), { cwd: path(), encoding: 'utf8' });
+
+  it('ends xlstm tokenize with one message, and what is done stays for the same command', async () => {
+    const command = args('full.tokens', '--threads', '1');
+    const { status, stderr } = ended(6000, command);
+    expect(status, stderr).toBe(1);
+    expect(stderr).toMatch(
+      /^note .*over the same texts\nerror: full\.tokens: cannot be written \(EFBIG.*\)\n {2}Make room and give the same command again: it goes on from full\.tokens\.partial\.\n$/,
+    );
+    expect(existsSync(path('full.tokens'))).toBe(false);
+    const went = await xlstm(command);
+    expect(went.code, went.stderr).toBe(0);
+    expect(went.stderr).toMatch(/^note {4}goes on after/);
+    expect((await xlstm(['inspect', 'full.tokens', '--verify'])).code).toBe(0);
+  });
+
+  it('leaves nothing where it is full before anything was kept', async () => {
+    const { status, stderr } = ended(1, ['tokenize', '1.txt', '--out', 'none.tokens']);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(
+      /error: none\.tokens: cannot be written \(EFBIG.*\n.*nothing was left on this one\.\n$/,
+    );
+    expect((await readdir(path())).filter((name) => name.includes('none'))).toEqual([]);
+  });
+});
+
+it('xlstm tokenize leaves nothing of texts that it refuses', async () => {
+  const parquet = fileURLToPath(new URL('../golden/texts/none.parquet', import.meta.url));
+  await writeFile(path('bad.jsonl'), '{"text": "good"}\n{"text": 5}\n');
+  for (const [text, what] of [
+    [parquet, /expected a column "body", found /],
+    ['bad.jsonl', /bad\.jsonl: line 1: expected a field "body", found "text"/],
+    ['gone.txt', /gone\.txt: there is no such file/],
+  ] as const) {
+    const { code, stderr } = await xlstm(['tokenize', text, '--field', 'body', '--out', 'bad.tokens']);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(what);
+    expect(stderr.match(/^error: /gm)).toHaveLength(1);
+  }
+  expect((await readdir(path())).filter((name) => name.startsWith('bad.tokens'))).toEqual([]);
 });

@@ -80,7 +80,7 @@ Examples:
         progress.finish();
         if (progress.begun && existsSync(partialFolder(out))) {
           process.stderr.write(
-            `note    what is done is in ${partialFolder(out)}: the same command goes on from there\n`,
+            `note    what is done is in ${partialFolder(out)}: the same command goes on from there, over the same texts\n`,
           );
         }
         if ((error as Error).name !== 'AbortError') throw error;

@@ -1,3 +1,4 @@
+import { appendFileSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rename, rm, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -162,6 +163,23 @@ describe('tokenizeTexts', () => {
     file.verify();
     file.close();
     expect((await readdir(place)).sort()).toEqual(['a.txt', 'b.txt', 'out']);
+  });
+
+  it('refuses texts that change while they are read', async () => {
+    const path = join(place, 'a.txt');
+    await writeFile(path, words(300_000));
+    let told = 0;
+    const made = tokenizeTexts([path], join(place, 'out'), {
+      tokenizer,
+      onProgress: () => {
+        if (told++ === 0) appendFileSync(path, 'more');
+      },
+    });
+    await expect(made).rejects.toThrow(
+      /a\.txt: changed while it was read: 6300000 bytes before, 6300004 now/,
+    );
+    expect(told).toBeGreaterThan(0);
+    expect(await readdir(place)).not.toContain('out');
   });
 
   it('refuses to go on with other texts, another field or another tokenizer', async () => {

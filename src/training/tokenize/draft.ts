@@ -290,14 +290,16 @@ export class TokenDraft {
   }
 
   #writeError(error: unknown): unknown {
+    const found = writeError(this.#path, error);
+    if (!(found instanceof XlstmError) || found === error) return found;
     const { code } = error as NodeJS.ErrnoException;
-    if (code !== 'ENOSPC' && code !== 'EDQUOT') return writeError(this.#path, error);
+    if (code !== 'ENOSPC' && code !== 'EDQUOT' && code !== 'EFBIG') return found;
     return new XlstmError(
-      'data',
-      `${this.#path}: cannot be written: the disk is full (${code})`,
+      found.code,
+      found.message,
       this.#kept
         ? `Make room and give the same command again: it goes on from ${this.folder}.`
-        : 'Make room, or name a file on another disk; nothing was left there.',
+        : 'Make room, or choose another disk; nothing was left on this one.',
     );
   }
 }
