@@ -17,6 +17,7 @@ export {
 export { type Converted, type ConvertOptions, convertCheckpoint } from './checkpoints/convert.ts';
 export { type DownloadOptions, downloadModel } from './checkpoints/hub/download.ts';
 export { type HubEnvironment, hubEnvironment } from './checkpoints/hub/environment.ts';
+export { readSeries, type SeriesOptions, type TableSeries } from './data/series/read_series.ts';
 export {
   type TokenizerProgress,
   type TokenizerTraining,

@@ -51,7 +51,9 @@ describe('the examples run from an empty folder in which the packed package is i
 
   it('all of them, and README.md names each', async () => {
     const names = await readdir(join(project, 'examples'));
-    expect(names.sort()).toEqual([...Object.keys(runs), ...imported, 'page.html', 'README.md'].sort());
+    expect(names.sort()).toEqual(
+      [...Object.keys(runs), ...imported, 'page.html', 'series', 'README.md'].sort(),
+    );
     const readme = await readFile(join(folder, 'README.md'), 'utf8');
     for (const name of names) if (name !== 'README.md') expect(readme).toContain(`](${name})`);
   });

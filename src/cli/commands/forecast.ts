@@ -1,9 +1,8 @@
 import { fileURLToPath } from 'node:url';
 import { Command, Option } from 'commander';
 import { frequencyText, usualSeason } from '../../data/series/frequency.ts';
-import { seriesOfTable } from '../../data/series/read_series.ts';
+import { readSeries } from '../../data/series/read_series.ts';
 import { requireKnown, type TimeSeries } from '../../data/series/time_series.ts';
-import { readTable } from '../../data/table.ts';
 import { XlstmError } from '../../errors.ts';
 import { type BacktestResult, backtest } from '../../forecasting/backtest.ts';
 import { exponentialSmoothing } from '../../forecasting/baselines/exponential_smoothing.ts';
@@ -63,7 +62,7 @@ export function forecastCommand(): Command {
     .option('--time-zone <name>', 'of times without an offset, such as Europe/Berlin (default: UTC)')
     .option(
       '--horizon <n>',
-      'steps to forecast (default: two seasons, 12 where there is none)',
+      'steps to forecast (default: two seasons, at most 96; 12 where there is none)',
       integer(1, 2 ** 16),
     )
     .option('--levels <list>', 'quantiles, 0.5 among them', quantileList, [0.1, 0.25, 0.5, 0.75, 0.9])
@@ -120,11 +119,14 @@ interface SeriesForecast {
   readonly quantiles: LevelRows;
 }
 
+/** Two days of minutes are more than anybody meant. */
+const MOST_BY_DEFAULT = 96;
+
 async function forecastTable(file: string, options: ForecastCommandOptions): Promise<void> {
   if (options.plot !== undefined) await requirePlotFolder(options.plot);
-  const { target, time, series } = seriesOfTable(await readTable(file), options);
+  const { target, time, series } = await readSeries(file, options);
   const seasons = series.map(({ times }) => options.season ?? (times ? usualSeason(times.frequency) : 1));
-  const horizon = options.horizon ?? (seasons[0] > 1 ? 2 * seasons[0] : 12);
+  const horizon = options.horizon ?? (seasons[0] > 1 ? Math.min(2 * seasons[0], MOST_BY_DEFAULT) : 12);
   for (const one of series) requireKnown(one, horizon);
   const what = series.length === 1 ? describeSeries(series[0]) : `${series.length} series by ${options.id}`;
   process.stderr.write(`series  ${target}: ${what}${time === undefined ? '' : ` (times: ${time})`}\n`);

@@ -3,9 +3,8 @@ import { Command } from 'commander';
 import { loadCheckpoint, saveCheckpoint } from '../../checkpoints/checkpoint_folder.ts';
 import type { Engine } from '../../compute/engines/engine.ts';
 import { usualSeason } from '../../data/series/frequency.ts';
-import { seriesOfTable } from '../../data/series/read_series.ts';
+import { readSeries } from '../../data/series/read_series.ts';
 import type { TimeSeries } from '../../data/series/time_series.ts';
-import { readTable } from '../../data/table.ts';
 import { XlstmError } from '../../errors.ts';
 import { backtest } from '../../forecasting/backtest.ts';
 import { exponentialSmoothing } from '../../forecasting/baselines/exponential_smoothing.ts';
@@ -80,9 +79,8 @@ async function train(engine: Engine, file: string | undefined, options: TrainOpt
   if (existsSync(out)) {
     throw new XlstmError('data', `${out}: is there already`, 'Name another folder with --out.');
   }
-  const series = file === undefined ? [] : seriesOfTable(await readTable(file), options).series;
+  const series = file === undefined ? [] : (await readSeries(file, options)).series;
   const model = await modelFor(engine, options);
-  // It is freed with the model's other uses.
   using forecaster = new Forecaster(model);
   const { patchSize } = model.network.config;
   const own = series.map(({ values }) => values.slice(0, values.length - heldOut(values, patchSize)));

@@ -1,7 +1,8 @@
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { XlstmError } from '../../errors.ts';
 import type { Table } from '../table.ts';
-import { type SeriesOptions, seriesOfTable } from './read_series.ts';
+import { readSeries, type SeriesOptions, seriesOfTable } from './read_series.ts';
 import { requireKnown, timeSeries } from './time_series.ts';
 
 function table(text: string): Table {
@@ -131,6 +132,24 @@ describe('the series of a table', () => {
       }
     })();
     expect(error?.hint).toBe('Near it: "load". It has "load", "v".');
+  });
+});
+
+describe('the series of a file', () => {
+  const file = (path: string): string => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
+
+  it('is read from CSV', async () => {
+    const { target, time, series } = await readSeries(file('examples/series/co2.csv'));
+    expect([target, time]).toEqual(['co2', 'date']);
+    // Months that were not measured have no row.
+    expect(series[0].values).toHaveLength(746);
+    expect(series[0].values.filter(Number.isNaN)).toHaveLength(5);
+    expect(series[0].times?.following(1)[0]).toEqual(new Date('2020-05-01'));
+  });
+
+  it('is read from Parquet', async () => {
+    const { series } = await readSeries(file('test/golden/texts/snappy.parquet'), { target: 'id' });
+    expect([...series[0].values]).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
   });
 });
 

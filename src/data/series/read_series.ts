@@ -1,6 +1,6 @@
 import { XlstmError } from '../../errors.ts';
 import { quote } from '../../quote.ts';
-import { columnOf, isMissing, numericColumns, type Table } from '../table.ts';
+import { columnOf, isMissing, numericColumns, readTable, type Table } from '../table.ts';
 import { timeFormat } from './time_format.ts';
 import { assembleSeries, type TimeSeries } from './time_series.ts';
 import { TimeZone } from './time_zone.ts';
@@ -23,11 +23,20 @@ export interface SeriesOptions {
 
 /** The series of a table, in the order of their first rows, and the columns that they were taken from. */
 export interface TableSeries {
+  /** The column that is forecast. */
   readonly target: string;
   /** Undefined where rows are one step apart. */
   readonly time: string | undefined;
+  /** One, or one for each name of the id column. */
   readonly series: readonly TimeSeries[];
 }
+
+/**
+ * Reads the series of a file: CSV with names of columns, JSON lines (.jsonl, .ndjson) or Parquet (.parquet). Throws as
+ * `seriesOfTable` does, and a data error for a file that cannot be read.
+ */
+export const readSeries = async (path: string, options: SeriesOptions = {}): Promise<TableSeries> =>
+  seriesOfTable(await readTable(path), options);
 
 /**
  * Takes series out of a table. An empty cell, NaN or null is a missing value. Throws a data error that names line and
