@@ -50,7 +50,7 @@ const MAKERS: Readonly<Record<SyntheticKind, (random: Random, length: number) =>
   trend: (random, length) =>
     sum(trend(random, length, logUniform(random, 0.5, 20)), noise(random, length, 1)),
   season(random, length) {
-    const strength = logUniform(random, 0.5, 50);
+    const strength = logUniform(random, 0.5, 20);
     const parts = [scaledBy(seasons(random, length), strength), noise(random, length, 1)];
     if (chance(random, 0.5)) parts.push(trend(random, length, logUniform(random, 0.2, 20)));
     if (chance(random, 0.15)) parts.push(jumps(random, length, strength));
