@@ -1,0 +1,110 @@
+"""Forecasts of TiRex-2 by the official package on PyTorch and by this project, by turns, with the same random weights at full size.
+
+    python bench/peers/tirex2_pytorch.py /tmp/tirex2-random --engine native
+
+Prints a JSON line for each case: milliseconds of both (median and least), the ratio of the medians, and how far the medians
+of the forecasts are apart, in deviations of the series.
+"""
+
+import argparse
+import json
+import pathlib
+import statistics
+import subprocess
+import time
+
+import numpy as np
+import torch
+from tirex2 import TimeseriesType, load_model
+
+parser = argparse.ArgumentParser()
+parser.add_argument("folder", help="of the model; made where it is not there")
+parser.add_argument("--engine", default="native")
+parser.add_argument("--threads", type=int, default=2)
+parser.add_argument("--compile", action="store_true", help="the package compiles its cells (needs a C++ compiler)")
+parser.add_argument("--context", type=int, default=2048)
+parser.add_argument("--horizon", type=int, default=64)
+parser.add_argument("--repeats", type=int, default=7)
+parser.add_argument("--cases", default="one,many,covariates")
+args = parser.parse_args()
+torch.set_num_threads(args.threads)
+
+ours = subprocess.Popen(
+    ["node", str(pathlib.Path(__file__).parent / "tirex2_ours.js"), args.folder, args.engine],
+    stdin=subprocess.PIPE,
+    stdout=subprocess.PIPE,
+    text=True,
+)
+engine = json.loads(ours.stdout.readline())["engine"]
+model = load_model(args.folder, device="cpu", compile=args.compile)
+random = np.random.default_rng(1)
+
+
+def rows(count, length):
+    t = np.arange(length)
+    waves = [np.sin(t / random.uniform(3, 40)) + 0.3 * random.standard_normal(length) for _ in range(count)]
+    return np.array(waves, dtype=np.float32).reshape(count, length)
+
+
+def series(targets, past, future):
+    return {
+        "target": rows(targets, args.context),
+        "past": rows(past, args.context),
+        "future": rows(future, args.context + args.horizon),
+    }
+
+
+CASES = {"one": [(1, 0, 0)], "many": [(1, 0, 0)] * 32, "targets": [(5, 0, 0)], "covariates": [(5, 2, 2)]}
+
+
+def theirs(batch):
+    given = [
+        TimeseriesType(
+            target=torch.tensor(each["target"]),
+            past_covariates=torch.tensor(each["past"]) if len(each["past"]) else None,
+            future_covariates=torch.tensor(each["future"]) if len(each["future"]) else None,
+        )
+        for each in batch
+    ]
+    start = time.perf_counter()
+    with torch.inference_mode():
+        result = model.forecast(given, args.horizon)
+    return (time.perf_counter() - start) * 1e3, [forecast.numpy()[:, 4] for forecast in result]
+
+
+def answer(line):
+    ours.stdin.write(line + "\n")
+    ours.stdin.flush()
+    return json.loads(ours.stdout.readline())
+
+
+for name in args.cases.split(","):
+    batch = [series(*shape) for shape in CASES[name]]
+    line = json.dumps(
+        {"horizon": args.horizon, "series": [{k: v.tolist() for k, v in each.items()} for each in batch]}
+    )
+    answer(line), theirs(batch)  # plans, compiles
+    times = {"ours": [], "theirs": []}
+    for _ in range(args.repeats):
+        found = answer(line)
+        ms, expected = theirs(batch)
+        times["ours"].append(found["ms"])
+        times["theirs"].append(ms)
+    apart = max(np.abs(np.array(a) - b).max() for a, b in zip(found["medians"], expected))
+    middle = {side: statistics.median(values) for side, values in times.items()}
+    print(
+        json.dumps(
+            {
+                "case": name,
+                "engine": engine,
+                "compile": args.compile,
+                **{f"{side}_ms": round(value, 1) for side, value in middle.items()},
+                **{f"{side}_least_ms": round(min(values), 1) for side, values in times.items()},
+                "ratio": round(middle["theirs"] / middle["ours"], 2),
+                "apart": float(f"{apart:.2g}"),
+            }
+        ),
+        flush=True,
+    )
+ours.stdin.close()
+ours.wait()
