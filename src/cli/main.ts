@@ -20,6 +20,7 @@ import { mergeCommand } from './commands/merge.ts';
 import { plotCommand } from './commands/plot.ts';
 import { predictCommand } from './commands/predict.ts';
 import { quantizeCommand } from './commands/quantize.ts';
+import { sweepCommand } from './commands/sweep.ts';
 import { tokenizeCommand } from './commands/tokenize.ts';
 import { tokenizerCommand } from './commands/tokenizer.ts';
 import { trainCommand } from './commands/train.ts';
@@ -82,6 +83,7 @@ function program(): Command {
     buildNativeCommand(),
     benchCommand(),
     arenaCommand(),
+    sweepCommand(),
   ];
   for (const command of commands) {
     root.addCommand(command);

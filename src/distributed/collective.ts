@@ -33,12 +33,20 @@ export interface Collective {
   gather<T extends Exchanged>(part: T, parts: Parts, whole: T | undefined): Promise<void>;
   /** Overwrites the values of every rank with those of rank 0; they are as many everywhere. */
   broadcast(values: Exchanged): Promise<void>;
+  /** Gives another rank bytes that it has to `receive`; made while no exchange of all ranks is at work. Waiting sleeps. */
+  send(to: number, bytes: Uint8Array): Promise<void>;
+  /** The next bytes that a rank sent to this one. */
+  receive(from: number): Promise<Uint8Array>;
   /** Resolves when every rank has come here. */
   barrier(): Promise<void>;
   /** Writes the message to standard error and ends all ranks with exit code 1, now; of one process it is an error. */
   abort(message: string): never;
   /** Takes leave of the others, after which no call is made. Resolves when all have. */
   close(): Promise<void>;
+}
+
+function alone(): never {
+  throw new XlstmError('usage', 'one process has no other rank to send to or to receive from');
 }
 
 /** A process by itself: what it gives is what it gets. */
@@ -51,6 +59,8 @@ export const oneProcess: Collective = {
   allGather: async () => {},
   gather: async (part, { starts }, whole) => whole?.set(part, starts[0]),
   broadcast: async () => {},
+  send: async () => alone(),
+  receive: async () => alone(),
   barrier: async () => {},
   abort(message) {
     throw new XlstmError('engine', message);

@@ -18,6 +18,9 @@ export interface MpiOptions {
 /** Counts and places of MPI are numbers of 32 bits. */
 const MOST_ELEMENTS = 2 ** 31 - 1;
 
+/** Of all messages from one rank to another. */
+const TAG = 1;
+
 /** How often a call is looked at before the waiting rank sleeps: short ones are over at once. */
 const EAGER_LOOKS = 100;
 
@@ -142,6 +145,19 @@ class MpiCollective implements Collective {
     return this.#call('Bcast', [values, values.length, this.#type(values), 0, this.#library.abi.world]);
   }
 
+  async send(to: number, bytes: Uint8Array): Promise<void> {
+    await this.#transfer('Isend', Float64Array.of(bytes.length), to);
+    if (bytes.length > 0) await this.#transfer('Isend', bytes, to);
+  }
+
+  async receive(from: number): Promise<Uint8Array> {
+    const length = new Float64Array(1);
+    await this.#transfer('Irecv', length, from);
+    const bytes = new Uint8Array(length[0]);
+    if (bytes.length > 0) await this.#transfer('Irecv', bytes, from);
+    return bytes;
+  }
+
   barrier(): Promise<void> {
     return this.#call('Barrier', [this.#library.abi.world]);
   }
@@ -189,14 +205,37 @@ class MpiCollective implements Collective {
   }
 
   async #sleeping(name: CallName, values: readonly unknown[]): Promise<void> {
-    const request = this.#library.abi.handle === 'int' ? new Int32Array(1) : new BigInt64Array(1);
+    const request = this.#request();
     this.#check(name, this.#function(`I${name.toLowerCase()}`, `${SIGNATURES[name]} P`)(...values, request));
+    await this.#finished(request);
+  }
+
+  async #transfer(name: 'Isend' | 'Irecv', values: Exchanged, other: number): Promise<void> {
+    const request = this.#request();
+    const kept = [values, request];
+    held.add(kept);
+    try {
+      const call = this.#function(name, 'P I H I I H P');
+      const place = [values, values.length, this.#type(values), other, TAG, this.#library.abi.world];
+      this.#check(name, call(...place, request));
+      await this.#finished(request);
+    } finally {
+      held.delete(kept);
+    }
+  }
+
+  #request(): Int32Array | BigInt64Array {
+    return this.#library.abi.handle === 'int' ? new Int32Array(1) : new BigInt64Array(1);
+  }
+
+  /** Looks from time to time whether what was begun is over. */
+  async #finished(request: Int32Array | BigInt64Array): Promise<void> {
     const test = this.#function('Test', 'P P P');
     const done = new Int32Array(1);
     // MPI_Status: 20 to 40 bytes, by library.
     const status = new Uint8Array(128);
     for (let looks = 0; ; looks++) {
-      this.#check(name, test(request, done, status));
+      this.#check('Test', test(request, done, status));
       if (done[0] !== 0) break;
       await (looks < EAGER_LOOKS ? setImmediate() : sleep(1));
     }

@@ -55,6 +55,28 @@ assert.deepEqual(
   await gatherTexts(collective, 'é'.repeat(rank)),
   ranks.map((i) => 'é'.repeat(i)),
 );
+// From rank to rank: of any length, several at a time, in their order.
+if (rank === 0) {
+  const given = ranks.slice(1).map(async (other) => {
+    await collective.send(other, new Uint8Array(0));
+    await collective.send(
+      other,
+      Uint8Array.from({ length: 100_000 }, (_, i) => i + other),
+    );
+    return collective.receive(other);
+  });
+  assert.deepEqual(
+    await Promise.all(given),
+    ranks.slice(1).map((other) => Uint8Array.of(other, 7)),
+  );
+} else {
+  assert.equal((await collective.receive(0)).length, 0);
+  assert.deepEqual(
+    await collective.receive(0),
+    Uint8Array.from({ length: 100_000 }, (_, i) => i + rank),
+  );
+  await collective.send(0, Uint8Array.of(rank, 7));
+}
 if (rank === 0) process.stdout.write(`${JSON.stringify({ size, description: collective.description })}\n`);
 await collective.close();
 await assert.rejects(collective.barrier(), /was closed/);

@@ -32,6 +32,7 @@ const LAB = [
   'lab/charts',
   'lab/bench',
   'lab/arena',
+  'lab/sweep',
   'lab',
 ];
 
@@ -83,6 +84,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'lab/charts': [],
   'lab/bench': [...SEQUENCES, 'format.ts'],
   'lab/arena': [...SEQUENCES, 'format.ts', 'lab/tasks', 'lab/bench', 'lab/charts'],
+  'lab/sweep': ['random.ts', ...CHECKPOINTS, 'distributed'],
   lab: LAB.slice(0, -1),
   cli: [...LAB, 'onnx'],
   // The public API: nothing imports it.

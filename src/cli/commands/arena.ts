@@ -1,12 +1,16 @@
 import { Command, Option } from 'commander';
 import { chooseEngine } from '../../compute/engines/choose.ts';
 import { availableCores } from '../../compute/engines/host.ts';
+import type { Collective } from '../../distributed/collective.ts';
+import { RankPool, serveRankPool } from '../../distributed/rank_pool.ts';
 import { type ArenaRun, cellsOf, runArena } from '../../lab/arena/arena.ts';
+import type { CellSpec } from '../../lab/arena/cell.ts';
 import { type ArenaOptions, checkedModel, checkedTask, FULL, QUICK } from '../../lab/arena/options.ts';
-import { inProcesses } from '../../lab/arena/processes.ts';
+import { type CellRunner, inProcesses } from '../../lab/arena/processes.ts';
 import { addEngineOptions, type EngineChoice } from '../engine_options.ts';
 import { INTERRUPTED, interruptible } from '../interrupt.ts';
 import { count, integer, nameList, path, positive } from '../parse.ts';
+import { withRanks } from '../ranks.ts';
 import { ArenaGrid, recordLine } from '../ui/arena_grid.ts';
 import { LiveBlock } from '../ui/live_block.ts';
 import { createStyle, wantsColor } from '../ui/style.ts';
@@ -55,15 +59,26 @@ Examples:
   return addEngineOptions(
     command,
     'threads of each cell (default: 1, as many cells at a time as cores)',
-  ).action(runCommand);
+  ).action((options: Options) =>
+    // Cells are processes, and ranks that wait leave the cores to them.
+    withRanks('sleep', async ({ collective }) => {
+      const runner = inProcesses(options.engine, options.threads ?? 1);
+      if (collective.rank > 0) {
+        await interruptible((signal) =>
+          serveRankPool(collective, (spec: CellSpec) => runner(spec, () => {}, signal)),
+        );
+      } else await runCommand(options, runner, collective);
+    }),
+  );
 }
 
-async function runCommand(options: Options): Promise<void> {
+async function runCommand(options: Options, here: CellRunner, collective: Collective): Promise<void> {
   const threads = options.threads ?? 1;
   // Asked for once here: a wrong name or a missing library is an error before anything runs.
   const { engine, reason } = await chooseEngine(options.engine, { threads });
   await engine.close();
-  const jobs = Math.max(1, Math.floor((await availableCores()) / threads));
+  const { size } = collective;
+  const jobs = size > 1 ? size : Math.max(1, Math.floor((await availableCores()) / threads));
   process.stderr.write(`engine  ${engine.description} (${reason}); ${jobs} cells at a time\n`);
 
   const arena = arenaOptions(options, engine.description);
@@ -77,10 +92,14 @@ async function runCommand(options: Options): Promise<void> {
     }
     block.update();
   };
-  const runner = inProcesses(options.engine, threads);
-  const { asked, interrupted } = await interruptible((signal) =>
-    runArena({ options: arena, folder: options.out, jobs, runner, signal, onChange }),
-  );
+  const { asked, interrupted } = await interruptible(async (signal) => {
+    // What ranks are at is not told: of their cells only the end.
+    const pool = new RankPool(collective, (spec: CellSpec) => here(spec, () => {}, signal));
+    const runner: CellRunner = size > 1 ? (spec) => pool.run(spec) : here;
+    const result = await runArena({ options: arena, folder: options.out, jobs, runner, signal, onChange });
+    await pool.close();
+    return result;
+  });
   block.finish();
   if (interrupted) process.stderr.write('stopped; the same command goes on where it was\n');
   process.stdout.write(
