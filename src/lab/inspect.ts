@@ -68,8 +68,9 @@ export function inspect(design: Design, length?: number): Inspection {
     layers.set(name, found);
     return found;
   };
-  for (const { name, shape } of parameters.list) layer(layerOf(name)).parameters += sizeOf(shape);
-  for (const { name, shape } of state.entries) layer(layerOf(name)).stateBytes += BYTES * sizeOf(shape);
+  const told = byEnds(Object.keys(kinds));
+  for (const { name, shape } of parameters.list) layer(layerOf(name, told)).parameters += sizeOf(shape);
+  for (const { name, shape } of state.entries) layer(layerOf(name, told)).stateBytes += BYTES * sizeOf(shape);
   // Such as an output layer that has no parameters of its own.
   for (const name of Object.keys(kinds)) layer(name);
   const all = [...layers.values()];
@@ -99,9 +100,29 @@ export function inspect(design: Design, length?: number): Inspection {
   };
 }
 
+/** Layers that an architecture tells of, by their names and by the ends of these, under which states may lie. */
+function byEnds(layers: readonly string[]): ReadonlyMap<string, string> {
+  const ends = new Map<string, string>();
+  for (const layer of layers) {
+    for (let at = 0; at >= 0; at = layer.indexOf('.', at + 1)) {
+      const end = layer.slice(at === 0 ? 0 : at + 1);
+      if (!/^\d+$/.test(end)) ends.set(end, layer);
+    }
+  }
+  return ends;
+}
+
 /**
- * The layer that a parameter or a piece of state belongs to: the first part of its name that ends in a number, such as
- * a block, or else what holds it.
+ * The layer that a parameter or a piece of state belongs to: the one that its architecture tells of, or else the first part of
+ * its name that ends in a number, such as a block, or else what holds it.
  */
-const layerOf = (name: string): string =>
-  /^(?:.*?\.)??([^.]+\.\d+)(?=\.)/.exec(name)?.[1] ?? name.split('.').at(-2) ?? name;
+function layerOf(name: string, told: ReadonlyMap<string, string>): string {
+  const parts = name.split('.');
+  for (let from = 0; from < parts.length; from++) {
+    for (let to = parts.length; to > from; to--) {
+      const layer = told.get(parts.slice(from, to).join('.'));
+      if (layer !== undefined) return layer;
+    }
+  }
+  return /^(?:.*?\.)??([^.]+\.\d+)(?=\.)/.exec(name)?.[1] ?? parts.at(-2) ?? name;
+}
