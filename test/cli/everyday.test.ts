@@ -148,7 +148,7 @@ describe('is refused in one line', () => {
     [
       'a folder of texts as prompt',
       1,
-      /two: expected one file as the prompt, found a folder of 2/,
+      /two: expected one file as the prompt, found several/,
       'XLSTM generate run --prompt-file two',
     ],
     ['no model', 2, /expected a path, found an empty argument/, "XLSTM generate '' --prompt a"],
