@@ -176,11 +176,15 @@ it.skipIf(!library || !linux)(
   'a disk that is full on rank 0 is told, and when the last save fails the checkpoint before is untouched',
   async () => {
     const started = ranks(library, [2, [...SHARED, '--steps', '1000000', '--out', 'full']]);
+    let told = '';
+    started.process.stderr?.on('data', (text) => {
+      told += text;
+    });
     await stepsMade('full', 45, started);
     const pid = pidOfRank(started.process, 0);
     // Files of rank 0 cannot grow beyond this from now on.
     expect(spawnSync('prlimit', ['--pid', `${pid}`, '--fsize=100:unlimited']).status).toBe(0);
-    await sleep(500);
+    while (!/warning: full\/checkpoint/.test(told) && started.process.exitCode === null) await sleep(20);
     await cp(path('full/checkpoint'), path('full-before'), { recursive: true });
     process.kill(pid, 'SIGINT');
     const { code, stderr } = await started.ended;
