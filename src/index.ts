@@ -47,12 +47,11 @@ export { XlstmLanguageModel } from './models/xlstm/language_model.ts';
 
 // Models in files.
 
-export type { FileContent, NamedFiles } from './saved/given_files.ts';
+export type { FileContent, ModelSource, NamedFiles } from './saved/given_files.ts';
 export type { LoadedAs, LoadOptions } from './saved/loaded.ts';
 export {
   encodeModel,
   loadModel,
-  type ModelSource,
   type SavableModel,
   saveModel,
 } from './saved/model_files.ts';
@@ -80,7 +79,7 @@ export {
 
 export type { Range } from './checks.ts';
 export type { AdamwOptions } from './compute/graph/optimizer.ts';
-export { type Inspection, inspect, type Layer } from './lab/inspect.ts';
+export { type AdapterFacts, type Inspection, inspect, type Layer } from './lab/inspect.ts';
 export { type EvaluationOptions, type EvaluationResult, Evaluator } from './training/evaluate.ts';
 export {
   type BatchShape,

@@ -35,6 +35,13 @@ const PLAIN = {
   bias: ['none'],
   ...{ use_dora: [false], use_rslora: [false], fan_in_fan_out: [false], lora_bias: [false] },
   ...{ modules_to_save: [null], layers_to_transform: [null], exclude_modules: [null] },
+  ...{ target_parameters: [null, []], trainable_token_indices: [null], layer_replication: [null] },
+  ...{
+    use_qalora: [false],
+    use_bdlora: [null, false],
+    arrow_config: [null],
+    alora_invocation_tokens: [null],
+  },
   ...{ rank_pattern: [{}, null], alpha_pattern: [{}, null] },
 } as const;
 

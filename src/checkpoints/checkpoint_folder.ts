@@ -206,14 +206,24 @@ export const loadTraining = (
     [join(run, 'checkpoint')],
   );
 
-/** The configuration in a checkpoint folder or the folder of a run, of an adapter its base's, as parsed, and where it was found. */
-export const loadConfigJson = (path: string): Promise<{ readonly json: unknown; readonly source: string }> =>
+/** The configuration of a model. */
+export interface FoundConfigJson {
+  /** As parsed. */
+  readonly json: unknown;
+  /** The file that it was found in. */
+  readonly source: string;
+  /** Where the folder is that of an adapter: its settings; the configuration is its base's. */
+  readonly adapter?: Adapter;
+}
+
+/** The configuration in a checkpoint folder or the folder of a run. */
+export const loadConfigJson = (path: string): Promise<FoundConfigJson> =>
   readCheckpoint(
     path,
     (present) => [...CONFIGS, ADAPTER_CONFIG, ...weightsIn(present).filter(isLightning)],
     async (files) => {
       const adapter = await adapterConfigIn(files);
-      if (adapter) return loadConfigJson(await baseOf(adapter));
+      if (adapter) return { ...(await loadConfigJson(await baseOf(adapter))), adapter };
       const { json, name } = await readConfig(files);
       return { json, source: join(files.folder, name) };
     },

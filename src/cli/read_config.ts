@@ -1,11 +1,14 @@
 import { stat } from 'node:fs/promises';
-import { loadConfigJson } from '../checkpoints/checkpoint_folder.ts';
+import { type FoundConfigJson, loadConfigJson } from '../checkpoints/checkpoint_folder.ts';
 import { readJsonFile } from '../checkpoints/json_file.ts';
 import { XlstmError } from '../errors.ts';
 import { readDesign } from '../models/registry.ts';
-import type { Design } from '../nn/architecture.ts';
+import { Design } from '../nn/architecture.ts';
 
-/** What the model of a checkpoint, of a run, or of a file of its own is built from. */
+/**
+ * What the model of a checkpoint, of a run, or of a file of its own is built from; of an adapter, its base with it.
+ * `source`: the file that says so.
+ */
 export async function readModelDesign(
   path: string,
 ): Promise<{ readonly design: Design; readonly source: string }> {
@@ -14,10 +17,14 @@ export async function readModelDesign(
     (found) => !found.isDirectory(),
     () => false,
   );
-  const { json, source } = isFile
+  const found: FoundConfigJson = isFile
     ? { json: await readConfigFile(path), source: path }
     : await loadConfigJson(path);
-  return { design: readDesign(json, source), source };
+  const { json, source, adapter } = found;
+  const design = readDesign(json, source);
+  if (!adapter) return { design, source };
+  const { architecture, config, packing } = design;
+  return { design: new Design(architecture, config, packing, adapter), source: adapter.source };
 }
 
 /** The content of a config.json, as parsed. */

@@ -1,6 +1,7 @@
 import type { PackedFormat } from '../compute/program/constants.ts';
 import { cpuLimits as limits } from '../compute/program/limits.ts';
 import { sizeOf } from '../compute/program/region.ts';
+import type { Adapter } from '../nn/adapter.ts';
 import type { Design } from '../nn/architecture.ts';
 import { inferenceProgram, stateRegion } from '../nn/inference_programs.ts';
 import { isLanguageModel } from '../nn/layer.ts';
@@ -20,12 +21,30 @@ export interface Layer {
   readonly stateBytes: number;
 }
 
+/** What an adapter amounts to, which counts among the parameters too. */
+export interface AdapterFacts {
+  /** Rows of A and columns of B. */
+  readonly rank: number;
+  /** What B A is multiplied with is alpha / rank. */
+  readonly alpha: number;
+  /** The names of the matrices that have one. Left out: all but the output layer's. */
+  readonly targets?: readonly string[];
+  /** Where the model lies that it was trained over. */
+  readonly base: string;
+  /** Matrices that have one. */
+  readonly matrices: number;
+  /** Numbers of A and B together, in float32. */
+  readonly parameters: number;
+}
+
 /** What a design amounts to, known without running anything. */
 export interface Inspection {
   /** Its name. */
   readonly architecture: string;
   /** How matrices are packed. Left out: all parameters are float32. */
   readonly packing?: PackedFormat;
+  /** The low-rank matrices that are trained instead of the parameters of a base. Left out: there are none. */
+  readonly adapter?: AdapterFacts;
   /** In the order in which parameters are declared; layers without any come last. */
   readonly layers: readonly Layer[];
   /** Numbers that are learned, of all layers. */
@@ -60,6 +79,7 @@ const BYTES = 4;
 export function inspect(design: Design, length?: number): Inspection {
   const parameters = new Parameters(design.packing, design.adapter);
   const network = design.build(new Scope(parameters));
+  parameters.checkTargets();
   const { kinds = {}, contextLength = LENGTH } = design.describe();
   const state = stateRegion(network, 1);
   const layers = new Map<string, { parameters: number; stateBytes: number }>();
@@ -77,6 +97,7 @@ export function inspect(design: Design, length?: number): Inspection {
   const facts = {
     architecture: design.architecture.name,
     ...(design.packing && { packing: design.packing }),
+    ...(design.adapter && { adapter: adapterFacts(design.adapter, parameters) }),
     layers: [...layers].map(([name, counts]) => ({ name, kind: kinds[name] ?? '', ...counts })),
     parameters: parameters.count,
     parameterBytes: parameters.regions.reduce((sum, { bytes }) => sum + bytes, 0),
@@ -111,6 +132,16 @@ function byEnds(layers: readonly string[]): ReadonlyMap<string, string> {
   }
   return ends;
 }
+
+const adapterFacts = (
+  { rank, alpha, targets, base }: Adapter,
+  { adapted, added }: Parameters,
+): AdapterFacts => ({
+  ...{ rank, alpha, base },
+  ...(targets && { targets }),
+  matrices: adapted.length,
+  parameters: added.reduce((sum, { shape }) => sum + sizeOf(shape), 0),
+});
 
 /**
  * The layer that a parameter or a piece of state belongs to: the one that its architecture tells of, or else the first part of

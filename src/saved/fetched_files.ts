@@ -1,3 +1,4 @@
+import { ADAPTER_FILES } from '../checkpoints/adapter_files.ts';
 import { limitsOf } from '../checkpoints/checkpoint.ts';
 import type { ModelFiles } from '../checkpoints/model_source.ts';
 import { INDEX, parseIndex } from '../checkpoints/weight_files.ts';
@@ -13,11 +14,7 @@ const FOLDER_HINT =
 /** The files of a model at an address, fetched as they are read. Relative ones are taken from that of the page. */
 export async function fetchedFiles(address: string | URL): Promise<ModelFiles> {
   const folder = folderAt(address);
-  const urlOf = (name: string): URL => {
-    const url = new URL(name, folder);
-    url.search = folder.search;
-    return url;
-  };
+  const urlOf = (name: string): URL => fileAt(folder, name);
   const [config, tokenizer] = await Promise.all([
     fetchFile(urlOf('config.json')),
     fetchFileIfThere(urlOf('tokenizer.json')),
@@ -46,6 +43,22 @@ export async function fetchedFiles(address: string | URL): Promise<ModelFiles> {
     names: [...fetched.keys(), ...weights],
     read: async (name) => fetched.get(name) ?? fetchFile(urlOf(name)),
   };
+}
+
+/** The files of an adapter at an address, as `fetchedFiles` has those of a model. */
+export function fetchedAdapterFiles(address: string | URL): ModelFiles {
+  const folder = folderAt(address);
+  return {
+    place: new URL('./', folder).href,
+    names: ADAPTER_FILES,
+    read: (name) => fetchFile(fileAt(folder, name)),
+  };
+}
+
+function fileAt(folder: URL, name: string): URL {
+  const url = new URL(name, folder);
+  url.search = folder.search;
+  return url;
 }
 
 /** With a slash at its end: names of files are relative to it. */

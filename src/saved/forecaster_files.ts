@@ -3,8 +3,9 @@ import { checkNames } from '../checks.ts';
 import type { Engine } from '../compute/engines/engine.ts';
 import { XlstmError } from '../errors.ts';
 import { Forecaster } from '../forecasting/forecaster.ts';
+import type { ModelSource } from './given_files.ts';
 import type { LoadedAs } from './loaded.ts';
-import { loadModel, type ModelSource } from './model_files.ts';
+import { loadModel } from './model_files.ts';
 
 /** How a forecaster is loaded. */
 export interface LoadForecasterOptions {

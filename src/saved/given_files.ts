@@ -1,4 +1,5 @@
 import type { ModelFiles } from '../checkpoints/model_source.ts';
+import { checkOption } from '../checks.ts';
 import { XlstmError } from '../errors.ts';
 import { quote } from '../quote.ts';
 
@@ -7,6 +8,24 @@ export type FileContent = Uint8Array | ArrayBuffer | Blob;
 
 /** The files of a model by name: config.json, model.safetensors or another of weights, and tokenizer.json. */
 export type NamedFiles = ReadonlyMap<string, FileContent> | Readonly<Record<string, FileContent>>;
+
+/** Where a model lies: in Node a folder or that of a run, everywhere an address, or its files. */
+export type ModelSource =
+  | string
+  | URL
+  | {
+      /** Their contents by name. */
+      readonly files: NamedFiles;
+    };
+
+/** Throws a usage error for what is none; `name` says of what. */
+export function checkSource(source: unknown, name = 'loadModel'): asserts source is ModelSource {
+  const right =
+    (typeof source === 'string' && source !== '') ||
+    source instanceof URL ||
+    (typeof source === 'object' && source !== null && 'files' in source);
+  checkOption(right, name, 'a folder, an address or { files }', source);
+}
 
 /** Files that a program holds, such as those of `encodeModel` or of a page's file input. */
 export function givenFiles(given: NamedFiles): ModelFiles {

@@ -7,6 +7,7 @@ import { TextModel } from '../generation/text_model.ts';
 import { SequenceNetwork } from '../models/sequence/network.ts';
 import { takesTokens } from '../nn/model.ts';
 import { SequenceModel } from '../sequences/sequence_model.ts';
+import { checkSource, type ModelSource } from './given_files.ts';
 
 /** What a model is loaded as, by what is asked for. */
 export interface LoadedAs {
@@ -24,6 +25,11 @@ export interface LoadOptions<K extends keyof LoadedAs = keyof LoadedAs> {
   readonly engine?: Engine;
   /** What is expected; another model is refused. Default: any. */
   readonly kind?: K;
+  /**
+   * Low-rank matrices that were trained over this model (`xlstm train --lora`, or PEFT): where their folder lies, or their
+   * files. Left out: none, or those of the folder, where it is that of an adapter, which names its base.
+   */
+  readonly adapter?: ModelSource;
 }
 
 const FOUND: Readonly<Record<'text' | 'sequence', string>> = {
@@ -37,9 +43,10 @@ export async function loadAs<K extends keyof LoadedAs>(
   place: string,
   load: (engine: Engine) => Promise<LoadedModel>,
 ): Promise<LoadedAs[K]> {
-  checkNames('loadModel', options, ['engine', 'kind']);
+  checkNames('loadModel', options, ['engine', 'kind', 'adapter']);
   const kind = options.kind ?? 'any';
   checkChoice('kind', kind, ['text', 'sequence', 'any']);
+  if (options.adapter !== undefined) checkSource(options.adapter, 'adapter');
   const loaded = await load(options.engine ?? (await sharedEngine()));
   const { model, tokenizer } = loaded;
   const found = takesTokens(model)

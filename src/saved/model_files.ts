@@ -1,22 +1,16 @@
-import { type Checkpoint, checkpointFiles } from '../checkpoints/checkpoint.ts';
+import { ADAPTER_FILES, adapterIn, type GivenAdapter } from '../checkpoints/adapter_files.ts';
+import { type Checkpoint, checkpointFiles, type LoadedModel } from '../checkpoints/checkpoint.ts';
 import { decodeModelFiles } from '../checkpoints/model_files.ts';
 import { checkOption } from '../checks.ts';
+import type { Engine } from '../compute/engines/engine.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { XlstmError } from '../errors.ts';
 import type { Network } from '../nn/layer.ts';
 import type { Model } from '../nn/model.ts';
-import { fetchedFiles } from './fetched_files.ts';
-import { givenFiles, type NamedFiles } from './given_files.ts';
+import { quote } from '../quote.ts';
+import { fetchedAdapterFiles, fetchedFiles } from './fetched_files.ts';
+import { checkSource, givenFiles, type ModelSource } from './given_files.ts';
 import { type LoadedAs, type LoadOptions, loadAs } from './loaded.ts';
-
-/** Where a model lies: in Node a folder or that of a run, everywhere an address, or its files. */
-export type ModelSource =
-  | string
-  | URL
-  | {
-      /** Their contents by name. */
-      readonly files: NamedFiles;
-    };
 
 /** A SequenceModel, a TextModel, or a model of any architecture, with or without a tokenizer. */
 export type SavableModel =
@@ -32,26 +26,49 @@ export type SavableModel =
  * Loads what `saveModel` or `encodeModel` made, or a run of `xlstm train`, of any architecture. What comes fits the
  * network: a SequenceModel, a TextModel for tokens, for any other `{ model }`; with `kind` it is known before.
  * In Node a text is the path of a folder, unless it begins with http: or https:; in browsers it is an address. Throws
- * an error that names the file for what is missing, damaged, of an unknown architecture or not of the kind.
+ * an error that names the file for what is missing, damaged, of an unknown architecture or not of the kind, and for an
+ * adapter that was trained over another model.
  */
 export function loadModel<K extends keyof LoadedAs = 'any'>(
   source: ModelSource,
   options: LoadOptions<K> = {},
 ): Promise<LoadedAs[K]> {
   checkSource(source);
-  if (typeof source === 'object' && 'files' in source) {
-    return loadAs(options, 'files', (engine) => decodeModelFiles(engine, givenFiles(source.files)));
-  }
-  return loadAs(options, `${source}`, async (engine) => decodeModelFiles(engine, await fetchedFiles(source)));
+  return loadAs(options, placeOf(source), async (engine) =>
+    decodeSource(
+      engine,
+      source,
+      options.adapter === undefined ? undefined : await readAdapter(options.adapter),
+    ),
+  );
 }
 
-export function checkSource(source: unknown): asserts source is ModelSource {
-  const right =
-    (typeof source === 'string' && source !== '') ||
-    source instanceof URL ||
-    (typeof source === 'object' && source !== null && 'files' in source);
-  checkOption(right, 'loadModel', 'a folder, an address or { files }', source);
+/** The model at an address, or of files. */
+export async function decodeSource(
+  engine: Engine,
+  source: ModelSource,
+  adapter: GivenAdapter | undefined,
+): Promise<LoadedModel> {
+  const files = isFiles(source) ? givenFiles(source.files) : await fetchedFiles(source);
+  return decodeModelFiles(engine, files, { adapter });
 }
+
+/** The adapter at an address, or of files. Throws a checkpoint error for what is missing, damaged or not right. */
+export async function readAdapter(source: ModelSource): Promise<GivenAdapter> {
+  const files = isFiles(source) ? givenFiles(source.files) : fetchedAdapterFiles(source);
+  const adapter = await adapterIn(files);
+  if (adapter) return adapter;
+  throw new XlstmError(
+    'checkpoint',
+    `${placeOf(source)}: expected an adapter (${ADAPTER_FILES.join(', ')}), found ${quote(files.names)}`,
+  );
+}
+
+const isFiles = (source: ModelSource): source is Exclude<ModelSource, string | URL> =>
+  typeof source === 'object' && 'files' in source;
+
+/** What errors call it. */
+export const placeOf = (source: ModelSource): string => (isFiles(source) ? 'files' : `${source}`);
 
 /**
  * The files of a model by name, for a download, IndexedDB or a server; `loadModel({ files })` makes a model of them.

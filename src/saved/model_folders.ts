@@ -1,14 +1,10 @@
 import { fileURLToPath } from 'node:url';
-import { loadCheckpoint, saveCheckpoint } from '../checkpoints/checkpoint_folder.ts';
+import type { GivenAdapter } from '../checkpoints/adapter_files.ts';
+import { loadAdapter, loadCheckpoint, saveCheckpoint } from '../checkpoints/checkpoint_folder.ts';
 import { checkOption } from '../checks.ts';
+import { checkSource, type ModelSource } from './given_files.ts';
 import { type LoadedAs, type LoadOptions, loadAs } from './loaded.ts';
-import {
-  checkpointOf,
-  checkSource,
-  loadModel as loadAnywhere,
-  type ModelSource,
-  type SavableModel,
-} from './model_files.ts';
+import { checkpointOf, decodeSource, placeOf, readAdapter, type SavableModel } from './model_files.ts';
 
 /** As `loadModel` of model_files.ts, and from folders. */
 export function loadModel<K extends keyof LoadedAs = 'any'>(
@@ -17,8 +13,17 @@ export function loadModel<K extends keyof LoadedAs = 'any'>(
 ): Promise<LoadedAs[K]> {
   checkSource(source);
   const folder = folderOf(source);
-  if (folder === undefined) return loadAnywhere(source, options);
-  return loadAs(options, folder, (engine) => loadCheckpoint(engine, folder));
+  return loadAs(options, folder ?? placeOf(source), async (engine) => {
+    const adapter = options.adapter === undefined ? undefined : await adapterAt(options.adapter);
+    return folder === undefined
+      ? decodeSource(engine, source, adapter)
+      : loadCheckpoint(engine, folder, { adapter });
+  });
+}
+
+function adapterAt(source: ModelSource): Promise<GivenAdapter> {
+  const folder = folderOf(source);
+  return folder === undefined ? readAdapter(source) : loadAdapter(folder);
 }
 
 function folderOf(source: ModelSource): string | undefined {

@@ -14,9 +14,12 @@ import * as browserEntry from '../index.ts';
 import * as nodeEntry from '../index_node.ts';
 import { createModel } from '../models/create_model.ts';
 import { registerArchitecture } from '../models/registry.ts';
+import type { Adapter } from '../nn/adapter.ts';
+import { Design } from '../nn/architecture.ts';
 import { smallInit } from '../nn/init.ts';
 import type { Network } from '../nn/layer.ts';
 import { Linear } from '../nn/linear.ts';
+import { Model } from '../nn/model.ts';
 import { SequenceModel } from '../sequences/sequence_model.ts';
 
 const { encodeModel, loadModel, saveModel } = nodeEntry;
@@ -122,6 +125,53 @@ describe('loadModel', () => {
     const again = await loadModel({ files: await encodeModel(other) }, { engine });
     expect(again).not.toBeInstanceOf(TextModel);
     expect(await again.model.read()).toEqual(await other.read());
+  });
+
+  it('lays an adapter over a model: of a folder, an address and files', async () => {
+    using model = text();
+    const base = await encodeModel(model);
+    await saveModel(model, join(folder, 'base'));
+    const { architecture, config } = model.model.design as Design;
+    const adapter: Adapter = { rank: 2, alpha: 4, base: '', source: 'the test' };
+    const over = new Design(architecture, config, undefined, adapter);
+    using adapted = Model.load(engine, over, await model.model.read(), 'the test', { seed: 9 });
+    const values = await adapted.read();
+    for (const [name, value] of values) {
+      if (name.includes('lora_B'))
+        values.set(name, { ...value, values: Array.from(value.values, () => 0.25) });
+    }
+    adapted.write(values, 'the test');
+    const expected = await adapted.read();
+    await saveModel(adapted, join(folder, 'adapter'));
+    const files = await encodeModel(adapted);
+    expect([...files.keys()].sort()).toEqual(['adapter_config.json', 'adapter_model.safetensors']);
+    const check = async (
+      source: nodeEntry.ModelSource,
+      from: nodeEntry.ModelSource,
+      load = loadModel,
+    ): Promise<void> => {
+      using loaded = await load(source, { engine, kind: 'text', adapter: from });
+      expect(await loaded.model.read()).toEqual(expected);
+    };
+    await check(join(folder, 'base'), join(folder, 'adapter'));
+    await check(pathToFileURL(join(folder, 'base')), { files });
+    await check({ files: base }, join(folder, 'adapter'));
+    await serving({ ...under('/base/', base), ...under('/adapter/', files) }, async (address) => {
+      await check(`${address}/base`, `${address}/adapter`);
+      await check(`${address}/base`, `${address}/adapter`, browserEntry.loadModel);
+      const none = loadModel({ files: base }, { engine, adapter: `${address}/base` });
+      await expect(none).rejects.toThrow('/base/adapter_config.json: there is no such file');
+    });
+    await expect(loadModel({ files: base }, { engine, adapter: { files: base } })).rejects.toThrow(
+      'files: expected an adapter (adapter_config.json, adapter_model.safetensors), found ["config.json"',
+    );
+    const other = { files: await encodeModel(text(2)) };
+    await expect(loadModel(other, { engine, adapter: { files } })).rejects.toThrow(
+      /adapter_model\.safetensors: base_fingerprint: expected that of the files/,
+    );
+    await expect(loadModel(other, { engine, adapter: 3 as never })).rejects.toThrow(
+      'adapter: expected a folder, an address or { files }, found 3',
+    );
   });
 
   it('takes the shared engine where none is named', async () => {

@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { loadModel } from '../../src/index_node.ts';
 import { workplace } from './command.ts';
 
-const { path, xlstm } = workplace();
+const { path, xlstm, begun } = workplace();
 
 async function done(args: readonly string[]): Promise<{ stdout: string; stderr: string }> {
   const { code, stdout, stderr } = await xlstm(args);
@@ -47,6 +48,7 @@ describe.each(['base', 'base-q8'])('adapters over %s', (base) => {
   const run = `${base}-lora`;
 
   it('are trained, resumed, used and merged', async () => {
+    const written = ['--prompt', 'The', '--max-tokens', '9', '--temperature', '0', '--json'];
     const before = await lossOf(base);
     const { stderr: said } = await done(over(base, ...lora, '--steps', '12', '--out', run));
     expect(said).toMatch(/adapter .* of them are trained: rank 4 beside \d+ matrices of .*base/);
@@ -62,7 +64,21 @@ describe.each(['base', 'base-q8'])('adapters over %s', (base) => {
     expect(after).toBeLessThan(before - 0.05);
     expect(await lossOf(base)).toBe(before);
     expect(await lossOf(base, '--adapter', run)).toBe(after);
-    const written = ['--prompt', 'The', '--max-tokens', '9', '--temperature', '0', '--json'];
+
+    const facts = JSON.parse((await done(['inspect', run, '--json'])).stdout);
+    const plain = JSON.parse((await done(['inspect', base, '--json'])).stdout);
+    expect(facts.adapter).toMatchObject({ rank: 4, alpha: 8, base: path(base) });
+    expect(facts.adapter.matrices).toBe(facts.adapter.targets.length);
+    expect(facts.parameters).toBe(plain.parameters + facts.adapter.parameters);
+    expect(facts.source).toMatch(/adapter_config\.json$/);
+    expect((await done(['inspect', run])).stdout).toMatch(
+      /^adapter {5}rank 4, alpha 8, beside \d+ matrices \(.*proj_up.*\) of .*base.*: [\d.]+k numbers$/m,
+    );
+    using model = await loadModel(path(base), { kind: 'text', adapter: path(run) });
+    expect(model.model.parameters.added.length).toBe(2 * facts.adapter.matrices);
+    expect((await model.session().complete('The', { maxTokens: 9, temperature: 0 })).text).toBe(
+      JSON.parse((await done(['generate', base, '--adapter', run, ...written])).stdout).text,
+    );
     const byAdapter = await done(['generate', base, '--adapter', `${run}/checkpoint`, ...written]);
 
     await done(['merge', base, run, `${base}-merged`]);
@@ -74,6 +90,22 @@ describe.each(['base', 'base-q8'])('adapters over %s', (base) => {
       /adapter_model\.safetensors: base_fingerprint: expected that of other/,
     );
     expect(existsSync(path('never'))).toBe(false);
+  }, 120_000);
+
+  it('have the same bits when their training is killed and resumed', async () => {
+    const [whole, parts] = [`${base}-whole`, `${base}-parts`];
+    const settings = [...lora, '--checkpoint-every', '5'];
+    await done(over(base, ...settings, '--steps', '60', '--out', whole));
+    const training = await begun(over(base, ...settings, '--steps', '60', '--out', parts), parts, 14);
+    training.process.kill('SIGKILL');
+    await training.ended;
+    await done(['train', '--resume', parts, '--sample', '0']);
+    for (const name of ['adapter_model.safetensors', 'optimizer.safetensors']) {
+      const [one, other] = await Promise.all(
+        [whole, parts].map((run) => readFile(path(run, 'checkpoint', name))),
+      );
+      expect(one.equals(other), name).toBe(true);
+    }
   }, 120_000);
 
   it('are not trained over adapters, made small or written in another form', async () => {

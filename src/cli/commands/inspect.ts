@@ -1,7 +1,8 @@
 import { Command } from 'commander';
 import { XlstmError } from '../../errors.ts';
 import { formatBytes, formatCount, formatInteger } from '../../format.ts';
-import { type Inspection, inspect } from '../../lab/inspect.ts';
+import { type AdapterFacts, type Inspection, inspect } from '../../lab/inspect.ts';
+import { oneLine } from '../../quote.ts';
 import { isTokenFile } from '../../training/token_file.ts';
 import { type Output, standardOutput } from '../output.ts';
 import { integer } from '../parse.ts';
@@ -20,7 +21,7 @@ export function inspectCommand(): Command {
     .description(
       'layers, parameters, state and cost of a checkpoint or a configuration; what a token file holds',
     )
-    .argument('<path>', 'a checkpoint, the folder of a run, a config.json, or a token file')
+    .argument('<path>', 'a checkpoint, the folder of a run, an adapter, a config.json, or a token file')
     .option('--length <n>', "tokens of a training sequence (default: the model's context length)", integer(1))
     .option('--verify', 'read all of a token file and compare it with its digest')
     .option('--json', 'print the facts as JSON')
@@ -63,13 +64,15 @@ function print(output: Output, source: string, facts: Inspection): void {
     { header: 'state' },
   ];
   output.line(renderTable({ columns, rows, emphasize: (i) => i === layers.length }, style, width));
-  const lines: [string, string][] = [
+  const { adapter } = facts;
+  const lines: [string, string][] = adapter ? [['adapter', adapterText(adapter)]] : [];
+  lines.push(
     [
       'parameters',
       `${formatCount(parameters)} (${formatBytes(parameterBytes)}${facts.packing ? `, matrices in ${facts.packing}` : ' in float32'})`,
     ],
     ['state', `${formatBytes(stateBytes)} for each sequence, however long it is`],
-  ];
+  );
   if (decoding) lines.push(['decoding', `${flop(decoding.flopsPerToken)} for each token`]);
   if (training) {
     const { flopsPerToken, length } = training;
@@ -80,6 +83,12 @@ function print(output: Output, source: string, facts: Inspection): void {
   }
   output.line();
   for (const [name, text] of lines) output.line(`${name.padEnd(12)}${text}`);
+}
+
+function adapterText({ rank, alpha, base, targets, matrices, parameters }: AdapterFacts): string {
+  const ends = targets && [...new Set(targets.map((target) => target.split('.').at(-1)))].join(', ');
+  const where = `beside ${matrices} matrices${ends ? ` (${ends})` : ''} of ${oneLine(base)}`;
+  return `rank ${rank}, alpha ${alpha}, ${where}: ${formatCount(parameters)} numbers`;
 }
 
 /** 192k → 192 kFLOP */
