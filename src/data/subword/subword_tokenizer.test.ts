@@ -94,6 +94,19 @@ describe('SubwordTokenizer', () => {
     const { model, ...rest } = read('words');
     const closed = await SubwordTokenizer.create({ ...rest, model: { ...model, unk_token: null } });
     expect(() => closed.encode('zzzz')).toThrow('no token for');
+    const { model: bytes, ...others } = read('byte_level');
+    // The first byte of é.
+    const { Ã: _, ...lacking } = bytes.vocab;
+    const holed = await SubwordTokenizer.create({
+      ...others,
+      model: {
+        ...bytes,
+        vocab: lacking,
+        merges: bytes.merges.filter((pair: unknown) => !String(pair).includes('Ã')),
+      },
+    });
+    expect(holed.decode(holed.encode('cafe'))).toBe('cafe');
+    expect(() => holed.encode('café')).toThrow('no token for');
   });
 
   it('says which file and key is not right', async () => {

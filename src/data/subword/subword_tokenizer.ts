@@ -2,7 +2,7 @@ import { checkOption } from '../../checks.ts';
 import { XlstmError } from '../../errors.ts';
 import { oneLine, quote } from '../../quote.ts';
 import type { StreamingDecoder, Tokenizer, TokenizerDescription } from '../tokenizer.ts';
-import { bytesOfToken } from './byte_alphabet.ts';
+import { BYTE_CHARACTERS, bytesOfToken } from './byte_alphabet.ts';
 import { chatTemplate, namedTokens, parseTokenizerConfig, type TokenizerConfig } from './tokenizer_config.ts';
 import { isTokenizerJson, parseTokenizerJson, type TokenizerJson, templateStart } from './tokenizer_json.ts';
 import { splitWords, WORD_SPLITTER, WordMap } from './words.ts';
@@ -63,6 +63,8 @@ export class SubwordTokenizer implements Tokenizer {
   /** By id: what it stands for, as bytes, or as a text that begins anew. Undefined where the decoder is no byte-level one. */
   readonly #pieces: readonly (Uint8Array | string | undefined)[] | undefined;
   readonly #isToken: Uint8Array;
+  /** Bytes that have no token, where there is no unknown one either: the library leaves them out without a word. */
+  readonly #lacking: ReadonlySet<number>;
   /** Ids of words that were encoded before, where a text's ids are those of its words. */
   readonly #words: WordMap<readonly number[]> | undefined;
 
@@ -98,6 +100,7 @@ export class SubwordTokenizer implements Tokenizer {
     for (const id of ids.values()) this.#isToken[id] = 1;
     if (isByWords(json)) this.#words = new WordMap();
     if (json.decoder?.type === 'ByteLevel') this.#pieces = bytePieces(json, ids, this.vocabSize);
+    this.#lacking = new Set(this.#pieces && startsFromBytes(json, named) ? lackingBytes(ids) : []);
   }
 
   /**
@@ -155,13 +158,19 @@ export class SubwordTokenizer implements Tokenizer {
 
   #encodeWhole(text: string): readonly number[] {
     const { ids } = this.#library.encode(text, { add_special_tokens: false });
-    if (ids.includes(undefined)) {
+    if (ids.includes(undefined) || this.#lacks(text)) {
       throw new XlstmError(
         'data',
         'encode: the text holds what the tokenizer has no token for, and no unknown token',
       );
     }
     return ids as number[];
+  }
+
+  #lacks(text: string): boolean {
+    if (this.#lacking.size === 0) return false;
+    // What a tokenizer makes of a text first, such as spaces before it, is not seen here.
+    return new TextEncoder().encode(text).some((byte) => this.#lacking.has(byte));
   }
 
   /** The text of tokens; of special ones their names. Throws a data error for an id that is none. */
@@ -262,6 +271,13 @@ const isByWords = ({ normalizer, pre_tokenizer, added_tokens }: TokenizerJson): 
   normalizer === null &&
   JSON.stringify(pre_tokenizer) === JSON.stringify(WORD_SPLITTER) &&
   added_tokens.every(({ special }) => special);
+
+/** Whether each byte of a text needs a token of its own, before any are merged. */
+const startsFromBytes = ({ model }: TokenizerJson, named: ReadonlyMap<string, string>): boolean =>
+  model.type === 'BPE' && !model.ignore_merges && !(model.unk_token ?? named.get('unk_token'));
+
+const lackingBytes = (ids: ReadonlyMap<string, number>): number[] =>
+  BYTE_CHARACTERS.flatMap((character, byte) => (ids.has(character) ? [] : [byte]));
 
 const configBeside = (source: string): string => source.replace(/[^/\\]*$/, 'tokenizer_config.json');
 
