@@ -9,6 +9,7 @@ import type { Network } from '../nn/layer.ts';
 import type { Model } from '../nn/model.ts';
 import { runSizes } from './network_forecaster.ts';
 import type { PatchModel } from './patch_model.ts';
+import { RecentExecutables } from './recent_executables.ts';
 
 /** What a stream asks for: tokens that follow its state, and the patches after them. */
 export interface StreamStep {
@@ -33,16 +34,13 @@ interface Waiting {
 /** Rows that one run takes, unless a stream alone has more. */
 const ROWS = 32;
 
-/** Programs that are kept; others take the place of those that were not used for the longest time. */
-const KEPT = 16;
-
 /** Runs the steps of all streams of a model: those that are asked for at the same time are one batch. */
 export class StreamBatcher {
   readonly #model: Model<Network>;
   readonly #patches: PatchModel;
   readonly #waiting: Waiting[] = [];
   readonly #states = new Map<number, Memory>();
-  readonly #executables = new Map<string, Executable>();
+  readonly #executables = new RecentExecutables();
   #atWork = false;
 
   constructor(model: Model<Network>, patches: PatchModel) {
@@ -65,9 +63,8 @@ export class StreamBatcher {
 
   /** Gives its memory back. */
   free(): void {
-    for (const executable of this.#executables.values()) executable.free();
     for (const memory of this.#states.values()) memory.free();
-    this.#executables.clear();
+    this.#executables.free();
     this.#states.clear();
   }
 
@@ -138,14 +135,8 @@ export class StreamBatcher {
       this.#states.set(rows, state);
     }
     const key = [layout.series, layout.targets, layout.past, length, patches].join(' ');
-    const executable = this.#executables.get(key) ?? this.#bind(key, layout, length, patches, state);
-    this.#executables.delete(key);
-    this.#executables.set(key, executable);
-    if (this.#executables.size > KEPT) {
-      const [oldest] = this.#executables.keys();
-      this.#executables.get(oldest)?.free();
-      this.#executables.delete(oldest);
-    }
+    const bound = state;
+    const executable = this.#executables.use(key, () => this.#bind(key, layout, length, patches, bound));
     return { executable, state };
   }
 

@@ -8,6 +8,7 @@ import type { Tirex2Network } from '../models/tirex2/network.ts';
 import { type RowLayout, splitRows, tokensFrom, variatesOf } from '../models/tirex2/rows.ts';
 import { Pass } from '../nn/layer.ts';
 import type { Model } from '../nn/model.ts';
+import { RecentExecutables } from './recent_executables.ts';
 
 /** What a run computes. */
 export interface Tirex2Run {
@@ -25,13 +26,10 @@ export interface Tirex2HiddenRun {
   readonly length: number;
 }
 
-/** Programs that are kept: other lengths and layouts take the place of those that were not used for the longest time. */
-const KEPT = 16;
-
 /** Runs a TiRex-2 network over rows of tokens. To be freed. */
 export class Tirex2NetworkRunner implements Disposable {
   readonly #model: Model<Tirex2Network>;
-  readonly #executables = new Map<string, Executable>();
+  readonly #executables = new RecentExecutables();
 
   /** The model is freed by who made it, after the runner. */
   constructor(model: Model<Tirex2Network>) {
@@ -49,7 +47,7 @@ export class Tirex2NetworkRunner implements Disposable {
     const { series, targets, past, known } = layout;
     const { quantiles, patchSize } = this.config;
     const key = [series, targets, past, known, length, first, patches].join(' ');
-    const executable = this.#kept(key, () =>
+    const executable = this.#executables.use(key, () =>
       this.#bind(key, layout, length, ({ y }) => {
         const read = series * targets;
         const ofTargets = read === y.shape[0] ? y : splitRows(y, read)[0];
@@ -65,7 +63,9 @@ export class Tirex2NetworkRunner implements Disposable {
   /** tokens [rows, L, 2·P] to what the blocks make of them: [rows, L, blocks, D]. */
   async hidden(tokens: Float64Array, { layout, length }: Tirex2HiddenRun): Promise<ArrayLike<number>> {
     const key = ['hidden', layout.series, layout.targets, length].join(' ');
-    const executable = this.#kept(key, () => this.#bind(key, layout, length, ({ hidden }) => concat(hidden)));
+    const executable = this.#executables.use(key, () =>
+      this.#bind(key, layout, length, ({ hidden }) => concat(hidden)),
+    );
     executable.io.write('tokens', tokens);
     await executable.run();
     const { blocks, embeddingDim } = this.config;
@@ -75,24 +75,11 @@ export class Tirex2NetworkRunner implements Disposable {
 
   /** Gives the memory of its Programs back. */
   free(): void {
-    for (const executable of this.#executables.values()) executable.free();
-    this.#executables.clear();
+    this.#executables.free();
   }
 
   [Symbol.dispose](): void {
     this.free();
-  }
-
-  #kept(key: string, bind: () => Executable): Executable {
-    const executable = this.#executables.get(key) ?? bind();
-    this.#executables.delete(key);
-    this.#executables.set(key, executable);
-    if (this.#executables.size > KEPT) {
-      const [oldest] = this.#executables.keys();
-      this.#executables.get(oldest)?.free();
-      this.#executables.delete(oldest);
-    }
-    return executable;
   }
 
   #bind(

@@ -1,14 +1,13 @@
-import { readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import * as v from 'valibot';
 import { loadCheckpoint } from '../../checkpoints/checkpoint_folder.ts';
 import type { Engine } from '../../compute/engines/engine.ts';
 import { embeddingsOf } from '../../forecasting/embedding.ts';
 import { TirexNetworkRunner } from '../../forecasting/tirex_network_runner.ts';
 import { rollOut } from '../../forecasting/tirex_rollout.ts';
-import { parseJson } from '../../json.ts';
 import { TirexNetwork } from '../../models/tirex/network.ts';
 import type { Model } from '../../nn/model.ts';
+import { readCases } from './cases.ts';
 import { absoluteError, Comparison, type Row } from './compare.ts';
 import { type GoldenFile, positiveInteger, tolerance } from './golden.ts';
 
@@ -48,19 +47,14 @@ const WITHOUT_UNSCALED = 'offset';
 
 /** A TiRex in the folder of the file: forecasts of the cases that cases.json beside it names, and embeddings. */
 export async function verifyTirex(engine: Engine, file: GoldenFile): Promise<Row[]> {
-  const place = dirname(file.source);
-  const name = join(place, file.metadata('cases'));
-  const parsed = v.safeParse(casesSchema, parseJson(await readFile(name), name, 'data'), {
-    abortEarly: true,
-  });
-  if (!parsed.success) throw file.error(`${name}: ${parsed.issues[0].message}`);
-  const { model } = await loadCheckpoint(engine, place);
+  const cases = await readCases(file, casesSchema);
+  const { model } = await loadCheckpoint(engine, dirname(file.source));
   try {
     if (!(model.network instanceof TirexNetwork)) throw file.error('the model beside it is no TiRex');
     using runner = new TirexNetworkRunner(model as Model<TirexNetwork>);
     const rows: Row[] = [];
-    for (const each of parsed.output.cases) rows.push(...(await verifyForecast(runner, file, each)));
-    for (const each of parsed.output.embeddings) rows.push(...(await verifyEmbedding(runner, file, each)));
+    for (const each of cases.cases) rows.push(...(await verifyForecast(runner, file, each)));
+    for (const each of cases.embeddings) rows.push(...(await verifyEmbedding(runner, file, each)));
     return rows;
   } finally {
     model.free();

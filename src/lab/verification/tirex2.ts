@@ -1,14 +1,13 @@
-import { readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import * as v from 'valibot';
 import { loadCheckpoint } from '../../checkpoints/checkpoint_folder.ts';
 import type { Engine } from '../../compute/engines/engine.ts';
 import type { LevelRows } from '../../forecasting/levels.ts';
 import type { SeriesRows } from '../../forecasting/series.ts';
 import { Tirex2Forecaster } from '../../forecasting/tirex2_forecaster.ts';
-import { parseJson } from '../../json.ts';
 import { Tirex2Network } from '../../models/tirex2/network.ts';
 import type { Model } from '../../nn/model.ts';
+import { readCases } from './cases.ts';
 import { absoluteError, Comparison, type Row } from './compare.ts';
 import { type GoldenFile, positiveInteger, tolerance } from './golden.ts';
 
@@ -41,18 +40,13 @@ type Case = v.InferOutput<typeof casesSchema>['cases'][number];
 
 /** A TiRex-2 in the folder of the file: forecasts of the cases that cases.json beside it names. */
 export async function verifyTirex2(engine: Engine, file: GoldenFile): Promise<Row[]> {
-  const place = dirname(file.source);
-  const name = join(place, file.metadata('cases'));
-  const parsed = v.safeParse(casesSchema, parseJson(await readFile(name), name, 'data'), {
-    abortEarly: true,
-  });
-  if (!parsed.success) throw file.error(`${name}: ${parsed.issues[0].message}`);
-  const { model } = await loadCheckpoint(engine, place);
+  const cases = await readCases(file, casesSchema);
+  const { model } = await loadCheckpoint(engine, dirname(file.source));
   try {
     if (!(model.network instanceof Tirex2Network)) throw file.error('the model beside it is no TiRex-2');
     const forecaster = new Tirex2Forecaster(model as Model<Tirex2Network>);
     const rows: Row[] = [];
-    for (const each of parsed.output.cases) rows.push(...(await verifyCase(forecaster, file, each)));
+    for (const each of cases.cases) rows.push(...(await verifyCase(forecaster, file, each)));
     forecaster.free();
     return rows;
   } finally {

@@ -1,5 +1,6 @@
 import { XlstmError } from '../../errors.ts';
 import type { NamedValues } from '../../nn/parameters.ts';
+import { swappedAxes } from '../../nn/swapped_axes.ts';
 import { quote } from '../../quote.ts';
 import type { Tirex2Config } from './config.ts';
 
@@ -50,11 +51,11 @@ function fromFile(name: string, tensor: NamedValues): NamedValues {
   const { shape, values } = tensor;
   if (name.endsWith(KERNEL) && shape.length === 4 && shape[1] === shape[3]) {
     const [heads, dim, gates] = shape;
-    return { shape: [heads, gates * dim, dim], values: transposed(values, heads, dim, gates * dim) };
+    return { shape: [heads, gates * dim, dim], values: swappedAxes(values, heads, dim, gates * dim) };
   }
   if (name.endsWith(BIAS) && shape.length === 3) {
     const [heads, gates, dim] = shape;
-    return { shape: [gates * heads * dim], values: transposed(values, 1, heads, gates, dim) };
+    return { shape: [gates * heads * dim], values: swappedAxes(values, 1, heads, gates, dim) };
   }
   return tensor;
 }
@@ -63,26 +64,11 @@ function toFile(name: string, tensor: NamedValues, numHeads: number): NamedValue
   const { shape, values } = tensor;
   if (name.endsWith(KERNEL)) {
     const [heads, rows, dim] = shape;
-    return { shape: [heads, dim, GATES, rows / GATES], values: transposed(values, heads, rows, dim) };
+    return { shape: [heads, dim, GATES, rows / GATES], values: swappedAxes(values, heads, rows, dim) };
   }
   if (name.endsWith(BIAS)) {
     const dim = shape[0] / (GATES * numHeads);
-    return { shape: [numHeads, GATES, dim], values: transposed(values, 1, GATES, numHeads, dim) };
+    return { shape: [numHeads, GATES, dim], values: swappedAxes(values, 1, GATES, numHeads, dim) };
   }
   return tensor;
-}
-
-/** [outer, a, b, inner] to [outer, b, a, inner]. */
-function transposed(values: ArrayLike<number>, outer: number, a: number, b: number, inner = 1): Float32Array {
-  const result = new Float32Array(outer * a * b * inner);
-  let at = 0;
-  for (let o = 0; o < outer; o++) {
-    for (let j = 0; j < b; j++) {
-      for (let i = 0; i < a; i++) {
-        const from = ((o * a + i) * b + j) * inner;
-        for (let k = 0; k < inner; k++) result[at++] = values[from + k];
-      }
-    }
-  }
-  return result;
 }

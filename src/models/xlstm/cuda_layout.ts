@@ -1,4 +1,5 @@
 import type { NamedValues } from '../../nn/parameters.ts';
+import { swappedAxes } from '../../nn/swapped_axes.ts';
 
 const KERNEL = 'slstm_cell._recurrent_kernel_';
 const BIAS = 'slstm_cell._bias_';
@@ -15,11 +16,14 @@ export function toVanillaLayout(tensors: ReadonlyMap<string, NamedValues>): Read
   const converted = new Map(tensors);
   for (const [name, { shape, values }] of cudaKernels(tensors)) {
     const [heads, headDim, rows] = shape;
-    converted.set(name, { shape: [heads, rows, headDim], values: swapped(values, heads, headDim, rows, 1) });
+    converted.set(name, { shape: [heads, rows, headDim], values: swappedAxes(values, heads, headDim, rows) });
     const biasName = name.replace(KERNEL, BIAS);
     const bias = tensors.get(biasName);
     if (bias?.shape.length !== 1 || bias.shape[0] !== heads * rows) continue;
-    converted.set(biasName, { shape: bias.shape, values: swapped(bias.values, 1, heads, GATES, headDim) });
+    converted.set(biasName, {
+      shape: bias.shape,
+      values: swappedAxes(bias.values, 1, heads, GATES, headDim),
+    });
   }
   return converted;
 }
@@ -30,11 +34,14 @@ export function toCudaLayout(tensors: ReadonlyMap<string, NamedValues>): Readonl
   for (const [name, { shape, values }] of tensors) {
     if (!name.endsWith(KERNEL) || shape.length !== 3 || shape[1] !== GATES * shape[2]) continue;
     const [heads, rows, headDim] = shape;
-    converted.set(name, { shape: [heads, headDim, rows], values: swapped(values, heads, rows, headDim, 1) });
+    converted.set(name, { shape: [heads, headDim, rows], values: swappedAxes(values, heads, rows, headDim) });
     const biasName = name.replace(KERNEL, BIAS);
     const bias = tensors.get(biasName);
     if (bias?.shape.length !== 1 || bias.shape[0] !== heads * rows) continue;
-    converted.set(biasName, { shape: bias.shape, values: swapped(bias.values, 1, GATES, heads, headDim) });
+    converted.set(biasName, {
+      shape: bias.shape,
+      values: swappedAxes(bias.values, 1, GATES, heads, headDim),
+    });
   }
   return converted;
 }
@@ -43,24 +50,3 @@ const cudaKernels = (tensors: ReadonlyMap<string, NamedValues>): [string, NamedV
   [...tensors].filter(
     ([name, { shape }]) => name.endsWith(KERNEL) && shape.length === 3 && shape[2] === GATES * shape[1],
   );
-
-/** [outer, a, b, inner] → [outer, b, a, inner] */
-function swapped(
-  values: ArrayLike<number>,
-  outer: number,
-  a: number,
-  b: number,
-  inner: number,
-): Float32Array {
-  const result = new Float32Array(outer * a * b * inner);
-  let at = 0;
-  for (let o = 0; o < outer; o++) {
-    for (let j = 0; j < b; j++) {
-      for (let i = 0; i < a; i++) {
-        const from = ((o * a + i) * b + j) * inner;
-        for (let k = 0; k < inner; k++) result[at++] = values[from + k];
-      }
-    }
-  }
-  return result;
-}
