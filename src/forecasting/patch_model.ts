@@ -1,5 +1,6 @@
 import type { Tensor } from '../compute/graph/tensor.ts';
 import { TirexNetwork } from '../models/tirex/network.ts';
+import type { TokenRange } from '../models/tirex/tokens.ts';
 import { Tirex2Network } from '../models/tirex2/network.ts';
 import type { RowLayout } from '../models/tirex2/rows.ts';
 import { type LayerOutput, type LayerState, type Network, Pass } from '../nn/layer.ts';
@@ -15,8 +16,8 @@ export interface PatchModel {
   readonly contextLength: number;
   readonly levels: readonly number[];
   readonly takesCovariates: boolean;
-  /** tokens [rows, L, 2·P] to vectors [rows, L, D], and to the state after `keep` of them. */
-  forward(tokens: Tensor, layout: RowLayout, state: LayerState, keep: number): LayerOutput;
+  /** tokens [rows, L, 2·P] to the vectors [rows, count, D] of those that are read, and to the state after `keep` of them. */
+  forward(tokens: Tensor, layout: RowLayout, state: LayerState, keep: number, read: TokenRange): LayerOutput;
   /** Vectors [..., D] to scaled patches [..., Q·P]. */
   quantiles(y: Tensor): Tensor;
   /** That of the row's values, or of its differences where it has a trend. */
@@ -37,7 +38,7 @@ function ofTirex(network: TirexNetwork): PatchModel {
   const { patchSize, contextLength, quantiles: levels } = network.config;
   return {
     ...{ network, patchSize, contextLength, levels, takesCovariates: false },
-    forward: (tokens, _, state, keep) => network.forward(tokens, new Pass(), state, keep),
+    forward: (tokens, _, state, keep, read) => network.forward(tokens, new Pass(), state, keep, read),
     quantiles: (y) => network.quantiles(y),
     scaleOf(row) {
       const { mean, scale } = scaleOf(row);
@@ -53,7 +54,8 @@ function ofTirex2(network: Tirex2Network): PatchModel {
   const { patchSize, contextLength, quantiles: levels, differencing } = config;
   return {
     ...{ network, patchSize, contextLength, levels, takesCovariates: true },
-    forward: (tokens, layout, state, keep) => network.forward(tokens, layout, new Pass(), state, keep),
+    forward: (tokens, layout, state, keep, read) =>
+      network.forward(tokens, layout, new Pass(), state, keep, read),
     quantiles: (y) => network.quantiles(y),
     scaleOf: (row) => rowScale(row, config),
     hasTrend: (row) => differencing && hasTrend(row),

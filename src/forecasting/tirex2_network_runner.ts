@@ -5,7 +5,7 @@ import { assign, concat } from '../compute/graph/views.ts';
 import { Region } from '../compute/program/region.ts';
 import type { Tirex2Config } from '../models/tirex2/config.ts';
 import type { Tirex2Network } from '../models/tirex2/network.ts';
-import { type RowLayout, splitRows, tokensFrom, variatesOf } from '../models/tirex2/rows.ts';
+import { type RowLayout, splitRows, variatesOf } from '../models/tirex2/rows.ts';
 import { Pass } from '../nn/layer.ts';
 import type { Model } from '../nn/model.ts';
 import { RecentExecutables } from './recent_executables.ts';
@@ -48,10 +48,12 @@ export class Tirex2NetworkRunner implements Disposable {
     const { quantiles, patchSize } = this.config;
     const key = [series, targets, past, known, length, first, patches].join(' ');
     const executable = this.#executables.use(key, () =>
-      this.#bind(key, layout, length, ({ y }) => {
-        const read = series * targets;
-        const ofTargets = read === y.shape[0] ? y : splitRows(y, read)[0];
-        return this.#model.network.quantiles(tokensFrom(ofTargets, first, patches));
+      this.#bind(key, layout, length, (tokens) => {
+        const { network } = this.#model;
+        const read = { first, count: patches };
+        const { y } = network.forward(tokens, layout, new Pass(), {}, undefined, read);
+        const rows = series * targets;
+        return network.quantiles(rows === y.shape[0] ? y : splitRows(y, rows)[0]);
       }),
     );
     executable.io.write('tokens', tokens);
@@ -64,7 +66,9 @@ export class Tirex2NetworkRunner implements Disposable {
   async hidden(tokens: Float64Array, { layout, length }: Tirex2HiddenRun): Promise<ArrayLike<number>> {
     const key = ['hidden', layout.series, layout.targets, length].join(' ');
     const executable = this.#executables.use(key, () =>
-      this.#bind(key, layout, length, ({ hidden }) => concat(hidden)),
+      this.#bind(key, layout, length, (tokens) =>
+        concat(this.#model.network.forward(tokens, layout, new Pass(), {}).hidden),
+      ),
     );
     executable.io.write('tokens', tokens);
     await executable.run();
@@ -82,20 +86,15 @@ export class Tirex2NetworkRunner implements Disposable {
     this.free();
   }
 
-  #bind(
-    key: string,
-    layout: RowLayout,
-    length: number,
-    result: (output: ReturnType<Tirex2Network['forward']>) => Tensor,
-  ): Executable {
-    const { network, engine, memories } = this.#model;
+  #bind(key: string, layout: RowLayout, length: number, result: (tokens: Tensor) => Tensor): Executable {
+    const { engine, memories } = this.#model;
     const io = new Region('io');
     const tokens = leaf(io, 'tokens', [
       layout.series * variatesOf(layout),
       length,
       2 * this.config.patchSize,
     ]);
-    const value = result(network.forward(tokens, layout, new Pass(), {}));
+    const value = result(tokens);
     const root = assign(leaf(io, 'result', value.shape), value);
     return engine.bind(plan(`tirex2 ${key}`, { io, roots: [root], limits: engine.limits }), memories);
   }

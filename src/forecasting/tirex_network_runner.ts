@@ -1,7 +1,7 @@
 import type { Executable } from '../compute/engines/engine.ts';
 import { plan } from '../compute/graph/plan.ts';
-import { leaf, type Tensor } from '../compute/graph/tensor.ts';
-import { assign, concat, reshape, split } from '../compute/graph/views.ts';
+import { leaf } from '../compute/graph/tensor.ts';
+import { assign, concat } from '../compute/graph/views.ts';
 import { Region } from '../compute/program/region.ts';
 import type { TirexConfig } from '../models/tirex/config.ts';
 import type { TirexNetwork } from '../models/tirex/network.ts';
@@ -125,21 +125,14 @@ export class TirexNetworkRunner implements Disposable, HiddenReader {
     if (!executable) {
       const io = new Region('io');
       const tokens = leaf(io, 'tokens', [batch, length, 2 * patchSize]);
-      const { y, hidden } = network.forward(tokens, new Pass(), {});
-      const value = result === 'hidden' ? concat(hidden) : network.quantiles(lastTokens(y, result.patches));
+      const read =
+        result === 'hidden' ? undefined : { first: length - result.patches, count: result.patches };
+      const { y, hidden } = network.forward(tokens, new Pass(), {}, undefined, read);
+      const value = read ? network.quantiles(y) : concat(hidden);
       const root = assign(leaf(io, 'result', value.shape), value);
       executable = engine.bind(plan(`tirex ${key}`, { io, roots: [root], limits: engine.limits }), memories);
       this.#executables.set(key, executable);
     }
     return { executable, size };
   }
-}
-
-/** The last tokens of each sequence: [B, L, D] to [B, count, D]. */
-function lastTokens(y: Tensor, count: number): Tensor {
-  const [batch, length, dim] = y.shape;
-  if (count === length) return y;
-  const inRows = reshape(y, [batch, length * dim]);
-  const [, last] = split(inRows, [(length - count) * dim, count * dim]);
-  return reshape(last, [batch, count, dim]);
 }

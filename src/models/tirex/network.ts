@@ -6,7 +6,6 @@ import {
   type LayerState,
   type Network,
   type Pass,
-  type SequenceLayer,
   type StateShapes,
   stateBelow,
   under,
@@ -16,9 +15,10 @@ import type { Scope } from '../../nn/parameters.ts';
 import { feedForwardDim, type TirexConfig } from './config.ts';
 import { ResidualBlock, SwiGlu, WeightedRmsNorm } from './layers.ts';
 import { TirexSlstm } from './slstm.ts';
+import { type TokenRange, tokensOf } from './tokens.ts';
 
 /** x ← x + sLSTM(norm(x)); x + SwiGLU(norm(x)) */
-class Block implements SequenceLayer {
+class Block {
   readonly #dim: number;
   readonly #norm: WeightedRmsNorm;
   readonly #layer: TirexSlstm;
@@ -45,9 +45,10 @@ class Block implements SequenceLayer {
     return Object.fromEntries(cells.slstm.states.map((name) => [name, [batch, this.#dim]]));
   }
 
-  forward(x: Tensor, pass: Pass, state: LayerState, keep?: number): LayerOutput {
+  forward(x: Tensor, pass: Pass, state: LayerState, keep?: number, read?: TokenRange): LayerOutput {
     const mixed = this.#layer.forward(this.#norm.forward(x), pass, state, keep);
-    const y = add(x, mixed.y);
+    const all = add(x, mixed.y);
+    const y = read ? tokensOf(all, read) : all;
     return { y: this.#feedForward.forward(this.#feedForwardNorm.forward(y), y), state: mixed.state };
   }
 }
@@ -96,19 +97,28 @@ export class TirexNetwork implements Network {
 
   /**
    * tokens [B, L, 2·P] to the last block's vectors [B, L, D], and `hidden`, those of every block. An empty state is that
-   * before a series; the one that is given is that after `keep` tokens, or after all.
+   * before a series; the one that is given is that after `keep` tokens, or after all. Of the last block the tokens that
+   * are read are given, or all.
    */
   forward(
     tokens: Tensor,
     pass: Pass,
     state: LayerState,
     keep?: number,
+    read?: TokenRange,
   ): LayerOutput & { readonly hidden: readonly Tensor[] } {
     const hidden: Tensor[] = [];
     const states: Record<string, Tensor> = {};
+    const last = this.#blocks.length - 1;
     let y = this.#input.forward(tokens);
     for (const [i, block] of this.#blocks.entries()) {
-      const output = block.forward(y, pass, stateBelow(state, `blocks.${i}`), keep);
+      const output = block.forward(
+        y,
+        pass,
+        stateBelow(state, `blocks.${i}`),
+        keep,
+        i === last ? read : undefined,
+      );
       y = output.y;
       hidden.push(y);
       Object.assign(states, under(`blocks.${i}`, output.state));

@@ -10,6 +10,7 @@ import {
 } from '../../nn/layer.ts';
 import type { Scope } from '../../nn/parameters.ts';
 import { ResidualBlock, WeightedRmsNorm } from '../tirex/layers.ts';
+import type { TokenRange } from '../tirex/tokens.ts';
 import { outputHiddenDim, type Tirex2Cell, type Tirex2Config } from './config.ts';
 import { type RowLayout, variatesOf } from './rows.ts';
 import { TimeMixer } from './time_mixer.ts';
@@ -29,8 +30,15 @@ class Block {
   }
 
   /** A variate without others goes by the mixer of variates. */
-  forward(x: Tensor, layout: RowLayout, pass: Pass, state: LayerState, keep?: number): LayerOutput {
-    const mixed = this.#time.forward(x, layout, pass, state, keep);
+  forward(
+    x: Tensor,
+    layout: RowLayout,
+    pass: Pass,
+    state: LayerState,
+    keep?: number,
+    read?: TokenRange,
+  ): LayerOutput {
+    const mixed = this.#time.forward(x, layout, pass, state, keep, read);
     return variatesOf(layout) === 1 ? mixed : { ...mixed, y: this.#variates.forward(mixed.y, layout) };
   }
 }
@@ -80,7 +88,7 @@ export class Tirex2Network implements Network {
   /**
    * tokens [rows, L, 2·P] of a layout to the last block's vectors [rows, L, D], and `hidden`, those of every block. A state is
    * taken and given where nothing is known ahead; an empty one is that before a series, and the one that is
-   * given that after `keep` tokens, or after all.
+   * given that after `keep` tokens, or after all. Of the last block the tokens that are read are given, or all.
    */
   forward(
     tokens: Tensor,
@@ -88,12 +96,21 @@ export class Tirex2Network implements Network {
     pass: Pass,
     state: LayerState,
     keep?: number,
+    read?: TokenRange,
   ): LayerOutput & { readonly hidden: readonly Tensor[] } {
     const hidden: Tensor[] = [];
     const states: Record<string, Tensor> = {};
+    const last = this.#blocks.length - 1;
     let y = this.#input.forward(tokens);
     for (const [i, block] of this.#blocks.entries()) {
-      const output = block.forward(y, layout, pass, stateBelow(state, `stack.${i}`), keep);
+      const output = block.forward(
+        y,
+        layout,
+        pass,
+        stateBelow(state, `stack.${i}`),
+        keep,
+        i === last ? read : undefined,
+      );
       y = output.y;
       hidden.push(y);
       Object.assign(states, under(`stack.${i}`, output.state));

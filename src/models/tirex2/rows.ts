@@ -28,14 +28,3 @@ export function joinRows(a: Tensor, b: Tensor): Tensor {
   const flat = [a, b].map((x) => reshape(x, [1, x.rows * x.cols]));
   return reshape(concat(flat), [a.shape[0] + b.shape[0], ...a.shape.slice(1)]);
 }
-
-/** [rows, L, D] to [rows, count, D], from a token on. */
-export function tokensFrom(y: Tensor, first: number, count: number): Tensor {
-  const [rows, length, dim] = y.shape;
-  const widths = [first, count, length - first - count];
-  const parts = split(
-    reshape(y, [rows, length * dim]),
-    widths.filter((tokens) => tokens > 0).map((tokens) => tokens * dim),
-  );
-  return reshape(parts[first > 0 ? 1 : 0], [rows, count, dim]);
-}

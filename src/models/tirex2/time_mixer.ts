@@ -11,6 +11,7 @@ import type { Scope } from '../../nn/parameters.ts';
 import { LargeMlstmLayer } from '../large/mlstm_layer.ts';
 import { SwiGlu, WeightedRmsNorm } from '../tirex/layers.ts';
 import { TirexSlstm } from '../tirex/slstm.ts';
+import { type TokenRange, tokensOf } from '../tirex/tokens.ts';
 import { feedForwardDim, type Tirex2Cell, type Tirex2Config } from './config.ts';
 import { joinRows, type RowLayout, splitRows } from './rows.ts';
 
@@ -100,17 +101,22 @@ export class TimeMixer {
     return this.#cell.stateShapes(rows);
   }
 
-  /** x [rows, L, D]; the state is that of a layout of which nothing is known ahead. */
-  forward(x: Tensor, layout: RowLayout, pass: Pass, state: LayerState, keep?: number): LayerOutput {
+  /** x [rows, L, D] to all tokens or those that are read; the state is that of a layout of which nothing is known ahead. */
+  forward(
+    x: Tensor,
+    layout: RowLayout,
+    pass: Pass,
+    state: LayerState,
+    keep?: number,
+    read?: TokenRange,
+  ): LayerOutput {
     const u = this.#norm.forward(x);
     const mixed =
       layout.known === 0
         ? this.#cell.forward(u, pass, state, x, keep)
         : { y: add(x, this.#bothWays(u, layout, pass)), state: {} };
-    return {
-      y: this.#feedForward.forward(this.#feedForwardNorm.forward(mixed.y), mixed.y),
-      state: mixed.state,
-    };
+    const y = read ? tokensOf(mixed.y, read) : mixed.y;
+    return { y: this.#feedForward.forward(this.#feedForwardNorm.forward(y), y), state: mixed.state };
   }
 
   #bothWays(u: Tensor, { series, known }: RowLayout, pass: Pass): Tensor {
