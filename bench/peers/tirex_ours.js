@@ -1,14 +1,14 @@
-// The side of this project of tirex2_pytorch.py: makes a model of random weights where there is none, then forecasts what it is asked
+// The side of this project of tirex_pytorch.py: makes a model of random weights where there is none, then forecasts what it is asked
 // for, a JSON line each, and answers with milliseconds and medians.
 import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { chooseEngine, createModel, saveModel } from 'xlstm';
 import { loadForecaster } from 'xlstm/forecasting';
 
-const [folder, name] = process.argv.slice(2);
+const [folder, architecture, name] = process.argv.slice(2);
 const { engine } = await chooseEngine(name);
 if (!existsSync(folder)) {
-  const model = createModel(engine, { architecture: 'tirex2' });
+  const model = createModel(engine, { architecture });
   await saveModel(model, folder);
   model.free();
 }
