@@ -12,10 +12,21 @@ export type {
   StreamReading,
 } from './forecasting/forecast_stream.ts';
 export { Forecaster, type ForecastOptions, type OneForecastOptions } from './forecasting/forecaster.ts';
+export type {
+  Classified,
+  HeadFacts,
+  HeadMeasures,
+  SeriesClassifier,
+  SeriesHead,
+  SeriesRegressor,
+  SeriesSamples,
+} from './forecasting/heads/series_head.ts';
+export { type TrainHeadOptions, trainClassifier, trainRegressor } from './forecasting/heads/train_head.ts';
 export type { LevelRows } from './forecasting/levels.ts';
 export type { NetworkForecastOptions } from './forecasting/network_forecaster.ts';
 export type { ForecastSeries, StepTimes, VariateValues } from './forecasting/series.ts';
 export { type LoadForecasterOptions, loadForecaster } from './saved/forecaster_files.ts';
+export { encodeHead, type HeadSource, loadHead, saveHead } from './saved/head_files.ts';
 
 // Series with times, and measuring forecasts of them.
 

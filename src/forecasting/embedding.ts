@@ -52,15 +52,30 @@ export async function embeddingsOf(
   return samples.map((_, i) => Float64Array.from([...differences[i], ...plain[i], ...statistics[i]]));
 }
 
+/** Samples whose blocks' vectors are held at a time: they are hundreds of times as large as an embedding. */
+const AT_ONCE = 32;
+
 async function plainEmbeddings(reader: HiddenReader, samples: readonly Variates[]): Promise<Float64Array[]> {
-  const all = await reader.hidden(samples);
+  const vectors: Float64Array[] = [];
+  for (let from = 0; from < samples.length; from += AT_ONCE) {
+    const some = samples.slice(from, from + AT_ONCE);
+    vectors.push(...meansOf(await reader.hidden(some), some, reader.patchSize));
+  }
+  return vectors;
+}
+
+function meansOf(
+  all: readonly (readonly Hidden[])[],
+  samples: readonly Variates[],
+  patchSize: number,
+): Float64Array[] {
   return samples.map((variates, i) => {
     const [{ blocks, tokens: some, values: first }] = all[i];
     const dim = first.length / (some * blocks);
     const vector = new Float64Array(blocks * variates.length * dim);
     for (const [v, series] of variates.entries()) {
       const { tokens, values } = all[i][v];
-      const taken = Math.min(tokens, Math.ceil(series.length / reader.patchSize));
+      const taken = Math.min(tokens, Math.ceil(series.length / patchSize));
       for (let block = 0; block < blocks; block++) {
         const part = vector.subarray((block * variates.length + v) * dim).subarray(0, dim);
         for (let t = tokens - taken; t < tokens; t++) {

@@ -42,7 +42,7 @@ describe('the programs and commands of the guides run from a folder in which xls
     ['own-layers-and-losses.md', 2],
     ['training.md', 7],
     ['mathematics.md', 1],
-    ['forecasting.md', 2],
+    ['forecasting.md', 3],
   ])('%s', async (name, expected) => {
     const cwd = join(folder, name);
     await mkdir(join(cwd, 'node_modules', '.bin'), { recursive: true });
