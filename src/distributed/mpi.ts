@@ -21,8 +21,13 @@ const MOST_ELEMENTS = 2 ** 31 - 1;
 /** Of all messages from one rank to another. */
 const TAG = 1;
 
-/** How often a call is looked at before the waiting rank sleeps: short ones are over at once. */
-const EAGER_LOOKS = 100;
+/**
+ * How long a call is looked at again and again before a waiting rank sleeps between looks: short ones are over at once, and
+ * libraries move many bytes only while they are looked at.
+ */
+const EAGER_MS = 1;
+/** And longer, the more it moves: about what memory that processes share takes. */
+const EAGER_BYTES_PER_MS = 1e6;
 
 /** Time for the launcher to read a message. */
 const TOLD_MS = 200;
@@ -207,7 +212,8 @@ class MpiCollective implements Collective {
   async #sleeping(name: CallName, values: readonly unknown[]): Promise<void> {
     const request = this.#request();
     this.#check(name, this.#function(`I${name.toLowerCase()}`, `${SIGNATURES[name]} P`)(...values, request));
-    await this.#finished(request);
+    const bytes = values.reduce((sum: number, value) => sum + (isExchanged(value) ? value.byteLength : 0), 0);
+    await this.#finished(request, EAGER_MS + bytes / EAGER_BYTES_PER_MS);
   }
 
   async #transfer(name: 'Isend' | 'Irecv', values: Exchanged, other: number): Promise<void> {
@@ -218,7 +224,7 @@ class MpiCollective implements Collective {
       const call = this.#function(name, 'P I H I I H P');
       const place = [values, values.length, this.#type(values), other, TAG, this.#library.abi.world];
       this.#check(name, call(...place, request));
-      await this.#finished(request);
+      await this.#finished(request, EAGER_MS);
     } finally {
       held.delete(kept);
     }
@@ -228,16 +234,17 @@ class MpiCollective implements Collective {
     return this.#library.abi.handle === 'int' ? new Int32Array(1) : new BigInt64Array(1);
   }
 
-  /** Looks from time to time whether what was begun is over. */
-  async #finished(request: Int32Array | BigInt64Array): Promise<void> {
+  /** Looks whether what was begun is over: for so many milliseconds all the time, then from time to time. */
+  async #finished(request: Int32Array | BigInt64Array, eagerMs: number): Promise<void> {
     const test = this.#function('Test', 'P P P');
     const done = new Int32Array(1);
     // MPI_Status: 20 to 40 bytes, by library.
     const status = new Uint8Array(128);
-    for (let looks = 0; ; looks++) {
+    const start = performance.now();
+    for (;;) {
       this.#check('Test', test(request, done, status));
       if (done[0] !== 0) break;
-      await (looks < EAGER_LOOKS ? setImmediate() : sleep(1));
+      await (performance.now() - start < eagerMs ? setImmediate() : sleep(1));
     }
   }
 
@@ -267,6 +274,9 @@ class MpiCollective implements Collective {
     return found;
   }
 }
+
+const isExchanged = (value: unknown): value is Exchanged =>
+  value instanceof Float32Array || value instanceof Float64Array || value instanceof Uint8Array;
 
 /** What lies outside of an array would be written over without a word. */
 function checkPlaces(values: Exchanged, { starts, counts }: Parts): void {

@@ -61,8 +61,8 @@ export class ShardedUpdate {
   readonly #shared: readonly SharedRegion[];
   readonly #squares: Executable | undefined;
   readonly #update: Executable;
-  /** Of each region this rank's part of the sum so far. */
-  #sums: readonly Values[] = [];
+  /** What comes from other ranks, of the largest of its parts: kept, since new memory costs more than filling it. */
+  #received: Values | undefined;
 
   constructor(
     model: Model<Network>,
@@ -104,18 +104,21 @@ export class ShardedUpdate {
    */
   async add(count: number, first: boolean): Promise<void> {
     const { rank, size } = this.#collective;
-    const sums: Values[] = [];
-    for (const [i, { gradients, parts }] of this.#shared.entries()) {
-      const own = parts.counts[rank];
-      const sent = await gradients.readAll();
-      const received = alike(sent, size * own);
-      if (this.#wire === 'f32') await this.#collective.allToAll(sent, parts, received);
-      else await this.#exchangeHalves(sent, parts, received);
-      const sum = first ? received.subarray(0, own) : this.#sums[i];
-      for (let from = first ? 1 : 0; from < count; from++) addTo(sum, received, from * own);
-      sums.push(sum);
+    for (const { gradients, parts, own } of this.#shared) {
+      const elements = parts.counts[rank];
+      const received = await gradients.access(async (sent) => {
+        const most = Math.max(...this.#shared.map((shared) => shared.parts.counts[rank]));
+        this.#received ??= alike(sent, size * most);
+        const received = this.#received.subarray(0, size * elements);
+        if (this.#wire === 'f32') await this.#collective.allToAll(sent, parts, received);
+        else await this.#exchangeHalves(sent, parts, received);
+        return received;
+      });
+      await own?.gradients.access((sum) => {
+        if (first) sum.set(received.subarray(0, elements));
+        for (let from = first ? 1 : 0; from < count; from++) addTo(sum, received, from * elements);
+      });
     }
-    this.#sums = sums;
   }
 
   async #exchangeHalves(sent: Values, { starts, counts }: Parts, received: Values): Promise<void> {
@@ -127,8 +130,6 @@ export class ShardedUpdate {
 
   /** Clips the sum and moves the parameters. Resolves to the norm before clipping. */
   async apply(inputs: UpdateInputs): Promise<number> {
-    for (const [i, { own }] of this.#shared.entries()) own?.gradients.writeAll(this.#sums[i]);
-    this.#sums = [];
     const { io } = this.#update;
     await this.#squares?.run();
     let place = 0;
@@ -143,9 +144,7 @@ export class ShardedUpdate {
     for (const [name, value] of Object.entries(inputs)) io.write(name, [value]);
     await this.#update.run();
     for (const { parameters, parts } of this.#shared) {
-      const values = await parameters.readAll();
-      await this.#collective.allGather(values, parts);
-      parameters.writeAll(values);
+      await parameters.access((values) => this.#collective.allGather(values, parts));
     }
     const [norm] = await io.read('gradientNorm');
     return norm;
@@ -156,7 +155,7 @@ export class ShardedUpdate {
     const saved = new Map<string, NamedValues>();
     for (const { regions, parameters, parts, own } of this.#shared) {
       for (const [k, region] of [regions.firstMoment, regions.secondMoment].entries()) {
-        const part = own ? await own.moments[k].readAll() : alike(await parameters.readAll(), 0);
+        const part = await (own?.moments[k].readAll() ?? parameters.access((values) => alike(values, 0)));
         const whole = this.#collective.rank === 0 ? alike(part, region.elements) : undefined;
         await this.#collective.gather(part, parts, whole);
         if (!whole) continue;

@@ -50,6 +50,11 @@ export interface Memory extends Disposable {
   read(name: string, at?: number, count?: number): Promise<Values>;
   /** A copy of the whole memory in region order. */
   readAll(): Promise<Values>;
+  /**
+   * Gives `work`, in its turn, the numbers themselves in region order, to read and change until what it returns has come
+   * to pass; what is asked for later waits for it. Meanwhile no memory of this engine may be allocated.
+   */
+  access<T>(work: (values: Values) => T | Promise<T>): Promise<T>;
   /** Gives the memory back once what was asked for before has taken place. What nobody frees is found in time. */
   free(): void;
 }

@@ -157,6 +157,28 @@ describe.each(variants)('memory of $name', ({ open }) => {
     if (engine.name !== 'reference') expect(order.indexOf('read')).toBeLessThan(order.indexOf('second run'));
   });
 
+  it('lends its numbers in their turn, and waits until they are given back', async () => {
+    const { memory, long } = await bound();
+    const run = long.run();
+    const lent = memory.access(async (values) => {
+      const before = values[0];
+      await new Promise((resolve) => setImmediate(resolve));
+      values[0] = 10 * before;
+      return values.length;
+    });
+    const after = memory.read('x');
+    memory.write('x', [7]);
+    expect(await lent).toBe(state.elements);
+    expect(await list(after)).toEqual([10, 1, 1]);
+    expect(await list(memory.read('x'))).toEqual([7, 1, 1]);
+    const failing = memory.access(() => {
+      throw new Error('not done');
+    });
+    await expect(failing).rejects.toThrow('not done');
+    expect(await list(memory.read('x'))).toEqual([7, 1, 1]);
+    await run;
+  });
+
   it('frees memory after the runs that use it, once, and refuses it from then on', async () => {
     const { engine, memory, long, short } = await bound();
     const other = engine.allocate(state);
@@ -177,6 +199,7 @@ describe.each(variants)('memory of $name', ({ open }) => {
     expect(() => other.copyFrom(memory)).toThrow(freed);
     await expect(memory.read('x')).rejects.toEqual(freed);
     await expect(memory.readAll()).rejects.toEqual(freed);
+    await expect(memory.access(() => undefined)).rejects.toEqual(freed);
     expect(() => short.run()).toThrow(freed);
     await expect(short.profile()).rejects.toEqual(freed);
     expect(() => engine.bind(counter(0), [memory])).toThrow(freed);

@@ -84,6 +84,11 @@ export class HostMemory<S extends Storage = Storage> implements Memory {
     return this.stream.read(() => floating(this.storage.values().slice()));
   }
 
+  async access<T>(work: (values: Values) => T | Promise<T>): Promise<T> {
+    this.check();
+    return this.stream.ask(() => work(floating(this.storage.values())));
+  }
+
   free(): void {
     if (this.#freed) return;
     this.#freed = true;
