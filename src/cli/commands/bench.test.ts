@@ -141,8 +141,11 @@ test('peers: each is measured or told how to install', async () => {
   expect(figures.sort()).toEqual([
     'GEMM 1024³',
     'GEMM 512³',
+    'gru training',
     'lstm on numbers, 32 × 128',
     'lstm on numbers, 32 × 32',
+    'lstm training',
+    'transformer training',
     'xLSTM Large 6 × 512 decoding',
     'xLSTM Large 6 × 512 prefill of 1024',
     'xLSTM Large 6 × 512 training',
@@ -153,23 +156,12 @@ test('peers: each is measured or told how to install', async () => {
   expect(missing.find(({ figure }) => figure === 'xLSTM training')?.install).toContain('pip install');
 });
 
-test('a model of the other architecture', async () => {
-  const large = [
-    '--architecture',
-    'xlstm-large',
-    '--blocks',
-    '1',
-    '--dim',
-    '16',
-    '--heads',
-    '2',
-    '--vocab',
-    '11',
-  ];
-  const report = await bench('decode', ...large, '--engine', 'wasm', '--tokens', '2');
-  expect(report).toMatchObject({ model: { architecture: 'xlstm-large', dim: 16 } });
+test.each(['xlstm-large', 'transformer', 'lstm'])('a model of another architecture: %s', async (name) => {
+  const other = ['--architecture', name, '--blocks', '1', '--dim', '16', '--heads', '2', '--vocab', '11'];
+  const report = await bench('decode', ...other, '--engine', 'wasm', '--tokens', '2');
+  expect(report).toMatchObject({ model: { architecture: name, dim: 16 } });
   printed = '';
-  expect(await runCli(['bench', 'decode', ...large, '--slstm-at', '0'])).not.toBe(0);
+  expect(await runCli(['bench', 'decode', ...other, '--slstm-at', '0'])).not.toBe(0);
 });
 
 test('tables for people', async () => {

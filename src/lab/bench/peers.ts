@@ -73,6 +73,10 @@ const LARGE = {
 const LARGE_TRAINING = { batch: 4, length: 256, steps: 1 } as const;
 const LARGE_CONTEXT = 1024;
 
+/** Of what the arena compares with, those that PyTorch has layers for. */
+const BASELINES = ['lstm', 'gru', 'transformer'] as const;
+const BASELINE_BLOCKS = 2;
+
 /** Sequences of numbers; in plain JavaScript, which takes minutes at the length of the others, shorter ones. */
 const NUMBERS = { inputs: 64, dim: 128, depth: 2, batch: 32, length: 128 } as const;
 const SHORT = { ...NUMBERS, length: 32 } as const;
@@ -189,6 +193,23 @@ function peersFor(engine: Engine, shape: ModelShape, options: PeersOptions): rea
         ours: () => benchSequences(engine, { blocks, ...NUMBERS }, { steps, repeats }),
       }),
     ),
+    ...BASELINES.map((architecture): Peer => {
+      const model = { ...shape, architecture, blocks: BASELINE_BLOCKS, slstmAt: [] };
+      return {
+        unit: 'tokensPerSecond',
+        name: `${architecture} on PyTorch`,
+        install: 'pip install torch',
+        script: 'torch_baselines.py',
+        modules: ['torch'],
+        figure: `${architecture} training`,
+        args: [
+          ...['train', '--model', architecture, ...modelArgs(model), ...trainingArgs(options)],
+          ...['--threads', threads, '--repeats', repeats],
+        ],
+        ours: async () =>
+          (await benchTrain(engine, model, { batch, length, steps, repeats })).tokensPerSecond,
+      };
+    }),
     {
       unit: 'tokensPerSecond',
       name: 'LSTM in @tensorflow/tfjs',

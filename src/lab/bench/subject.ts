@@ -1,20 +1,27 @@
 import type { Engine } from '../../compute/engines/engine.ts';
 import { XlstmError } from '../../errors.ts';
+import { type BaselineName, baselineArchitectures } from '../../models/baselines/architectures.ts';
 import { createModel } from '../../models/create_model.ts';
 import type { LanguageModel } from '../../nn/layer.ts';
 import type { Model } from '../../nn/model.ts';
 import { Random } from '../../random.ts';
 import type { TrainingBatch } from '../../training/objective.ts';
 
-export const benchArchitectures = ['xlstm', 'xlstm-large'] as const;
+export type BenchArchitecture = 'xlstm' | 'xlstm-large' | BaselineName;
+
+export const benchArchitectures = [
+  'xlstm',
+  'xlstm-large',
+  ...baselineArchitectures.map(({ name }) => name as BaselineName),
+] as const satisfies readonly BenchArchitecture[];
 
 /** The model that is measured. */
 export interface ModelShape {
-  readonly architecture: (typeof benchArchitectures)[number];
+  readonly architecture: BenchArchitecture;
   readonly blocks: number;
   readonly dim: number;
   readonly heads: number;
-  /** Of `xlstm`; `xlstm-large` has none. */
+  /** Of `xlstm`; the others have none. */
   readonly slstmAt: readonly number[] | 'all';
   readonly vocab: number;
 }
@@ -46,10 +53,10 @@ const SEED = 1;
 
 export function measuredModel(engine: Engine, shape: ModelShape): Model<LanguageModel> {
   const { architecture, slstmAt, blocks, dim, heads, vocab } = shape;
-  if (architecture === 'xlstm-large' && slstmAt.length > 0) {
+  if (architecture !== 'xlstm' && slstmAt.length > 0) {
     throw new XlstmError(
       'usage',
-      `an xlstm-large has mLSTM blocks only, sLSTM were asked for at ${slstmAt}`,
+      `--slstm-at ${slstmAt}: only an xlstm has blocks that can be sLSTM, found --architecture ${architecture}`,
       'Leave --slstm-at out, or measure --architecture xlstm.',
     );
   }
