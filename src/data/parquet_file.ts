@@ -1,6 +1,7 @@
 import { open, stat } from 'node:fs/promises';
 import { XlstmError } from '../errors.ts';
 import { readable } from './text_files.ts';
+import { invalidUtf8 } from './utf8.ts';
 
 /** A column of a Parquet file, by what the head of the file says. */
 export interface ParquetColumn {
@@ -16,7 +17,7 @@ export interface ParquetFile {
   /** Rows of each group. */
   readonly groups: readonly number[];
   readonly bytes: number;
-  /** Rows from `start` to before `end`, as objects of these columns. */
+  /** Rows from `start` to before `end`, as objects of these columns. A text that is no UTF-8 stays bytes. */
   rows(columns: readonly string[], start: number, end: number): Promise<Record<string, unknown>[]>;
   /** Throws a data error where the file has changed since it was opened. */
   checkUnchanged(): Promise<void>;
@@ -66,7 +67,10 @@ export async function openParquet(name: string, path: string): Promise<ParquetFi
       bytes: before.size,
       rows: (columns, rowStart, rowEnd) =>
         attempt(() =>
-          parquetReadObjects({ file, metadata, columns: [...columns], rowStart, rowEnd, compressors }),
+          parquetReadObjects({
+            ...{ file, metadata, columns: [...columns], rowStart, rowEnd, compressors },
+            parsers: { stringFromBytes },
+          }),
         ),
       async checkUnchanged() {
         const after = await readable(path, () => stat(path));
@@ -83,4 +87,11 @@ export async function openParquet(name: string, path: string): Promise<ParquetFi
     await handle.close();
     throw error;
   }
+}
+
+function stringFromBytes(bytes: Uint8Array | undefined): string | Uint8Array | undefined {
+  if (bytes === undefined) return undefined;
+  return invalidUtf8(bytes) < bytes.length
+    ? bytes
+    : new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
 }

@@ -97,6 +97,7 @@ describe('JSON lines', () => {
     ['{"text": 5}', /a\.jsonl: line 1: text: expected a text, found 5/],
     ['{"id": 1, "texts": "a"}', /a\.jsonl: line 1: expected a field "text", found "id", "texts"/],
     ['{}', /line 1: expected a field "text", found none/],
+    ['{"text": "a\\ud83d"}', /line 1: text: expected a text, found half a character, "\\ud83d", in it/],
   ])('that are wrong say where: %s', async (content, message) => {
     await expect(readTexts([await put('a.jsonl', content)])).rejects.toThrow(message);
   });
@@ -139,6 +140,14 @@ describe('Parquet files', () => {
       );
     }
     await expect(readTexts([await put('b.parquet', 'some text, no parquet')])).rejects.toThrow(/as Parquet/);
+  });
+
+  it('with a text that is no UTF-8 say which row', async () => {
+    const bytes = await readFile(golden('none.parquet'));
+    bytes[bytes.indexOf('Text 3: the white whale, é') + 25] = 0xff;
+    await expect(readTexts([await put('a.parquet', bytes)])).rejects.toThrow(
+      /a\.parquet: row 3: text: expected UTF-8, found the byte 0xff at 25 of it/,
+    );
   });
 
   it('that change while they are read are refused', async () => {

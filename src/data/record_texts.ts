@@ -4,6 +4,10 @@ import { nearest } from './nearest.ts';
 import { openParquet } from './parquet_file.ts';
 import type { ReadOptions, TextFile } from './text_files.ts';
 import type { Document } from './text_pieces.ts';
+import { invalidUtf8 } from './utf8.ts';
+
+/** A surrogate without its other half. */
+const HALF_CHARACTER = /\p{Surrogate}/u;
 
 /**
  * The texts of JSON lines: of each, its field of that name. A record without text is left out, a line of more than
@@ -56,7 +60,15 @@ function fieldOf(json: string, field: string, place: string): string {
     throw new XlstmError('data', `${place}: expected an object, found ${quote(record)}`);
   }
   const value = (record as Record<string, unknown>)[field];
-  if (typeof value === 'string') return value;
+  if (typeof value === 'string') {
+    const half = value.match(HALF_CHARACTER);
+    if (half === null) return value;
+    throw new XlstmError(
+      'data',
+      `${place}: ${field}: expected a text, found half a character, ${JSON.stringify(half[0])}, in it`,
+      'Two such escapes make a character; one alone has no bytes. Write the file anew.',
+    );
+  }
   if (Object.hasOwn(record, field)) {
     throw new XlstmError('data', `${place}: ${field}: expected a text, found ${quote(value)}`);
   }
@@ -89,6 +101,14 @@ export async function* parquetTexts(
       for (let i = 0; i < rows.length; i++) {
         const text: unknown = rows[i][column];
         if (text === null || text === undefined || text === '') continue;
+        if (text instanceof Uint8Array) {
+          const at = invalidUtf8(text);
+          throw new XlstmError(
+            'data',
+            `${name}: row ${row + i}: ${column}: expected UTF-8, found the byte 0x${text[at].toString(16)} at ${at} of it`,
+            'Write the column anew, as texts in UTF-8.',
+          );
+        }
         if (typeof text !== 'string') {
           throw new XlstmError(
             'data',

@@ -59,10 +59,14 @@ describe('readTexts', () => {
     expect((await readTexts([join(folder, 'texts')])).map(({ text }) => text)).toEqual(['A']);
   });
 
-  it('drops a byte order mark and lets a rare wrong byte through', async () => {
+  it('drops a byte order mark, keeps U+FFFD, and refuses a single wrong byte', async () => {
     const text = `\ufeff${'a'.repeat(5000)}\ufffd`;
-    const path = await put('a.txt', Buffer.concat([Buffer.from(text), Uint8Array.of(0xff, 0x62)]));
-    expect((await readTexts([path]))[0].text).toBe(`${text.slice(1)}\ufffdb`);
+    expect((await readTexts([await put('a.txt', text)]))[0].text).toBe(text.slice(1));
+    const path = await put('b.txt', Buffer.concat([Buffer.from(text), Uint8Array.of(0xff, 0x62)]));
+    await expect(readTexts([path])).rejects.toMatchObject({
+      message: `${path}: expected UTF-8, found the byte 0xff at 5006, which is no part of a character`,
+      hint: expect.stringContaining('iconv'),
+    });
   });
 
   it.each<[string, string | Uint8Array, RegExp]>([
@@ -76,7 +80,7 @@ describe('readTexts', () => {
     [
       'latin.txt',
       Uint8Array.of(0x61, 0xe9, 0x62),
-      /latin.txt: expected UTF-8, found 1 invalid sequences in 3 bytes/,
+      /latin.txt: expected UTF-8, found the byte 0xe9 at 1, which/,
     ],
   ])('refuses %s', async (name, content, pattern) => {
     const path = await put(name, content);

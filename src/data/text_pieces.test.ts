@@ -55,6 +55,37 @@ describe('decodeText', () => {
     const read = async (): Promise<void> => {
       for await (const _ of decodeText('t', endless(), 1000));
     };
-    await expect(read()).rejects.toThrow(/^t: expected UTF-8, found \d+ invalid sequences in 1\d{6} bytes/);
+    await expect(read()).rejects.toThrow('t: expected UTF-8, found the byte 0xe9 at 100000, which is no');
+  });
+
+  it('says where the first byte is that is no text, whatever the chunks', async () => {
+    const characters = fc.string({
+      unit: fc.constantFrom('a', 'é', '€', '😀', '\ufffd', '\ufeff'),
+      maxLength: 9,
+    });
+    const wrong = fc.constantFrom(
+      [0xff],
+      [0x80],
+      [0xc3],
+      [0xe2, 0x82],
+      [0xf0, 0x9f, 0x98],
+      [0xed, 0xa0, 0x80],
+    );
+    await fc.assert(
+      fc.asyncProperty(
+        characters,
+        wrong,
+        characters,
+        fc.integer({ min: 1, max: 9 }),
+        async (a, bad, b, size) => {
+          const before = new TextEncoder().encode(a);
+          const bytes = Uint8Array.of(...before, ...bad, ...new TextEncoder().encode(b));
+          await expect(all(bytes, size, 30)).rejects.toMatchObject({
+            code: 'data',
+            message: expect.stringContaining(` at ${before.length}, which is no part of a character`),
+          });
+        },
+      ),
+    );
   });
 });

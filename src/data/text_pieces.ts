@@ -1,4 +1,5 @@
 import { XlstmError } from '../errors.ts';
+import { invalidUtf8, wholeCharacters } from './utf8.ts';
 
 /** A text and what it is called. */
 export interface Document {
@@ -9,12 +10,6 @@ export interface Document {
   /** It goes on with the document before it, which is too long for one text. */
   readonly continues?: true;
 }
-
-/** Above this share of bytes that are no UTF-8, a file is taken to be something else than text. */
-const MAX_INVALID = 0.001;
-
-/** From so many bytes on the share is looked at before the end is reached. */
-const JUDGED_BYTES = 2 ** 20;
 
 /**
  * The text of bytes as they come, in pieces of at most `most` UTF-16 units; those but the last end where a line does, if
@@ -42,18 +37,10 @@ export async function* decodeText(
 }
 
 async function* decoded(name: string, bytes: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
-  const decoder = new TextDecoder();
-  const meant = new ReplacementBytes();
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   let total = 0;
-  let invalid = 0;
-  const check = (): void => {
-    if (invalid - meant.count <= MAX_INVALID * total) return;
-    throw new XlstmError(
-      'data',
-      `${name}: expected UTF-8, found ${invalid - meant.count} invalid sequences in ${total} bytes`,
-      'if it is text in another encoding, convert it first, for example: iconv -f LATIN1 -t UTF-8',
-    );
-  };
+  // The beginning of a character that goes on in the next chunk.
+  let rest: Uint8Array = new Uint8Array(0);
   for await (const chunk of bytes) {
     if (total === 0) refuseUtf16(name, chunk);
     const zero = chunk.indexOf(0);
@@ -63,19 +50,31 @@ async function* decoded(name: string, bytes: AsyncIterable<Uint8Array>): AsyncGe
         `${name}: expected text, found binary data (a zero byte at ${total + zero})`,
       );
     }
+    const from = total - rest.length;
+    const joined = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+    const end = wholeCharacters(joined);
+    const whole = joined.subarray(0, end);
+    rest = joined.slice(end);
     total += chunk.length;
-    const text = decoder.decode(chunk, { stream: true });
-    meant.push(chunk);
-    invalid += countReplacements(text);
-    if (total >= JUDGED_BYTES) check();
-    yield text;
+    let text: string;
+    try {
+      text = decoder.decode(whole);
+    } catch {
+      const at = invalidUtf8(whole);
+      throw notUtf8(name, from + at, whole[at]);
+    }
+    yield from === 0 && text.startsWith('\ufeff') ? text.slice(1) : text;
   }
   if (total === 0) throw new XlstmError('data', `${name}: expected text, found nothing`);
-  const rest = decoder.decode();
-  invalid += countReplacements(rest);
-  check();
-  yield rest;
+  if (rest.length > 0) throw notUtf8(name, total - rest.length, rest[0]);
 }
+
+const notUtf8 = (name: string, at: number, byte: number): XlstmError =>
+  new XlstmError(
+    'data',
+    `${name}: expected UTF-8, found the byte 0x${byte.toString(16)} at ${at}, which is no part of a character`,
+    'Text in another encoding: convert it, such as with iconv -f LATIN1 -t UTF-8. A damaged one: iconv -c -f UTF-8 -t UTF-8 leaves such bytes out.',
+  );
 
 function refuseUtf16(name: string, [first, second]: Uint8Array): void {
   if (!((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff))) return;
@@ -84,26 +83,6 @@ function refuseUtf16(name: string, [first, second]: Uint8Array): void {
     `${name}: expected UTF-8, found UTF-16`,
     'convert it: iconv -f UTF-16 -t UTF-8',
   );
-}
-
-function countReplacements(text: string): number {
-  let count = 0;
-  for (let at = text.indexOf('\ufffd'); at >= 0; at = text.indexOf('\ufffd', at + 1)) count++;
-  return count;
-}
-
-/** Counts U+FFFD that stand in the bytes themselves: these are no errors of the reading. */
-class ReplacementBytes {
-  count = 0;
-  #tail: Uint8Array = new Uint8Array(0);
-
-  push(chunk: Uint8Array): void {
-    const bytes = Buffer.concat([this.#tail, chunk]);
-    for (let at = bytes.indexOf(0xef); at >= 0; at = bytes.indexOf(0xef, at + 1)) {
-      if (bytes[at + 1] === 0xbf && bytes[at + 2] === 0xbd) this.count++;
-    }
-    this.#tail = bytes.subarray(-2);
-  }
 }
 
 /** Where to cut a text so that the first part has at most `most` units. */

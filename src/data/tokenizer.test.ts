@@ -29,6 +29,20 @@ describe('ByteTokenizer', () => {
     );
   });
 
+  it('gives any bytes back', () => {
+    const tokenizer = new ByteTokenizer([DOCUMENT]);
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 60 }), (bytes) => {
+        expect(tokenizer.decodeBytes(tokenizer.encodeBytes(bytes))).toEqual(bytes);
+      }),
+    );
+    expect(new TextDecoder().decode(tokenizer.decodeBytes([0x61, 256]))).toBe(`a${DOCUMENT}`);
+    expect(() => tokenizer.decodeBytes([257])).toThrow(/0 to 256, found 257/);
+    expect(() => tokenizer.encodeBytes('a' as never)).toThrow(
+      'encodeBytes: expected a Uint8Array, found "a"',
+    );
+  });
+
   it('gives a character of several bytes with its last byte, never a part of it', () => {
     const decoder = new ByteTokenizer().decoder();
     expect([0xf0, 0x9f, 0x98, 0x80, 0x21].map((id) => decoder.push(id))).toEqual(['', '', '', '😀', '!']);

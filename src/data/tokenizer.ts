@@ -72,6 +72,20 @@ export class ByteTokenizer implements Tokenizer {
     return text + decoder.flush();
   }
 
+  /** The ids of bytes, UTF-8 or not. Throws a usage error for what is no Uint8Array. */
+  encodeBytes(bytes: Uint8Array): Int32Array {
+    checkOption(bytes instanceof Uint8Array, 'encodeBytes', 'a Uint8Array', bytes);
+    return new Int32Array(bytes);
+  }
+
+  /** The bytes of ids: those that `encodeBytes` was given. Of a special one the bytes of its name. */
+  decodeBytes(ids: ArrayLike<number>): Uint8Array {
+    return joinBytes(ids, (id) => {
+      this.#check(id);
+      return id < 256 ? Uint8Array.of(id) : new TextEncoder().encode(this.#names[id - 256]);
+    });
+  }
+
   /** For ids that come one by one; its `push` throws a data error for an id that is none. */
   decoder(): StreamingDecoder {
     // ignoreBOM keeps a byte order mark in the text instead of dropping it.
@@ -79,12 +93,7 @@ export class ByteTokenizer implements Tokenizer {
     const byte = new Uint8Array(1);
     return {
       push: (id) => {
-        if (!Number.isInteger(id) || id < 0 || id >= this.vocabSize) {
-          throw new XlstmError(
-            'data',
-            `token ids of this tokenizer are 0 to ${this.vocabSize - 1}, found ${id}`,
-          );
-        }
+        this.#check(id);
         if (id >= 256) return utf8.decode() + this.#names[id - 256];
         byte[0] = id;
         return utf8.decode(byte, { stream: true });
@@ -96,6 +105,11 @@ export class ByteTokenizer implements Tokenizer {
   toJSON(): TokenizerDescription {
     return { type: 'byte', specials: this.#names };
   }
+
+  #check(id: number): void {
+    if (Number.isInteger(id) && id >= 0 && id < this.vocabSize) return;
+    throw new XlstmError('data', `token ids of this tokenizer are 0 to ${this.vocabSize - 1}, found ${id}`);
+  }
 }
 
 function checkSpecials(specials: readonly string[], source: string): void {
@@ -105,6 +119,27 @@ function checkSpecials(specials: readonly string[], source: string): void {
     'config',
     `${source}: special tokens need distinct, non-empty names, found ${quote(specials)}`,
   );
+}
+
+/** The bytes of ids, one after another. */
+export function joinBytes(
+  ids: ArrayLike<number>,
+  bytesOf: (id: number) => Uint8Array | undefined,
+): Uint8Array {
+  let joined = new Uint8Array(4 * ids.length + 16);
+  let end = 0;
+  for (let index = 0; index < ids.length; index++) {
+    const bytes = bytesOf(ids[index]);
+    if (bytes === undefined) continue;
+    if (end + bytes.length > joined.length) {
+      const larger = new Uint8Array(2 * joined.length + bytes.length);
+      larger.set(joined);
+      joined = larger;
+    }
+    joined.set(bytes, end);
+    end += bytes.length;
+  }
+  return joined.slice(0, end);
 }
 
 /** The token that goes before a text: `start` of the tokenizer, or else the special token `DOCUMENT`. */
@@ -129,11 +164,16 @@ export function encodeParts(
       ? [tokenizer.encode(text)]
       : [Int32Array.of(start), tokenizer.encode(text)],
   );
-  const stream = new Int32Array(encoded.reduce((total, ids) => total + ids.length, 0));
+  return concatIds(encoded);
+}
+
+/** Ids, one list after another. */
+export function concatIds(lists: readonly ArrayLike<number>[]): Int32Array {
+  const all = new Int32Array(lists.reduce((total, ids) => total + ids.length, 0));
   let at = 0;
-  for (const ids of encoded) {
-    stream.set(ids, at);
+  for (const ids of lists) {
+    all.set(ids, at);
     at += ids.length;
   }
-  return stream;
+  return all;
 }

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { startToken } from '../tokenizer.ts';
 import { createTokenizer } from '../tokenizer_registry.ts';
 import { SubwordTokenizer } from './subword_tokenizer.ts';
+import { WORD_SPLITTER } from './words.ts';
 
 const golden = new URL('../../../test/golden/tokenizers/', import.meta.url);
 const read = (name: string) => JSON.parse(readFileSync(new URL(`${name}.json`, golden), 'utf8'));
@@ -85,6 +86,61 @@ describe('SubwordTokenizer', () => {
     expect(await ends({})).toEqual([]);
     expect(await ends({ ends: [0, 2] })).toEqual([0]);
     expect(await ends({ config: { eos_token: '<|endoftext|>' }, ends: [1] })).toEqual([1, 0]);
+  });
+
+  const anyBytes = fc
+    .array(
+      fc.oneof(
+        fc.uint8Array({ maxLength: 12 }),
+        fc.string({ unit: 'binary', maxLength: 12 }).map((text) => new TextEncoder().encode(text)),
+        fc
+          .constantFrom('e\u0301', '\ufeff', ' a', '        ', '\ufffd', '<|endoftext|>')
+          .map((text) => new TextEncoder().encode(text)),
+      ),
+      { maxLength: 8 },
+    )
+    .map((parts) => Uint8Array.from(parts.flatMap((part) => [...part])));
+
+  it.each<[string, (json: ReturnType<typeof read>) => object]>([
+    ['byte_level', (json) => json],
+    ['byte_level', (json) => ({ ...json, pre_tokenizer: WORD_SPLITTER })],
+    ['byte_level', (json) => ({ ...json, pre_tokenizer: { ...json.pre_tokenizer, add_prefix_space: true } })],
+    ['neox', (json) => json],
+  ])('gives any bytes back: %s, %#', async (name, change) => {
+    const tokenizer = await SubwordTokenizer.create(change(read(name)));
+    fc.assert(
+      fc.property(anyBytes, (bytes) => {
+        expect(tokenizer.decodeBytes(tokenizer.encodeBytes(bytes))).toEqual(bytes);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('encodes the bytes of a text as the text', async () => {
+    const tokenizer = await SubwordTokenizer.create(read('neox'));
+    const text = 'The whale, the whale!\n        ¿ whale 😀';
+    const utf8 = new TextEncoder().encode(text);
+    const ids = tokenizer.encode(text);
+    expect(tokenizer.encodeBytes(utf8)).toEqual(ids);
+    expect(ids.length).toBeLessThan(utf8.length);
+    // Two texts with a byte between that is none: as long as both.
+    const broken = tokenizer.encodeBytes(Uint8Array.of(...utf8, 0xff, ...utf8));
+    expect(broken.length).toBe(2 * ids.length + 1);
+    expect(tokenizer.decode(broken)).toBe(`${text}\ufffd${text}`);
+  });
+
+  it('says which tokenizer has no bytes, and which byte has no token', async () => {
+    const llama = await SubwordTokenizer.create(read('llama'));
+    expect(() => llama.encodeBytes(Uint8Array.of(65))).toThrow(
+      'encodeBytes: expected a tokenizer with tokens',
+    );
+    expect(() => llama.decodeBytes([1])).toThrow('decodeBytes: expected a tokenizer with tokens for bytes');
+    const { model, ...others } = read('byte_level');
+    const { ÿ: _, ...vocab } = model.vocab;
+    const holed = await SubwordTokenizer.create({ ...others, model: { ...model, vocab } });
+    expect(() => holed.encodeBytes(Uint8Array.of(0xff))).toThrow('found 0xff, which has none');
+    expect(() => holed.encodeBytes('a' as never)).toThrow('encodeBytes: expected a Uint8Array, found "a"');
+    expect(() => holed.decodeBytes([holed.vocabSize])).toThrow('token ids of this tokenizer are 0 to');
   });
 
   it('refuses ids outside the vocabulary, and what has no token', async () => {

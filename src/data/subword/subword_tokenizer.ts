@@ -1,8 +1,10 @@
 import { checkOption } from '../../checks.ts';
 import { XlstmError } from '../../errors.ts';
 import { oneLine, quote } from '../../quote.ts';
-import type { StreamingDecoder, Tokenizer, TokenizerDescription } from '../tokenizer.ts';
-import { BYTE_CHARACTERS, bytesOfToken } from './byte_alphabet.ts';
+import { concatIds, type StreamingDecoder, type Tokenizer, type TokenizerDescription } from '../tokenizer.ts';
+import { invalidUtf8 } from '../utf8.ts';
+import { BYTE_CHARACTERS } from './byte_alphabet.ts';
+import { BytePieces } from './byte_pieces.ts';
 import { chatTemplate, namedTokens, parseTokenizerConfig, type TokenizerConfig } from './tokenizer_config.ts';
 import { isTokenizerJson, parseTokenizerJson, type TokenizerJson, templateStart } from './tokenizer_json.ts';
 import { splitWords, WORD_SPLITTER, WordMap } from './words.ts';
@@ -60,8 +62,10 @@ export class SubwordTokenizer implements Tokenizer {
   readonly #json: TokenizerJson;
   readonly #config: TokenizerConfig | undefined;
   readonly #library: Library;
-  /** By id: what it stands for, as bytes, or as a text that begins anew. Undefined where the decoder is no byte-level one. */
-  readonly #pieces: readonly (Uint8Array | string | undefined)[] | undefined;
+  /** The same without its normalizer, which could change bytes. */
+  readonly #exact: Library;
+  /** Undefined where the decoder is no byte-level one. */
+  readonly #pieces: BytePieces | undefined;
   readonly #isToken: Uint8Array;
   /** Bytes that have no token, where there is no unknown one either: the library leaves them out without a word. */
   readonly #lacking: ReadonlySet<number>;
@@ -72,6 +76,7 @@ export class SubwordTokenizer implements Tokenizer {
     json: TokenizerJson,
     config: TokenizerConfig | undefined,
     library: Library,
+    exact: Library,
     options: SubwordOptions,
   ) {
     const ids = vocabularyOf(json);
@@ -83,6 +88,7 @@ export class SubwordTokenizer implements Tokenizer {
     this.#json = json;
     this.#config = config;
     this.#library = library;
+    this.#exact = exact;
     let largest = -1;
     for (const id of ids.values()) largest = Math.max(largest, id);
     this.vocabSize = largest + 1;
@@ -99,7 +105,7 @@ export class SubwordTokenizer implements Tokenizer {
     this.#isToken = new Uint8Array(this.vocabSize);
     for (const id of ids.values()) this.#isToken[id] = 1;
     if (isByWords(json)) this.#words = new WordMap();
-    if (json.decoder?.type === 'ByteLevel') this.#pieces = bytePieces(json, ids, this.vocabSize);
+    if (json.decoder?.type === 'ByteLevel') this.#pieces = new BytePieces(json, ids, this.vocabSize);
     this.#lacking = new Set(this.#pieces && startsFromBytes(json, named) ? lackingBytes(ids) : []);
   }
 
@@ -115,8 +121,11 @@ export class SubwordTokenizer implements Tokenizer {
     // Texts that spell a special token stay texts.
     const plain = { ...checked, added_tokens: checked.added_tokens.filter(({ special }) => !special) };
     const unknown = checked.model.unk_token ?? namedTokens(settings ?? {}).get('unk_token');
+    const make = (described: unknown): Library => new Tokenizer(described, { unk_token: unknown });
     try {
-      return new SubwordTokenizer(checked, settings, new Tokenizer(plain, { unk_token: unknown }), options);
+      const library = make(plain);
+      const exact = plain.normalizer === null ? library : make({ ...plain, normalizer: null });
+      return new SubwordTokenizer(checked, settings, library, exact, options);
     } catch (error) {
       if (error instanceof XlstmError) throw error;
       throw new XlstmError(
@@ -186,6 +195,60 @@ export class SubwordTokenizer implements Tokenizer {
   }
 
   /**
+   * The ids of bytes, UTF-8 or not, whose `decodeBytes` gives them back to the bit: those of `encode`, but that nothing is
+   * normalized, and that what would not come back (bytes that are no UTF-8, a text before which this tokenizer puts a
+   * space) is spelled byte by byte. Throws a usage error where the tokenizer's decoder is no byte-level one, and a data
+   * error for a byte that has no token.
+   */
+  encodeBytes(bytes: Uint8Array): Int32Array {
+    checkOption(bytes instanceof Uint8Array, 'encodeBytes', 'a Uint8Array', bytes);
+    const pieces = this.#piecesFor('encodeBytes');
+    const encoded: ArrayLike<number>[] = [];
+    let from = 0;
+    while (from < bytes.length) {
+      const end = invalidUtf8(bytes, from);
+      encoded.push(
+        end > from
+          ? this.#encodeRun(bytes.subarray(from, end), pieces)
+          : pieces.spell(bytes.subarray(from, from + 1)),
+      );
+      from = Math.max(end, from + 1);
+    }
+    return concatIds(encoded);
+  }
+
+  /** UTF-8 in tokens of several bytes. */
+  #encodeRun(run: Uint8Array, pieces: BytePieces): ArrayLike<number> {
+    const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(run);
+    const ids = this.#words
+      ? this.#encodeWords(text, this.#words)
+      : this.#exact.encode(text, { add_special_tokens: false }).ids;
+    const known = Array.from(ids, (id) => id ?? -1);
+    const back = pieces.join(known);
+    const isSame = back.length === run.length && back.every((byte, at) => byte === run[at]);
+    return isSame ? known : pieces.spell(run);
+  }
+
+  /**
+   * The bytes of ids, of special ones those of their names. Throws a usage error where the tokenizer's decoder is no
+   * byte-level one, and a data error for an id that is none.
+   */
+  decodeBytes(ids: ArrayLike<number>): Uint8Array {
+    const pieces = this.#piecesFor('decodeBytes');
+    for (let index = 0; index < ids.length; index++) this.#check(ids[index]);
+    return pieces.join(ids);
+  }
+
+  #piecesFor(caller: string): BytePieces {
+    if (this.#pieces) return this.#pieces;
+    throw new XlstmError(
+      'usage',
+      `${caller}: expected a tokenizer with tokens for bytes, found one whose decoder is no byte-level one`,
+      'Its tokens are texts: use encode and decode.',
+    );
+  }
+
+  /**
    * For ids that come one by one and go on in a text: where `decode` leaves out the space before its first word, this
    * one gives it. Its `push` throws a data error for an id that is none.
    */
@@ -197,12 +260,12 @@ export class SubwordTokenizer implements Tokenizer {
     return { type: SUBWORD, tokenizer: this.#json, ...(this.#config && { config: this.#config }) };
   }
 
-  #byteDecoder(pieces: readonly (Uint8Array | string | undefined)[]): StreamingDecoder {
+  #byteDecoder(pieces: BytePieces): StreamingDecoder {
     const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
     return {
       push: (id) => {
         this.#check(id);
-        const piece = pieces[id];
+        const piece = pieces.at(id);
         if (typeof piece === 'string') return utf8.decode() + piece;
         return piece ? utf8.decode(piece, { stream: true }) : '';
       },
@@ -310,15 +373,4 @@ function vocabularyOf({ model: { vocab }, added_tokens }: TokenizerJson): Map<st
   );
   for (const { content, id } of added_tokens) ids.set(content, id);
   return ids;
-}
-
-function bytePieces(
-  { added_tokens }: TokenizerJson,
-  ids: ReadonlyMap<string, number>,
-  vocabSize: number,
-): (Uint8Array | string | undefined)[] {
-  const pieces = new Array<Uint8Array | string | undefined>(vocabSize).fill(undefined);
-  for (const [token, id] of ids) pieces[id] = bytesOfToken(token) ?? token;
-  for (const { content, id } of added_tokens) pieces[id] = content;
-  return pieces;
 }
