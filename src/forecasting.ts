@@ -44,8 +44,11 @@ export { exponentialSmoothing } from './forecasting/baselines/exponential_smooth
 export { seasonalNaive } from './forecasting/baselines/seasonal_naive.ts';
 export type { ForecastHistory, ForecastMethod } from './forecasting/forecast_method.ts';
 export type { Measures } from './forecasting/measures.ts';
+export { type TrainForecasterOptions, trainForecaster } from './forecasting/training/train_forecaster.ts';
+export type { ForecasterStep } from './forecasting/training/train_on_windows.ts';
 export {
-  type ForecasterStep,
-  type TrainForecasterOptions,
-  trainForecaster,
-} from './forecasting/training/train_forecaster.ts';
+  type HeldOutMeasurement,
+  type TuneForecasterOptions,
+  type TuneForecasterResult,
+  tuneForecaster,
+} from './forecasting/training/tune_forecaster.ts';

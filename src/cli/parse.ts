@@ -94,17 +94,19 @@ export function path(text: string): string {
   throw new InvalidArgumentError('Expected a path.');
 }
 
-/** Adapters as rank=8,alpha=16,targets=q,v: what follows targets are names. */
+/** Adapters as rank=8,alpha=16,targets=q,v: what follows targets are names; alpha is twice the rank where it is not said. */
 export function loraOptions(text: string): AdapterOptions {
   const [, settings, names] = /^(.*?)(?:(?:^|,)targets=(.*))?$/s.exec(text) ?? [];
   const given = new Map(settings.split(',').map((each) => each.split('=', 2) as [string, string]));
   const [rank, alpha] = [given.get('rank'), given.get('alpha')];
-  if (given.size !== 2 || rank === undefined || alpha === undefined) {
+  const known = 1 + Number(alpha !== undefined);
+  if (rank === undefined || given.size !== known) {
     throw new InvalidArgumentError('Expected rank=8,alpha=16 or rank=8,alpha=16,targets=q,v.');
   }
+  const rows = integer(1, LARGEST_RANK)(rank);
   return {
-    rank: integer(1, LARGEST_RANK)(rank),
-    alpha: positive()(alpha),
+    rank: rows,
+    alpha: alpha === undefined ? 2 * rows : positive()(alpha),
     ...(names !== undefined && { targets: nameList(names) }),
   };
 }

@@ -1,25 +1,40 @@
 import { unpackRow } from '../compute/program/packing.ts';
 import { XlstmError } from '../errors.ts';
+import type { Adapter } from './adapter.ts';
 import { Design } from './architecture.ts';
 import type { Network } from './layer.ts';
 import { Model } from './model.ts';
-import type { NamedValues, Parameter } from './parameters.ts';
+import type { NamedValues, Parameter, Parameters } from './parameters.ts';
 
 /**
  * A model without adapters that computes the same as one with: W + alpha / rank · B A in the place of each W, all parameters
  * as float32. Throws a usage error for a model that has no adapters.
  */
 export async function mergeAdapter<N extends Network>(model: Model<N>): Promise<Model<N>> {
+  if (model.design?.adapter) return plainModel(model);
+  throw new XlstmError('usage', 'mergeAdapter: expected a model with adapters, found one without');
+}
+
+/** A model whose parameters are all float32, without adapters, that computes the same as one of a design. */
+export async function plainModel<N extends Network>(model: Model<N>): Promise<Model<N>> {
   const { design, parameters, engine } = model;
-  if (!design?.adapter) {
-    throw new XlstmError('usage', 'mergeAdapter: expected a model with adapters, found one without');
-  }
-  const { rank, alpha } = design.adapter;
+  if (!design)
+    throw new XlstmError('usage', 'plainModel: expected a model of a design, found one of a function');
   const values = await model.read();
-  const merged = new Map<string, NamedValues>();
-  for (const parameter of parameters.own) merged.set(parameter.name, unpacked(parameter, values));
+  const plain = new Map<string, NamedValues>();
+  for (const parameter of parameters.own) plain.set(parameter.name, unpacked(parameter, values));
+  if (design.adapter) addAdapters(plain, values, parameters, design.adapter);
+  return Model.load(engine, new Design<N>(design.architecture, design.config), plain, 'the model');
+}
+
+function addAdapters(
+  to: Map<string, NamedValues>,
+  values: ReadonlyMap<string, NamedValues>,
+  parameters: Parameters,
+  { rank, alpha }: Adapter,
+): void {
   for (const { matrix, down, up } of parameters.adapted) {
-    const { shape, values: base } = merged.get(matrix) as NamedValues;
+    const { shape, values: base } = to.get(matrix) as NamedValues;
     const [a, b] = [down, up].map((name) => (values.get(name) as NamedValues).values);
     const [rows, cols] = shape;
     const sums = Float64Array.from(base);
@@ -29,10 +44,8 @@ export async function mergeAdapter<N extends Network>(model: Model<N>): Promise<
         for (let col = 0; col < cols; col++) sums[row * cols + col] += factor * a[r * cols + col];
       }
     }
-    merged.set(matrix, { shape, values: sums });
+    to.set(matrix, { shape, values: sums });
   }
-  const plain = new Design<N>(design.architecture, design.config);
-  return Model.load(engine, plain, merged, design.adapter.source);
 }
 
 /** The numbers of a parameter, one for each element of its shape. */

@@ -124,14 +124,20 @@ export class Model<N extends Network = LanguageModel> implements Disposable {
   }
 
   /**
-   * Sets all parameters; of packed ones `tensors` have the words or the numbers, which are packed then. Names and shapes are
+   * Sets parameters; of packed ones `tensors` have the words or the numbers, which are packed then. Names and shapes are
    * checked before anything is written: where they are not the model's, it throws a checkpoint error, and `source` names the
    * file in it.
+   *
+   * @param parameters Those to set. Default: all.
    */
-  write(tensors: ReadonlyMap<string, NamedValues>, source: string): void {
+  write(
+    tensors: ReadonlyMap<string, NamedValues>,
+    source: string,
+    parameters: readonly Parameter[] = this.parameters.list,
+  ): void {
     this.use.check('write');
-    checkFit(this.parameters.list, tensors, source);
-    this.#fill(this.parameters.list, tensors, source);
+    checkFit(parameters, tensors, source);
+    this.#fill(parameters, tensors, source);
   }
 
   #begin(seed: number, parameters: readonly Parameter[]): void {

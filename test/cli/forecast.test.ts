@@ -222,7 +222,7 @@ describe('xlstm forecast train', () => {
     );
     await xlstm(['init', '--preset', 'xlstm-tiny', '--out', 'text-model']);
     const other = await forecast('train', '--from', 'text-model', ...TINY, '--out', 'no');
-    expect(other.stderr).toMatch(/--from text-model: expected a forecaster of the architecture tirex, found/);
+    expect(other.stderr).toMatch(/--from text-model: expected a forecaster, found/);
     const known = await forecast(
       'load.csv',
       '--target',
@@ -237,6 +237,60 @@ describe('xlstm forecast train', () => {
     expect(known.stderr).toMatch(
       /--known: expected none with model, which takes no covariates, found holiday/,
     );
+  });
+});
+
+describe('xlstm forecast train --from with a table', () => {
+  const tiny = fileURLToPath(new URL('../../models/forecaster-tiny', import.meta.url));
+  const tune = (out: string, ...options: string[]) =>
+    forecast(
+      ...['train', example('flights.csv'), '--target', 'flights', '--from', tiny, '--steps', '25'],
+      ...['--batch', '16', '--out', out, ...options],
+    );
+
+  it('fine-tunes the forecaster of the package, its weights unpacked', async () => {
+    const { code, stdout, stderr } = await tune('tuned', '--learning-rate', '5e-4');
+    expect(code, stderr).toBe(0);
+    expect(stderr).toMatch(
+      /^tuned {3}quantile loss of what was held out: 0\.\d+ before, 0\.\d+ after 25 of 25 steps$/m,
+    );
+    expect(stdout).toMatch(/back-test: 4 forecasts of 64 steps/);
+    const { quantization_config } = JSON.parse(await readFile(path('tuned/config.json'), 'utf8'));
+    expect(quantization_config).toBeUndefined();
+    const next = await forecast(example('flights.csv'), '--target', 'flights', '--model', 'tuned');
+    expect(next.code, next.stderr).toBe(0);
+  });
+
+  it('trains adapters over its packed weights, with which it forecasts', async () => {
+    const { code, stderr } = await tune('adapted', '--lora', 'rank=4', '--learning-rate', '5e-3');
+    expect(code, stderr).toBe(0);
+    expect(stderr).toMatch(/adapters of rank 4 beside 12 matrices are trained/);
+    expect(stderr).toMatch(/^tuned /m);
+    const median = async (model: string): Promise<number[]> => {
+      const options = ['--target', 'flights', '--horizon', '5', '--model', model, '--json'];
+      return JSON.parse((await forecast(example('flights.csv'), ...options)).stdout).series[0].median;
+    };
+    const adapted = await median('adapted');
+    expect(adapted.every(Number.isFinite)).toBe(true);
+    expect(adapted).not.toEqual(await median(tiny));
+  });
+
+  it('keeps the original, and says so, where it has become worse', async () => {
+    const { code, stderr } = await tune('kept', '--learning-rate', '3');
+    expect(code, stderr).toBe(0);
+    expect(stderr).toMatch(
+      /^kept {4}none of 25 steps forecast better; kept\/ is .*forecaster-tiny as it was$/m,
+    );
+  });
+
+  it('refuses adapters of no model, or for no table', async () => {
+    const alone = await forecast('train', 'load.csv', '--lora', 'rank=2', '--out', 'no');
+    expect(alone.stderr).toMatch(
+      /--lora: adapters fit a model to a table: expected --from FOLDER, found none/,
+    );
+    const without = await forecast('train', '--from', tiny, '--lora', 'rank=2', '--out', 'no');
+    expect(without.stderr).toMatch(/expected a table, found none/);
+    expect(existsSync(path('no'))).toBe(false);
   });
 });
 

@@ -118,7 +118,7 @@ describe.each(['base', 'base-q8'])('adapters over %s', (base) => {
 describe('adapters', () => {
   it.each([
     ['rank=0,alpha=1', 'Expected a whole number from 1 to 65536'],
-    ['rank=4', 'Expected rank=8,alpha=16'],
+    ['alpha=4', 'Expected rank=8,alpha=16'],
     ['rank=4,alpha=0', 'Expected a number above 0'],
     ['rank=4,alpha=1,dropout=1', 'Expected rank=8,alpha=16'],
     ['rank=4,alpha=1,targets=', 'Expected names separated by commas'],

@@ -1,9 +1,28 @@
 import { describe, expect, it } from 'vitest';
-import { parseTirexConfig } from '../../models/tirex/config.ts';
 import { Random } from '../../random.ts';
-import { mixedWindows, ownWindows, syntheticWindows, type WindowSource, windowBatch } from './windows.ts';
+import { momentsOf } from '../tirex_scale.ts';
+import {
+  mixedWindows,
+  ownWindows,
+  syntheticWindows,
+  type WindowReader,
+  type WindowSource,
+  windowBatch,
+} from './windows.ts';
 
-const config = parseTirexConfig({ patchSize: 4, contextLength: 24, quantiles: [0.5] }, 'test');
+const config: WindowReader = {
+  patchSize: 4,
+  contextLength: 24,
+  hasTrend: () => false,
+  scaleOf(row) {
+    const { mean, deviation } = momentsOf(row);
+    return {
+      scaled: (x) => (x - mean) / deviation,
+      restored: (x) => x * deviation + mean,
+      isBinary: false,
+    };
+  },
+};
 const P = 4;
 const LENGTH = 6;
 
@@ -63,6 +82,27 @@ describe('a batch of windows', () => {
       }
     }
     expect(Array.from(counts).includes(0)).toBe(true);
+  });
+
+  it('shows the differences of a window with a trend, and wants those that follow', () => {
+    const squares: WindowSource = (_, length) =>
+      Float64Array.from({ length }, (_, t) => (t < 9 ? Number.NaN : t * t));
+    const plain: WindowReader = {
+      ...config,
+      hasTrend: (row) => !Number.isNaN(row[0]),
+      scaleOf: () => ({ scaled: (x) => x / 100, restored: (x) => 100 * x, isBinary: false }),
+    };
+    const { tokens, next, counts } = windowBatch(new Random(1), squares, plain, 20);
+    for (let b = 0; b < 20; b++) {
+      const steps = seenOf(tokens, b);
+      const first = steps.findIndex(({ isThere }) => isThere);
+      expect(steps[first].value).toBe(0);
+      for (const [t, { value, isThere }] of steps.entries()) {
+        if (isThere && t > first) expect(value).toBeCloseTo((2 * t - 1) / 100, 6);
+        const at = b * LENGTH * P + t;
+        if (counts[at]) expect(next[at]).toBeCloseTo((2 * (t + P) - 1) / 100, 6);
+      }
+    }
   });
 
   it('is the same for the same seed, of synthetic and own series mixed', () => {

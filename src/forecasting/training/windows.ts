@@ -1,8 +1,9 @@
 import { syntheticSeries } from '../../data/series/synthetic.ts';
-import type { TirexConfig } from '../../models/tirex/config.ts';
 import type { Random } from '../../random.ts';
+import type { PatchModel } from '../patch_model.ts';
 import type { PatchBatch } from '../patch_objective.ts';
-import { scaleOf, writePatches } from '../tirex_scale.ts';
+import { writePatches } from '../tirex_scale.ts';
+import { differencesOf } from '../tirex2_trend.ts';
 
 /** Where windows come from: values of which the last patch is to be forecast, NaN where one is missing. */
 export type WindowSource = (random: Random, length: number) => Float64Array;
@@ -41,16 +42,21 @@ const SHORTEST = 12;
 /** Scaled targets beyond it are pulled in: one jump behind a quiet history must not decide a step. */
 const MOST_TARGET = 10;
 
+/** How a network reads series. */
+export type WindowReader = Pick<PatchModel, 'patchSize' | 'contextLength' | 'scaleOf' | 'hasTrend'>;
+
 /**
- * A batch of windows. So that forecasts are learned as they will be made, some windows end with patches that are missing,
- * as those that follow the first of a long forecast are, some begin late, and some have values missing in between.
+ * A batch of windows, scaled, and where they have a trend differenced, as the network will find them. So that forecasts are learned as they
+ * will be made, some windows end with patches that are missing, as those that follow the first of a long forecast are, some
+ * begin late, and some have values missing in between.
  */
 export function windowBatch(
   random: Random,
   source: WindowSource,
-  { patchSize, contextLength }: TirexConfig,
+  reader: WindowReader,
   batchSize: number,
 ): PatchBatch {
+  const { patchSize, contextLength } = reader;
   const length = Math.ceil(contextLength / patchSize);
   const size = length * patchSize;
   const tokens = new Float64Array(batchSize * 2 * size);
@@ -59,13 +65,15 @@ export function windowBatch(
   for (let b = 0; b < batchSize; b++) {
     const values = source(random, size + patchSize);
     const seen = hide(random, values.slice(0, size), patchSize);
-    const { mean, scale } = scaleOf(seen);
-    const scaled = (value: number): number => (value - mean) / scale;
-    writePatches(tokens, b * 2 * size, seen, patchSize, scaled);
     const first = seen.findIndex((value) => !Number.isNaN(value));
     if (first < 0) continue;
+    const hasTrend = reader.hasTrend(seen.subarray(first));
+    if (hasTrend) seen.set(differencesOf(seen.subarray(first)), first);
+    const { scaled } = reader.scaleOf(seen);
+    writePatches(tokens, b * 2 * size, seen, patchSize, scaled);
     for (let t = Math.floor(first / patchSize) * patchSize; t < size; t++) {
-      const target = scaled(values[t + patchSize]);
+      const at = t + patchSize;
+      const target = scaled(hasTrend ? values[at] - values[at - 1] : values[at]);
       if (Number.isNaN(target)) continue;
       next[b * size + t] = Math.max(-MOST_TARGET, Math.min(MOST_TARGET, target));
       counts[b * size + t] = 1;
