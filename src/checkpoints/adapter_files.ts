@@ -7,6 +7,7 @@ import type { NamedValues } from '../nn/parameters.ts';
 import { oneLine, quote } from '../quote.ts';
 import type { ModelFiles } from './model_source.ts';
 import { parseSafetensors } from './safetensors.ts';
+import { numbersOf } from './stored_tensor.ts';
 
 /** The files of an adapter, as PEFT has them: its settings with the path of its base, and A and B of each matrix. */
 export const ADAPTER_CONFIG = 'adapter_config.json';
@@ -42,6 +43,8 @@ const PLAIN = {
     arrow_config: [null],
     alora_invocation_tokens: [null],
   },
+  // Others begin with a part of the base, which then no longer is the one that is named.
+  init_lora_weights: [true, false, null, 'gaussian', 'eva', 'orthogonal'],
   ...{ rank_pattern: [{}, null], alpha_pattern: [{}, null] },
 } as const;
 
@@ -87,7 +90,7 @@ export async function adapterIn(files: ModelFiles): Promise<GivenAdapter | undef
   const { tensors: stored, metadata } = parseSafetensors(await files.read(ADAPTER_WEIGHTS), file);
   const tensors = new Map<string, NamedValues>();
   for (const [name, tensor] of stored) {
-    const values = tensor.read();
+    const values = numbersOf(tensor, `${file}: tensor ${quote(name)}`);
     const at = values.findIndex((value) => !Number.isFinite(value));
     if (at >= 0) {
       throw new XlstmError(

@@ -8,8 +8,8 @@ import { DOCUMENT_LIMITS, type JsonLimits } from '../json.ts';
 import { formatDesign, readDesign } from '../models/registry.ts';
 import { Design } from '../nn/architecture.ts';
 import { modelFingerprint } from '../nn/fingerprint.ts';
-import type { Network } from '../nn/layer.ts';
-import { Model, takesTokens } from '../nn/model.ts';
+import { isLanguageModel, type Network } from '../nn/layer.ts';
+import { Model } from '../nn/model.ts';
 import { type NamedValues, Parameters, Scope } from '../nn/parameters.ts';
 import { quote } from '../quote.ts';
 import {
@@ -22,9 +22,9 @@ import {
 } from './adapter_files.ts';
 import { type Bytes, whole } from './bytes.ts';
 import { configText } from './config_text.ts';
-import { parseSafetensors, type SafetensorsFile, writeSafetensors } from './safetensors.ts';
-import type { StoredTensor } from './stored_tensor.ts';
-import { parseTorchFile, type TorchFile } from './torch_file.ts';
+import { parseSafetensors, writeSafetensors } from './safetensors.ts';
+import { numbersOf, type StoredTensor } from './stored_tensor.ts';
+import { parseTorchFile } from './torch_file.ts';
 
 /** What a training run needs to go on, beside the model. */
 export interface TrainingState {
@@ -157,6 +157,8 @@ export interface OpenCheckpoint {
   readonly tokenizer: Tokenizer | undefined;
   /** The parameters, each read when it is asked for. */
   readonly tensors: ReadonlyMap<string, NamedValues>;
+  /** Goes before the names of files in errors. */
+  readonly source: string;
   /** What errors call the weights. */
   readonly weightsSource: string;
 }
@@ -176,13 +178,15 @@ export function openCheckpoint(
     given === undefined || isTokenizer(given) ? given : createTokenizer(given, `${source}tokenizer.json`);
   const byName: ReadonlyMap<string, Bytes> =
     files instanceof Uint8Array ? new Map([['model.safetensors', files]]) : files;
-  const weightsSource = `${source}${byName.size === 1 ? [...byName.keys()][0] : 'the files of weights'}`;
+  const [first] = byName.keys();
+  const weightsSource = `${source}${byName.size === 1 ? first : `${first} and ${byName.size - 1} more`}`;
   const stored = withoutPrefix(tensorsIn(byName, source), written);
   const tensors = written.packing === undefined ? written.architecture.tensors : undefined;
   return {
     design,
     tokenizer,
     tensors: tensors?.decode(stored, design.config, weightsSource) ?? stored,
+    source,
     weightsSource,
   };
 }
@@ -199,14 +203,28 @@ export function decodeCheckpoint(engine: Engine, files: EncodedModel, source = '
   const { adapter } = files;
   const design = adapter ? new Design(architecture, config, packing, adapter.adapter) : plain;
   const model = Model.load(engine, design, tensors, weightsSource, adapter?.values);
-  if (tokenizer && takesTokens(model) && tokenizer.vocabSize > model.network.vocabSize) {
+  try {
+    checkVocabulary(tokenizer, model.network, files.configName, source);
+  } catch (error) {
     model.free();
-    throw new XlstmError(
-      'checkpoint',
-      `${source}tokenizer.json: the tokenizer makes ${tokenizer.vocabSize} tokens, the model in ${files.configName ?? 'config.json'} knows ${model.network.vocabSize}`,
-    );
+    throw error;
   }
   return { model, tokenizer };
+}
+
+/** Throws a checkpoint error for a tokenizer that makes tokens which the network does not know. */
+export function checkVocabulary(
+  tokenizer: Tokenizer | undefined,
+  network: Network,
+  configName = 'config.json',
+  source = '',
+): void {
+  if (!tokenizer || !isLanguageModel(network) || tokenizer.vocabSize <= network.vocabSize) return;
+  throw new XlstmError(
+    'checkpoint',
+    `${source}tokenizer.json: the tokenizer makes ${tokenizer.vocabSize} tokens, the model in ${configName} knows ${network.vocabSize}`,
+    'They must come from the same model.',
+  );
 }
 
 const isTokenizer = (given: unknown): given is Tokenizer =>
@@ -244,13 +262,14 @@ function pack(
   return writeSafetensors(new Map(entries), metadata, typeof earlier === 'string' ? undefined : earlier);
 }
 
-/** The tensors of a safetensors file as float32. */
+/** The tensors of a safetensors file as float32; each is read when it is asked for, and kept. */
 export const decodeTensors = (bytes: Uint8Array, source: string): Map<string, NamedValues> =>
-  asFloats(parseSafetensors(bytes, source));
-
-/** Each is read when it is asked for, and kept. */
-const asFloats = ({ tensors }: SafetensorsFile | TorchFile): Map<string, NamedValues> =>
-  new Map([...tensors].map(([name, tensor]) => [name, new ReadOnce(tensor)]));
+  new Map(
+    [...parseSafetensors(bytes, source).tensors].map(([name, tensor]) => [
+      name,
+      new ReadOnce(tensor, `${source}: tensor ${quote(name)}`),
+    ]),
+  );
 
 /** The tensors of all files, each read when it is asked for and not kept: of a large model there is one at a time. */
 function tensorsIn(files: ReadonlyMap<string, Bytes>, source: string): ReadonlyMap<string, NamedValues> {
@@ -271,7 +290,7 @@ function tensorsIn(files: ReadonlyMap<string, Bytes>, source: string): ReadonlyM
         );
       }
       fileOf.set(name, file);
-      all.set(name, new Stored(tensor));
+      all.set(name, new Stored(tensor, `${place}: tensor ${quote(name)}`));
     }
   }
   return all;
@@ -279,10 +298,12 @@ function tensorsIn(files: ReadonlyMap<string, Bytes>, source: string): ReadonlyM
 
 class Stored implements NamedValues {
   readonly #tensor: StoredTensor;
+  readonly #at: string;
   readonly integers: (() => Int32Array) | undefined;
 
-  constructor(tensor: StoredTensor) {
+  constructor(tensor: StoredTensor, at: string) {
     this.#tensor = tensor;
+    this.#at = at;
     this.integers = tensor.dtype === 'I32' ? () => tensor.readIntegers() : undefined;
   }
 
@@ -291,20 +312,22 @@ class Stored implements NamedValues {
   }
 
   get values(): Float32Array {
-    return this.#tensor.read();
+    return numbersOf(this.#tensor, this.#at);
   }
 
   slice(from: number, to: number): Float32Array {
-    return this.#tensor.read(from, to);
+    return numbersOf(this.#tensor, this.#at, from, to);
   }
 }
 
 class ReadOnce implements NamedValues {
   readonly #tensor: StoredTensor;
+  readonly #at: string;
   #values: Float32Array | undefined;
 
-  constructor(tensor: StoredTensor) {
+  constructor(tensor: StoredTensor, at: string) {
     this.#tensor = tensor;
+    this.#at = at;
   }
 
   get shape(): readonly number[] {
@@ -312,7 +335,7 @@ class ReadOnce implements NamedValues {
   }
 
   get values(): Float32Array {
-    this.#values ??= this.#tensor.read();
+    this.#values ??= numbersOf(this.#tensor, this.#at);
     return this.#values;
   }
 }

@@ -29,7 +29,7 @@ import {
   type TrainingState,
 } from './checkpoint.ts';
 import { parseConfigYaml } from './config_yaml.ts';
-import { makeFolder, replaceFolder } from './files.ts';
+import { replaceFolder } from './files.ts';
 import { cachedModel, parseHubName } from './hub/cache.ts';
 import {
   CONFIGS,
@@ -42,6 +42,7 @@ import {
   readConfig,
   readJson,
 } from './model_files.ts';
+import { writeFolder } from './new_folder.ts';
 import { type FolderFiles, readFolder } from './read_folder.ts';
 import { weightsIn } from './weight_files.ts';
 
@@ -56,8 +57,7 @@ export const writeCheckpoint = (path: string, files: CheckpointFiles): Promise<v
  */
 export async function saveCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
   const files = await checkpointFiles(checkpoint);
-  await makeFolder(dirname(path));
-  await replaceFolder(path, files, { owned: CHECKPOINT_FILES });
+  await writeFolder(path, files, { owned: CHECKPOINT_FILES });
 }
 
 /**

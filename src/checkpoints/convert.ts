@@ -1,5 +1,3 @@
-import { existsSync } from 'node:fs';
-import { dirname } from 'node:path';
 import type { PackedFormat } from '../compute/program/constants.ts';
 import { byteTokenizerJson } from '../data/subword/byte_tokenizer_json.ts';
 import { ByteTokenizer, type Tokenizer } from '../data/tokenizer.ts';
@@ -9,10 +7,11 @@ import { formatDesign } from '../models/registry.ts';
 import type { Design, FileLayout, ForeignLayout } from '../nn/architecture.ts';
 import { checkFit } from '../nn/model.ts';
 import { Parameters, Scope } from '../nn/parameters.ts';
-import type { OpenCheckpoint } from './checkpoint.ts';
+import { checkVocabulary, type OpenCheckpoint } from './checkpoint.ts';
 import { withCheckpoint } from './checkpoint_folder.ts';
 import { configText } from './config_text.ts';
-import { type FileContent, makeFolder, replaceFolder } from './files.ts';
+import type { FileContent } from './files.ts';
+import { checkNew, writeFolder } from './new_folder.ts';
 import { type StreamedTensor, safetensorsPieces } from './weight_stream.ts';
 
 /** How a model is converted. */
@@ -45,15 +44,13 @@ export async function convertCheckpoint(
   output: string,
   { to, packing, onProgress }: ConvertOptions,
 ): Promise<Converted> {
-  if (existsSync(output)) {
-    throw new XlstmError('data', `${output}: is there already`, 'Name another folder.');
-  }
+  checkNew(output);
   return withCheckpoint(
     input,
     async (checkpoint) => {
       const { design, tensors, weightsSource } = checkpoint;
       const parameters = new Parameters(design.packing);
-      design.build(new Scope(parameters));
+      const network = design.build(new Scope(parameters));
       if (packing !== undefined && parameters.packed.bytes === 0) {
         throw new XlstmError(
           'data',
@@ -62,6 +59,7 @@ export async function convertCheckpoint(
         );
       }
       checkFit(parameters.list, tensors, weightsSource);
+      checkVocabulary(checkpoint.tokenizer, network, undefined, checkpoint.source);
       const layout = layoutOf(design, to, input);
       const formats = new Map(parameters.list.map(({ name, format }) => [name, format]));
       const ordered = new Map(parameters.list.map(({ name }) => [name, tensors.get(name)!]));
@@ -77,8 +75,7 @@ export async function convertCheckpoint(
         ...tokenizerTexts(checkpoint, to),
         ['model.safetensors', safetensorsPieces(entries, values, weightsSource, onProgress)],
       ]);
-      await makeFolder(dirname(output));
-      await replaceFolder(output, files);
+      await writeFolder(output, files);
       const bytes = parameters.regions.reduce((sum, region) => sum + region.bytes, 0);
       return { parameters: parameters.count, bytes };
     },

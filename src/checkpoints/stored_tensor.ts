@@ -11,6 +11,9 @@ export const DTYPES = {
  */
 export type Dtype = keyof typeof DTYPES;
 
+/** Types of the numbers of a model. */
+const FLOATS: readonly Dtype[] = ['F32', 'BF16', 'F16', 'F64'];
+
 /** A tensor in a file. */
 export interface StoredTensor {
   /** The type of its elements in the file. */
@@ -24,6 +27,19 @@ export interface StoredTensor {
    * for a value that does not fit 32 bits.
    */
   readIntegers(): Int32Array;
+}
+
+/**
+ * The elements from `from` up to `to` (all) of a tensor that holds a model's numbers. Throws a checkpoint error that begins
+ * with `at` for whole numbers: these are what another program packed, or something else.
+ */
+export function numbersOf(tensor: StoredTensor, at: string, from?: number, to?: number): Float32Array {
+  if (FLOATS.includes(tensor.dtype)) return tensor.read(from, to);
+  throw new XlstmError(
+    'checkpoint',
+    `${at}: expected a dtype among ${FLOATS.join(', ')}, found ${tensor.dtype}`,
+    'Weights that another program made small cannot be read: take those of float32 or bfloat16.',
+  );
 }
 
 export function isSizes(value: unknown): value is readonly number[] {

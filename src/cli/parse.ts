@@ -97,10 +97,11 @@ export function path(text: string): string {
 /** Adapters as rank=8,alpha=16,targets=q,v: what follows targets are names; alpha is twice the rank where it is not said. */
 export function loraOptions(text: string): AdapterOptions {
   const [, settings, names] = /^(.*?)(?:(?:^|,)targets=(.*))?$/s.exec(text) ?? [];
-  const given = new Map(settings.split(',').map((each) => each.split('=', 2) as [string, string]));
+  const pairs = settings.split(',').map((each) => each.split('=', 2) as [string, string]);
+  const given = new Map(pairs);
   const [rank, alpha] = [given.get('rank'), given.get('alpha')];
   const known = 1 + Number(alpha !== undefined);
-  if (rank === undefined || given.size !== known) {
+  if (rank === undefined || pairs.length !== known) {
     throw new InvalidArgumentError('Expected rank=8,alpha=16 or rank=8,alpha=16,targets=q,v.');
   }
   const rows = integer(1, LARGEST_RANK)(rank);

@@ -68,9 +68,13 @@ export function readDesign(given: unknown, source: string): Design {
     throw new XlstmError('config', `${source}: expected an object, found ${quote(given)}`);
   }
   const { architecture: named, [PACKING]: packing, ...json } = given as Readonly<Record<string, unknown>>;
+  if (named === undefined) checkModelType(json, source);
   const architecture = named === undefined ? unnamed(json) : find(named, source);
   return new Design(architecture, architecture.parseConfig(json, source), readPacking(packing, source));
 }
+
+/** What `transformers` calls xLSTMs, of both architectures. */
+const MODEL_TYPE = 'xlstm';
 
 /** The key under which config.json says how weights are packed, where other programs say how theirs are. */
 const PACKING = 'quantization_config';
@@ -88,6 +92,16 @@ function readPacking(given: unknown, source: string): PackedFormat | undefined {
     'config',
     `${source}: ${PACKING}: expected {"quant_method": "${METHOD}", "format": one of ${packedFormats.join(', ')}}, found ${quote(given)}`,
     'Weights that another program made small cannot be read: take those of float32 or bfloat16, and xlstm quantize.',
+  );
+}
+
+/** What `transformers` calls a model of another architecture, whose keys could look like those of one that is there. */
+function checkModelType({ model_type: type }: Readonly<Record<string, unknown>>, source: string): void {
+  if (type === undefined || type === null || type === MODEL_TYPE) return;
+  throw new XlstmError(
+    'config',
+    `${source}: model_type: expected ${quote(MODEL_TYPE)}, found ${quote(type)}`,
+    'A model of another architecture cannot be read.',
   );
 }
 

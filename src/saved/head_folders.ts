@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { makeFolder, replaceFolder } from '../checkpoints/files.ts';
+import { join } from 'node:path';
 import { CONFIGS } from '../checkpoints/model_files.ts';
+import { writeFolder } from '../checkpoints/new_folder.ts';
 import { readFolder } from '../checkpoints/read_folder.ts';
 import { checkOption } from '../checks.ts';
 import { XlstmError } from '../errors.ts';
@@ -33,8 +33,7 @@ export async function loadHead(
 export async function saveHead(head: SeriesHead, folder: string): Promise<void> {
   checkOption(typeof folder === 'string' && folder !== '', 'folder', 'the path of a folder', folder);
   const files = await encodeHead(head);
-  await makeFolder(dirname(folder));
   // Beside the files of a model it is where it belongs; a folder of anything else is not ours.
   const ours = [...CONFIGS, HEAD_JSON].some((name) => existsSync(join(folder, name)));
-  await replaceFolder(folder, files, { ours });
+  await writeFolder(folder, files, { ours });
 }

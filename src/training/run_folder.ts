@@ -1,9 +1,10 @@
-import { lstat, readdir, rm, rmdir, stat } from 'node:fs/promises';
+import { lstat, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CheckpointFiles } from '../checkpoints/checkpoint.ts';
 import { writeCheckpoint } from '../checkpoints/checkpoint_folder.ts';
 import { makeFolder, temporarySiblings } from '../checkpoints/files.ts';
 import { FileLock, takingOver } from '../checkpoints/lock.ts';
+import { removeEmptyFolders } from '../checkpoints/new_folder.ts';
 import { XlstmError } from '../errors.ts';
 import { MetricsFile } from './metrics_file.ts';
 
@@ -35,7 +36,11 @@ export class RunFolder {
   static async create(path: string): Promise<RunFolder> {
     await requireNewFolder(path);
     const made = await makeFolder(path);
-    const folder = new RunFolder(path, await FileLock.acquire(join(path, LOCK), path), made);
+    const lock = await FileLock.acquire(join(path, LOCK), path).catch(async (error: unknown) => {
+      if (made !== undefined) await removeEmptyFolders(path, made);
+      throw error;
+    });
+    const folder = new RunFolder(path, lock, made);
     try {
       await requireNewFolder(path);
       return folder;
@@ -96,7 +101,7 @@ export class RunFolder {
     if (this.#made === undefined || (await holdsRun(this.path))) return;
     // What stays is seen as a run that never began: the next one may take the folder.
     await rm(join(this.path, METRICS), { force: true }).catch(() => undefined);
-    await rmdir(this.path).catch(() => undefined);
+    await removeEmptyFolders(this.path, this.#made);
   }
 }
 

@@ -1,13 +1,11 @@
-import { existsSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { Command, Option } from 'commander';
 import { configText } from '../../checkpoints/config_text.ts';
-import { type FileContent, makeFolder, replaceFolder } from '../../checkpoints/files.ts';
+import type { FileContent } from '../../checkpoints/files.ts';
+import { checkNew, writeFolder } from '../../checkpoints/new_folder.ts';
 import { safetensorsPieces } from '../../checkpoints/weight_stream.ts';
 import { type PackedFormat, packedFormats } from '../../compute/program/constants.ts';
 import { ByteTokenizer } from '../../data/tokenizer.ts';
 import { describeTokenizer } from '../../data/tokenizer_registry.ts';
-import { XlstmError } from '../../errors.ts';
 import { formatCount } from '../../format.ts';
 import { LARGE_PRESETS } from '../../models/large/presets.ts';
 import { formatDesign, readDesign } from '../../models/registry.ts';
@@ -47,9 +45,7 @@ Examples:
   xlstm init --preset xlstm-7b --dtype q4      (5.1 GB)`,
     )
     .action(async ({ preset, dtype, seed, out = defaultFolder(preset, dtype) }: InitOptions) => {
-      if (existsSync(out)) {
-        throw new XlstmError('data', `${out}: is there already`, 'Name another folder with --out.');
-      }
+      checkNew(out, 'Name another folder with --out.');
       const { architecture, config } = readDesign(
         { architecture: 'xlstm-large', ...LARGE_PRESETS[preset] },
         preset,
@@ -69,8 +65,7 @@ Examples:
       if (LARGE_PRESETS[preset].vocabSize === bytes.vocabSize) {
         files.set('tokenizer.json', text(describeTokenizer(bytes)));
       }
-      await makeFolder(dirname(out));
-      await progress.during(replaceFolder(out, files));
+      await progress.during(writeFolder(out, files));
       process.stderr.write(
         `${out}: ${design.describe().summary}, ${formatCount(parameters.count)} parameters\n`,
       );

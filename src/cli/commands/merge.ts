@@ -1,7 +1,6 @@
-import { existsSync } from 'node:fs';
 import { Command } from 'commander';
 import { loadAdapter, loadCheckpoint, saveCheckpoint } from '../../checkpoints/checkpoint_folder.ts';
-import { XlstmError } from '../../errors.ts';
+import { checkNew } from '../../checkpoints/new_folder.ts';
 import { formatCount } from '../../format.ts';
 import { mergeAdapter } from '../../nn/merge_adapter.ts';
 import { addEngineOptions, type EngineChoice, withEngine } from '../engine_options.ts';
@@ -24,7 +23,7 @@ Example:
     );
   return addEngineOptions(command).action(
     (base: string, folder: string, out: string, options: EngineChoice) => {
-      if (existsSync(out)) throw new XlstmError('data', `${out}: is there already`, 'Name another folder.');
+      checkNew(out);
       return withEngine(options, async (engine) => {
         const adapter = await loadAdapter(folder);
         const { model, tokenizer } = await loadCheckpoint(engine, base, { adapter });
