@@ -98,4 +98,18 @@ describe('Random', () => {
     const zero = { algorithm: 'xoshiro128**', words: [0, 0, 0, 0], spareNormal: null } as const;
     expect(() => Random.restore(zero)).toThrow(/not a state/);
   });
+
+  it.each([0, 1, 2, 7, 8])(
+    'fills an array of %i with what normal() gives, and goes on as after it',
+    (length) => {
+      for (const drawnBefore of [0, 1]) {
+        const [one, other] = [new Random(5), new Random(5)];
+        for (let i = 0; i < drawnBefore; i++) expect(one.normal()).toBe(other.normal());
+        const filled = new Float64Array(length);
+        one.fillNormal(filled, 0.5, 3);
+        expect([...filled]).toEqual(Array.from({ length }, () => 0.5 + 3 * other.normal()));
+        expect(one.state()).toEqual(other.state());
+      }
+    },
+  );
 });

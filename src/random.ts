@@ -12,6 +12,9 @@ export interface RandomState {
 
 const rotateLeft = (x: number, k: number): number => (x << k) | (x >>> (32 - k));
 
+/** A number in [0, 1) of the upper 27 and 26 bits of two draws. */
+const unit = (first: number, second: number): number => ((first >>> 5) * 2 ** 26 + (second >>> 6)) / 2 ** 53;
+
 /** One output of splitmix32: an odd-increment counter and a mixing function, so that near seeds give far words. */
 function splitMix(counter: number): number {
   let z = counter | 0;
@@ -96,8 +99,7 @@ export class Random {
 
   /** A number in [low, high) with 53 random bits. */
   uniform(low = 0, high = 1): number {
-    const bits = (this.uint32() >>> 5) * 2 ** 26 + (this.uint32() >>> 6);
-    return low + (high - low) * (bits / 2 ** 53);
+    return low + (high - low) * unit(this.uint32(), this.uint32());
   }
 
   /** A whole number in [0, bound), each equally likely. Throws a usage error for a bound that is not from 1 to 2^32. */
@@ -123,6 +125,34 @@ export class Random {
     const angle = 2 * Math.PI * this.uniform();
     this.#spareNormal = radius * Math.sin(angle);
     return mean + deviation * radius * Math.cos(angle);
+  }
+
+  /** Fills an array with mean + deviation · normal(), faster than so many calls. */
+  fillNormal(into: Float64Array, mean = 0, deviation = 1): void {
+    let at = 0;
+    if (into.length > 0 && this.#spareNormal !== null) into[at++] = mean + deviation * this.normal();
+    // In local variables, and written out: millions of parameters are drawn so.
+    let [a, b, c, d] = [this.#a, this.#b, this.#c, this.#d];
+    const draws = new Float64Array(4);
+    for (; at + 1 < into.length; at += 2) {
+      for (let i = 0; i < 4; i++) {
+        const result = Math.imul(rotateLeft(Math.imul(b, 5), 7), 9);
+        const shifted = b << 9;
+        c ^= a;
+        d ^= b;
+        b ^= c;
+        a ^= d;
+        c ^= shifted;
+        d = rotateLeft(d, 11);
+        draws[i] = result >>> 0;
+      }
+      const radius = Math.sqrt(-2 * Math.log(1 - unit(draws[0], draws[1])));
+      const angle = 2 * Math.PI * unit(draws[2], draws[3]);
+      into[at] = mean + deviation * (radius * Math.cos(angle));
+      into[at + 1] = mean + deviation * (radius * Math.sin(angle));
+    }
+    [this.#a, this.#b, this.#c, this.#d] = [a, b, c, d];
+    if (at < into.length) into[at] = mean + deviation * this.normal();
   }
 
   /** 0 … count − 1 in random order, every order equally likely (Fisher and Yates). */

@@ -15,14 +15,20 @@ export const zerosInit = constantInit(0);
 /** N(mean, deviation): normal numbers of this standard deviation; mean 0 where it is left out. */
 export const normalInit =
   (deviation: number, mean = 0): Init =>
-  (random, shape) =>
-    Float64Array.from({ length: sizeOf(shape) }, () => mean + deviation * random.normal());
+  (random, shape) => {
+    const values = new Float64Array(sizeOf(shape));
+    random.fillNormal(values, mean, deviation);
+    return values;
+  };
 
 /** Evenly distributed from −bound to bound. */
 export const uniformInit =
   (bound: number): Init =>
-  (random, shape) =>
-    Float64Array.from({ length: sizeOf(shape) }, () => bound * (2 * random.uniform() - 1));
+  (random, shape) => {
+    const values = new Float64Array(sizeOf(shape));
+    for (let i = 0; i < values.length; i++) values[i] = bound * (2 * random.uniform() - 1);
+    return values;
+  };
 
 /** N(0, √(2 / (5 · dim))), the second being the standard deviation (Nguyen and Salazar 2019). */
 export const smallInit = (dim: number): Init => normalInit(Math.sqrt(2 / (5 * dim)));

@@ -270,7 +270,9 @@ export class Parameters {
 /** Of He et al. 2015 with a = √5, as for a Linear of PyTorch. */
 const kaimingUniform: Init = (random, shape) => {
   const bound = 1 / Math.sqrt(shape[1]);
-  return Float64Array.from({ length: sizeOf(shape) }, () => random.uniform(-bound, bound));
+  const values = new Float64Array(sizeOf(shape));
+  for (let i = 0; i < values.length; i++) values[i] = random.uniform(-bound, bound);
+  return values;
 };
 
 /** The layer that holds a matrix, by its name. */

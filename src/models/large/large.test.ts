@@ -9,6 +9,7 @@ import { Trainer } from '../../training/trainer.ts';
 import { createModel } from '../create_model.ts';
 import { readDesign } from '../registry.ts';
 import { formatLargeConfig, type LargeConfig, parseLargeConfig, qkDim, vDim } from './config.ts';
+import { LARGE_PRESETS } from './presets.ts';
 import { parametersOf, tensorsOf } from './tensors.ts';
 
 const engine = createReferenceEngine();
@@ -140,6 +141,39 @@ describe('configurations of xLSTM Large', () => {
     expect(readDesign(goldenConfig('large_sharded'), 'sharded').config).toMatchObject({
       eosTokenIds: [2, 3],
     });
+  });
+
+  it('are read as the checkpoints of the scaling laws spell them, with the published number of parameters', () => {
+    // 164.11 M, of context 8192: keys of the official package beside settings of its training.
+    const file = {
+      ...{ vocab_size: 50304, embedding_dim: 768, num_blocks: 12, num_heads: 6, ffn_proj_factor: 2.75 },
+      ...{
+        qk_dim_factor: 0.5,
+        v_dim_factor: 1.0,
+        use_bias: false,
+        add_out_norm: true,
+        norm_eps: 1e-6,
+        eps: 1e-6,
+      },
+      ...{ gate_soft_cap: 15.0, output_logit_soft_cap: 30.0, ffn_round_up_to_multiple_of: 64 },
+      ...{
+        weight_mode: 'single',
+        mode: 'train',
+        chunk_size: 64,
+        return_last_states: true,
+        context_length: 8192,
+      },
+      ...{ chunkwise_kernel: 'chunkwise--triton_xl_chunk', autocast_kernel_dtype: 'bfloat16' },
+      ...{ bos_token_id: 0, eos_token_id: 2, pad_token_id: 1, norm_reduction_force_float32: true },
+    };
+    const design = readDesign(file, 'config.json');
+    expect(design.architecture.name).toBe(architecture);
+    expect(design.config).toEqual(
+      readDesign({ architecture, ...LARGE_PRESETS['xlstm-164m'] }, 'preset').config,
+    );
+    const parameters = new Parameters();
+    design.build(new Scope(parameters));
+    expect(parameters.count).toBe(164_110_224);
   });
 
   it('have the keys that transformers writes', () => {
