@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, CommanderError } from 'commander';
-import { findLaunch } from '../distributed/launcher.ts';
+import { findLaunch, LaunchMismatch } from '../distributed/launcher.ts';
 import { XlstmError } from '../errors.ts';
 import { arenaCommand } from './commands/arena.ts';
 import { benchCommand } from './commands/bench.ts';
@@ -49,6 +49,8 @@ export async function runCli(args: readonly string[]): Promise<number> {
     return Number(process.exitCode ?? 0);
   } catch (error) {
     if (quiet) await sleep(FIRST_MS);
+    // What all of them find the first tells.
+    if (quiet && error instanceof LaunchMismatch) return errorText(error).exitCode;
     return report(error);
   }
 }

@@ -26,11 +26,14 @@ export function findLaunch(env: Environment): Launch | undefined {
   );
 }
 
+/** Ranks that do not find each other. Each of them finds so by itself. */
+export class LaunchMismatch extends XlstmError {}
+
 /** Throws where the launcher started more ranks, or fewer, than found each other: each would do all of the work. */
 export function checkLaunch(launch: Launch | undefined, size: number, library: string): void {
   if (!launch || launch.size === size) return;
   const { launcher } = launch;
-  throw new XlstmError(
+  throw new LaunchMismatch(
     'engine',
     `${launcher} started ${launch.size} ranks, but ${library} finds ${size}: they do not belong together`,
     launcher === 'Slurm'

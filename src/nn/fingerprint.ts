@@ -7,9 +7,35 @@ import type { Parameter } from './parameters.ts';
 const MAX_FINGERPRINTED = 2 ** 20;
 const FIRST = 2 ** 12;
 
+/** A number in hexadecimal digits that tells what was added from other things (FNV-1a, 32 bits). */
+export class Fingerprint {
+  #hash = 0x811c9dc5;
+
+  /** Adds characters. */
+  text(characters: string): this {
+    for (const character of characters) this.#add(character.codePointAt(0) as number);
+    return this;
+  }
+
+  /** Adds numbers as what they are in float32. */
+  numbers(values: ArrayLike<number>): this {
+    for (const word of new Uint32Array(Float32Array.from(values).buffer)) this.#add(word);
+    return this;
+  }
+
+  toString(): string {
+    return (this.#hash >>> 0).toString(16).padStart(8, '0');
+  }
+
+  #add(word: number): void {
+    const hash = Math.imul(this.#hash ^ word, 0x01000193);
+    this.#hash = hash ^ (hash >>> 15); // high bits come down: FNV alone never mixes them into the low ones
+  }
+}
+
 /**
- * A number in hexadecimal digits that tells models apart, by their parameters' names, shapes and values (FNV-1a, 32
- * bits). It is the same on every engine, and another one after a step of training.
+ * A number in hexadecimal digits that tells models apart, by their parameters' names, shapes and values. It is the same on
+ * every engine, and another one after a step of training.
  *
  * @param parameters Those that count. Default: all.
  */
@@ -17,17 +43,12 @@ export async function modelFingerprint(
   model: Model<Network>,
   parameters: readonly Parameter[] = model.parameters.list,
 ): Promise<string> {
-  let hash = 0x811c9dc5;
-  const add = (word: number): void => {
-    hash = Math.imul(hash ^ word, 0x01000193);
-    hash ^= hash >>> 15; // high bits come down: FNV alone never mixes them into the low ones
-  };
+  const fingerprint = new Fingerprint();
   for (const { name, shape, region } of parameters) {
-    for (const character of `${name} ${shapeText(shape)}\n`) add(character.codePointAt(0) as number);
     const memory = model.memories.find((m) => m.region === region);
     const count = sizeOf(shape) > MAX_FINGERPRINTED ? FIRST : undefined;
-    const values = Float32Array.from((await memory?.read(name, 0, count)) ?? []);
-    for (const word of new Uint32Array(values.buffer)) add(word);
+    fingerprint.text(`${name} ${shapeText(shape)}\n`);
+    fingerprint.numbers((await memory?.read(name, 0, count)) ?? []);
   }
-  return (hash >>> 0).toString(16).padStart(8, '0');
+  return fingerprint.toString();
 }

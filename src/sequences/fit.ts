@@ -4,10 +4,12 @@ import { XlstmError } from '../errors.ts';
 import { shareEventLoop } from '../event_loop.ts';
 import type { SequenceConfig } from '../models/sequence/config.ts';
 import type { SequenceNetwork } from '../models/sequence/network.ts';
+import { Fingerprint, modelFingerprint } from '../nn/fingerprint.ts';
 import type { Model } from '../nn/model.ts';
 import type { NamedValues } from '../nn/parameters.ts';
 import { Random } from '../random.ts';
-import { Evaluator } from '../training/evaluate.ts';
+import { engineFact, requireAgreement } from '../training/agreement.ts';
+import { Evaluator, meanOverRanks } from '../training/evaluate.ts';
 import { absoluteError, type ElementLoss, huberLoss, squaredError } from '../training/losses.ts';
 import { warmupCosine } from '../training/schedule.ts';
 import { Trainer } from '../training/trainer.ts';
@@ -47,8 +49,8 @@ export interface FitOptions {
   /** Called after each epoch and its measurement. Default: nothing is. */
   readonly onEpoch?: (epoch: Epoch) => void;
   /**
-   * Processes that share the examples of each step: `await mpi()`. All have the same model, examples and options; each
-   * ends with the same model. Default: one process.
+   * Processes that share the examples of each step: `await mpi()`. All have the same model, examples and options, else all
+   * reject; each ends with the same model. A `signal` of one of them ends training on all. Default: one process.
    */
   readonly collective?: Collective;
 }
@@ -103,6 +105,12 @@ const OPTION_NAMES: readonly (keyof FitOptions)[] = [
   'collective',
 ];
 
+/** What has to be the same on all ranks. */
+const COMPARED_OPTIONS = [
+  ...(['epochs', 'batchSize', 'patience', 'learningRate', 'weightDecay', 'clipNorm'] as const),
+  ...(['loss', 'standardise', 'seed'] as const),
+];
+
 /** What `fit` of a SequenceModel does. */
 export async function fitSequences(
   model: Model<SequenceNetwork>,
@@ -136,6 +144,16 @@ export async function fitSequences(
     ? await encodeAll(options.validation, config, 'validation')
     : undefined;
   checkTargets(train, config);
+  await requireAgreement(collective, async () => ({
+    engine: engineFact(model.engine),
+    model: JSON.stringify(config),
+    ...Object.fromEntries(
+      COMPARED_OPTIONS.map((name) => [`option ${name}`, JSON.stringify(options[name]) ?? 'none']),
+    ),
+    weights: await modelFingerprint(model),
+    'set of examples': digest(train),
+    'set of validation examples': digest(validation ?? []),
+  }));
   if (standardise) await measureScale(model, train);
 
   const all = validation ? [...train, ...validation] : train;
@@ -196,7 +214,12 @@ export async function fitSequences(
     }
     const validationLoss =
       evaluator && validation
-        ? (await evaluator.runBatches(batchesOf(validation, config, shape, padded))).loss
+        ? (
+            await meanOverRanks(
+              collective,
+              await evaluator.sumBatches(batchesOf(validation, config, shape, padded, collective)),
+            )
+          ).loss
         : undefined;
     const now = performance.now();
     const record: Epoch = {
@@ -228,6 +251,15 @@ export async function fitSequences(
   return { epochs: history, best: best?.epoch ?? last, stoppedEarly: last.epoch < epochs };
 }
 
+/** How many examples there are, and a number that tells them from others. */
+function digest(examples: readonly EncodedExample[]): string {
+  const fingerprint = new Fingerprint();
+  for (const { x, targets, weights } of examples) {
+    fingerprint.text(`${x.length}\n`).numbers(x).numbers(targets).numbers(weights);
+  }
+  return `${examples.length}, digest ${fingerprint}`;
+}
+
 function shuffle(order: number[], random: Random): void {
   for (let i = order.length - 1; i > 0; i--) {
     const j = random.integer(i + 1);
@@ -257,13 +289,16 @@ function batchOf(
   return padded ? { x, targets, weights, lengths } : { x, targets, weights };
 }
 
+/** Of the batches of several processes those of one. */
 function* batchesOf(
   examples: readonly EncodedExample[],
   config: SequenceConfig,
   shape: { readonly batchSize: number; readonly length: number },
   padded: boolean,
+  { rank, size }: Pick<Collective, 'rank' | 'size'>,
 ): Generator<SequenceArrays> {
-  for (let first = 0; first < examples.length; first += shape.batchSize) {
+  const { batchSize } = shape;
+  for (let first = rank * batchSize; first < examples.length; first += size * batchSize) {
     yield batchOf(examples.slice(first, first + shape.batchSize), config, shape, padded);
   }
 }

@@ -1,3 +1,4 @@
+import type { Engine } from '../compute/engines/engine.ts';
 import { type Collective, gatherTexts } from '../distributed/collective.ts';
 import { XlstmError } from '../errors.ts';
 
@@ -10,7 +11,11 @@ const HINTS: Readonly<Record<string, string>> = {
     'Choose one that all machines have: --engine wasm, or --engine native where their processors are alike.',
   weights: 'Every rank has to read the same files: put them into a folder that all machines share.',
   text: 'Every rank has to read the same files: put them into a folder that all machines share.',
+  'set of examples': 'Give every rank the same examples in the same order.',
 };
+
+/** What an engine is, but for its threads: results do not depend on these. */
+export const engineFact = ({ description }: Engine): string => description.replace(/, \d+ threads?.*/, '');
 
 /** Rejects on every rank, with the same message, where ranks differ from rank 0 in a fact. */
 export async function requireAgreement(collective: Collective, facts: () => Promise<Facts>): Promise<void> {
@@ -24,7 +29,7 @@ export async function requireAgreement(collective: Collective, facts: () => Prom
     throw new XlstmError(
       'data',
       `rank ${i + 1} has another ${name} than rank 0: expected ${first[name]}, found ${theirs[name]}`,
-      HINTS[name] ?? 'Start all ranks with the same command line.',
+      HINTS[name] ?? 'Start all ranks with the same command line and the same options.',
     );
   }
 }

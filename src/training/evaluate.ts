@@ -1,12 +1,14 @@
 import { checkNames, checkOption, checkRange, checkWhole } from '../checks.ts';
 import type { Executable, Memory } from '../compute/engines/engine.ts';
 import { arraySource, type TokenSource } from '../data/token_source.ts';
+import type { Collective } from '../distributed/collective.ts';
 import { XlstmError } from '../errors.ts';
 import { shareEventLoop } from '../event_loop.ts';
 import { stateRegion } from '../nn/inference_programs.ts';
 import type { LanguageModel, Network } from '../nn/layer.ts';
 import type { Model } from '../nn/model.ts';
 import { OneCall } from '../nn/one_call.ts';
+import { gatherShares } from './micro_batch_shares.ts';
 import {
   BatchInputs,
   type Objective,
@@ -15,7 +17,7 @@ import {
   type TrainingBatch,
 } from './objective.ts';
 import { evaluationProgram } from './step_programs.ts';
-import { laneBatches, spreadBatches } from './stream_batches.ts';
+import { laneBatches, type MeasuredShare, spreadBatches } from './stream_batches.ts';
 
 /** How a model is measured. */
 export interface EvaluationOptions<
@@ -40,6 +42,37 @@ export interface EvaluationResult {
   readonly loss: number;
   /** Targets: tokens that were predicted. */
   readonly targets: number;
+}
+
+/** Of sequences that were measured together. */
+export interface MeasuredSum {
+  /** Sum of the losses of their targets. */
+  readonly loss: number;
+  /** How many these are. */
+  readonly targets: number;
+}
+
+/** What sums give together, added in their order. Throws a data error where there was nothing to predict. */
+export function meanOf(sums: readonly MeasuredSum[]): EvaluationResult {
+  const targets = sums.reduce((total, sum) => total + sum.targets, 0);
+  if (targets > 0) return { loss: sums.reduce((total, sum) => total + sum.loss, 0) / targets, targets };
+  throw new XlstmError('data', 'a measurement needs at least one target', 'Every target is masked.');
+}
+
+/** The same of the sums of several ranks, of which each gives its own: the same bits on each, and as of one process. */
+export async function meanOverRanks(
+  collective: Collective,
+  own: readonly MeasuredSum[],
+): Promise<EvaluationResult> {
+  const losses = await gatherShares(
+    collective,
+    own.map(({ loss }) => loss),
+  );
+  const targets = await gatherShares(
+    collective,
+    own.map((sum) => sum.targets),
+  );
+  return meanOf(losses.map((loss, i) => ({ loss, targets: targets[i] })));
 }
 
 /** Measures a model on batches, or on a stream of tokens. One call works at a time: another is refused. */
@@ -87,8 +120,13 @@ export class Evaluator<N extends Network = LanguageModel, B extends SequenceBatc
   ): Promise<EvaluationResult> {
     return this.#calls.run('runBatches', async () => {
       checkNames('runBatches', options, ['signal']);
-      return this.#run(batches, options.signal);
+      return meanOf(await this.#run(batches, options.signal));
     });
+  }
+
+  /** @internal The parts of what `runBatches` gives as their mean: a sum for each batch that continues none. */
+  sumBatches(batches: Iterable<B> | AsyncIterable<B>): Promise<readonly MeasuredSum[]> {
+    return this.#calls.run('sumBatches', () => this.#run(batches, undefined));
   }
 
   /**
@@ -106,9 +144,21 @@ export class Evaluator<N extends Network = LanguageModel, B extends SequenceBatc
       checkNames('run', options, ['signal', 'tokens']);
       const { signal, tokens } = options;
       if (tokens !== undefined) checkWhole('tokens', tokens, 2);
-      const source = streamSource(stream, this.#network.vocabSize);
-      return this.#run(spreadBatches(source, tokens ?? source.length, this.#options), signal);
+      return meanOf(await this.#measure(stream, tokens, {}, signal));
     });
+  }
+
+  /**
+   * @internal The parts of what `run` measures, for several processes: each sum is that of as many sequences as there are lanes. Of
+   * `size` processes process `rank` gets the sums rank, rank + size and so on. `meanOverRanks` puts them together.
+   */
+  sumStream(
+    this: Evaluator<N & LanguageModel, TrainingBatch>,
+    stream: ArrayLike<number> | TokenSource,
+    tokens: number,
+    { signal, ...share }: MeasuredShare & { readonly signal?: AbortSignal | undefined },
+  ): Promise<readonly MeasuredSum[]> {
+    return this.#calls.run('sumStream', async () => this.#measure(stream, tokens, share, signal));
   }
 
   /**
@@ -155,31 +205,42 @@ export class Evaluator<N extends Network = LanguageModel, B extends SequenceBatc
     this.free();
   }
 
+  #measure(
+    stream: ArrayLike<number> | TokenSource,
+    tokens: number | undefined,
+    share: MeasuredShare,
+    signal: AbortSignal | undefined,
+  ): Promise<readonly MeasuredSum[]> {
+    const source = streamSource(stream, (this.#network as N & LanguageModel).vocabSize);
+    // Batches of a stream are those of a language model.
+    const batches: Iterable<unknown> = spreadBatches(source, tokens ?? source.length, this.#options, share);
+    return this.#run(batches as Iterable<B>, signal);
+  }
+
+  /** A sum for each batch that does not continue the one before. */
   async #run(
     batches: Iterable<B> | AsyncIterable<B>,
     signal: AbortSignal | undefined,
     onLosses?: (losses: ArrayLike<number>) => void,
-  ): Promise<EvaluationResult> {
+  ): Promise<readonly MeasuredSum[]> {
     const { io } = this.#executable;
-    let sum = 0;
-    let targets = 0;
+    const sums: { loss: number; targets: number }[] = [];
     this.#state?.clear();
     for await (const batch of batches) {
       await shareEventLoop();
       signal?.throwIfAborted();
       this.#inputs.check(batch);
       if (batch.continues === false) this.#state?.clear();
+      if (!this.#state || batch.continues === false || sums.length === 0) sums.push({ loss: 0, targets: 0 });
+      const sum = sums[sums.length - 1];
       this.#inputs.write(io, batch);
-      targets += this.#objective.count(batch);
+      sum.targets += this.#objective.count(batch);
       await this.#executable.run();
       const losses = await io.read('losses');
-      for (const loss of losses) sum += loss;
+      for (const loss of losses) sum.loss += loss;
       onLosses?.(losses);
     }
-    if (!(targets > 0)) {
-      throw new XlstmError('data', 'a measurement needs at least one target', 'Every target is masked.');
-    }
-    return { loss: sum / targets, targets };
+    return sums;
   }
 }
 

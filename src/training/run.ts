@@ -11,9 +11,9 @@ import { XlstmError } from '../errors.ts';
 import { formatDesign } from '../models/registry.ts';
 import { modelFingerprint } from '../nn/fingerprint.ts';
 import type { Model } from '../nn/model.ts';
-import { type Facts, requireAgreement } from './agreement.ts';
+import { engineFact, type Facts, requireAgreement } from './agreement.ts';
 import { type BestMeasurement, BestModel } from './best_model.ts';
-import { Evaluator } from './evaluate.ts';
+import { Evaluator, type MeasuredSum, meanOverRanks } from './evaluate.ts';
 import type { MetricsFile } from './metrics_file.ts';
 import { type DataMark, markOf } from './run_data.ts';
 import { CHECKPOINT, RunFolder } from './run_folder.ts';
@@ -92,7 +92,7 @@ export interface TrainingRun extends EncodedCorpus {
   readonly source: Readonly<Record<string, unknown>>;
   /**
    * Processes that share the micro-batches of each step, which all make the same run: `await mpi()`. Rank 0 writes the
-   * folder and measures; the others are to tell nothing. Default: one process.
+   * folder; the others are to tell nothing. Default: one process.
    */
   readonly collective?: Collective | undefined;
   /** How they send each other gradients; see TrainerOptions. Default: f32. */
@@ -145,8 +145,11 @@ export interface RunResult {
 const measuredMark = (data: DataMark, { evaluationTokens }: RunOptions): DataMark =>
   evaluationTokens ? { ...data, sha256: `${data.sha256}, ${evaluationTokens} tokens spread` } : data;
 
-/** Lanes of a measurement: enough for an efficient batch, few enough to start cold seldom. */
-const EVALUATION_LANES = 16;
+/** Pieces of a text that is measured whole: few enough to start cold seldom. */
+const EVALUATION_PIECES = 16;
+
+/** As many are read at a time: what ranks share, and still enough for an efficient batch. */
+const EVALUATION_LANES = 4;
 
 /** A run of training, alone in its folder: its state, and how that becomes a checkpoint. To be closed at the end. */
 export class Run {
@@ -168,7 +171,7 @@ export class Run {
   readonly collective: Collective;
   /** What makes its steps; carries the state where the order is contiguous. */
   readonly trainer: Trainer;
-  /** What measures, on 16 lanes; undefined where nothing is measured, and on other ranks than 0. */
+  /** What measures this rank's share of the held-out text; undefined where nothing is measured. */
   readonly evaluator: Evaluator | undefined;
   /** The model of the least validation loss so far; undefined on other ranks than 0. */
   readonly best: BestModel | undefined;
@@ -246,10 +249,9 @@ export class Run {
       collective,
       wire,
     });
-    this.evaluator =
-      measures && collective.rank === 0
-        ? new Evaluator(model, { lanes: EVALUATION_LANES, length, documentStart })
-        : undefined;
+    this.evaluator = measures
+      ? new Evaluator(model, { lanes: EVALUATION_LANES, length, documentStart })
+      : undefined;
     this.#elapsedBefore = 0;
     if (resume) {
       const checkpoint = join(parts.folder, CHECKPOINT);
@@ -364,8 +366,7 @@ export class Run {
     const { tokens, sha256 } = this.#data;
     return {
       'version of xlstm': await packageVersion(),
-      // Not its threads: the result does not depend on them.
-      engine: model.engine.description.replace(/, \d+ threads?.*/, ''),
+      engine: engineFact(model.engine),
       model: JSON.stringify(model.design && formatDesign(model.design)),
       ...Object.fromEntries(
         Object.entries(options).map(([name, value]) => [`option ${name}`, JSON.stringify(value)]),
@@ -423,17 +424,18 @@ export async function trainRun(run: Run, { signal, onStep, onWarning }: RunContr
   /** Whether a rank was told to stop; all ranks find the same. */
   const stopped = async (): Promise<boolean> =>
     (await sumOverRanks(collective, [signal?.aborted ? 1 : 0]))[0] > 0;
-  /** Of rank 0. Nothing where an abort ended it, or where nothing is measured. */
+  /** Each rank measures its share. Nothing where an abort ended it on one, or where nothing is measured. */
   const measure = async (): Promise<number | undefined> => {
-    const told = new Float64Array(2);
+    if (!evaluator) return undefined;
+    const share = { pieces: EVALUATION_PIECES, share: collective };
+    let own: readonly MeasuredSum[] | undefined;
     try {
-      if (evaluator)
-        told.set([1, (await evaluator.run(run.validation, { signal, tokens: run.measuredTokens })).loss]);
+      own = await evaluator.sumStream(run.validation, run.measuredTokens, { signal, ...share });
     } catch (error) {
       if (!signal?.aborted) throw error;
     }
-    await collective.broadcast(told);
-    return told[0] === 1 ? told[1] : undefined;
+    const [missing] = await sumOverRanks(collective, [own ? 0 : 1]);
+    return own && missing === 0 ? (await meanOverRanks(collective, own)).loss : undefined;
   };
   const warned = new Set<string>();
   /** What fails for the same reason again and again is told once. */

@@ -1,4 +1,6 @@
 import { sliceTokens, type TokenSource } from '../data/token_source.ts';
+import { oneProcess } from '../distributed/collective.ts';
+import type { Rank } from './micro_batch_shares.ts';
 import type { TrainingBatch } from './objective.ts';
 
 /** How a stream is read. */
@@ -15,12 +17,12 @@ export interface StreamShape {
 const WINDOW = 4096;
 
 /** A stream in as many pieces of equal size as there are lanes, each read without memory of the one before. */
-export function laneBatches(stream: TokenSource, shape: StreamShape): Generator<TrainingBatch> {
-  const laneLength = Math.ceil((stream.length - 1) / shape.lanes);
-  const lanes = Array.from({ length: shape.lanes }, (_, lane) =>
-    sliceTokens(stream, lane * laneLength, (lane + 1) * laneLength + 1),
-  );
-  return sequenceBatches(lanes, shape);
+export const laneBatches = (stream: TokenSource, shape: StreamShape): Generator<TrainingBatch> =>
+  sequenceBatches(pieces(stream, shape.lanes), shape);
+
+function pieces(stream: TokenSource, count: number): readonly TokenSource[] {
+  const length = Math.ceil((stream.length - 1) / count);
+  return Array.from({ length: count }, (_, i) => sliceTokens(stream, i * length, (i + 1) * length + 1));
 }
 
 /**
@@ -43,17 +45,26 @@ export function spreadWindows(
   });
 }
 
-/** The tokens of `spreadWindows`, each window read without memory of others; of all tokens as `laneBatches`. */
+/** How several processes share what is measured of a stream. */
+export interface MeasuredShare {
+  /** Pieces of a stream that is measured whole, each without memory of the one before. Default: as many as lanes. */
+  readonly pieces?: number;
+  /** Which of several processes asks: each gets its share of the sequences, `lanes` of them at a time. Default: the only one. */
+  readonly share?: Rank;
+}
+
+/** The tokens of `spreadWindows`, each window read without memory of others; of all tokens those of `pieces`. */
 export function* spreadBatches(
   stream: TokenSource,
   tokens: number,
   shape: StreamShape,
+  { pieces: count, share = oneProcess }: MeasuredShare = {},
 ): Generator<TrainingBatch> {
   const { lanes } = shape;
-  const windows = spreadWindows(stream, tokens, lanes);
-  if (!windows) return yield* laneBatches(stream, shape);
-  for (let first = 0; first < windows.length; first += lanes) {
-    yield* sequenceBatches(windows.slice(first, first + lanes), shape);
+  const together = count ?? lanes;
+  const sequences = spreadWindows(stream, tokens, together) ?? pieces(stream, together);
+  for (let group = share.rank; group * lanes < sequences.length; group += share.size) {
+    yield* sequenceBatches(sequences.slice(group * lanes, (group + 1) * lanes), shape);
   }
 }
 

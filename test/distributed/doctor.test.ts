@@ -24,7 +24,7 @@ it('doctor --mpi names what is missing, and a launcher whose ranks do not find e
 const [library] = installed.filter(({ present }) => present);
 
 it.skipIf(!library)(
-  'a process by itself needs no launcher; tasks of Slurm that are alone are refused',
+  'a process by itself needs no launcher; tasks of Slurm that are alone are refused, by the first of them',
   async () => {
     const env = { XLSTM_MPI_LIBRARY: library.library };
     const { code, stdout } = await startNode(doctor, env);
@@ -36,6 +36,8 @@ it.skipIf(!library)(
       const lone = await startNode(args, { ...env, ...slurm });
       expect(lone.code).toBe(1);
       expect(lone.stderr).toMatch(/error: Slurm started 4 ranks, but .* finds 1.*\n.*srun --mpi=pmix.*pmi2/);
+      const other = await startNode(args, { ...env, ...slurm, SLURM_PROCID: '2' });
+      expect(other).toEqual({ code: 1, stdout: '', stderr: '' });
     }
   },
 );
