@@ -5,10 +5,18 @@
 #include <cpuid.h>
 #include <stdint.h>
 
+// Whether the compiler knows dot products of bfloat16, for functions that ask for them.
+#if defined(__clang__) || __GNUC__ >= 10
+#define XL_COMPILES_BF16 1
+#else
+#define XL_COMPILES_BF16 0
+#endif
+
 namespace xl {
 
 struct X86 {
   bool avx2, avx512;
+  bool bf16;  // dot products of bfloat16 in vectors of AVX-512
 };
 
 // By the processor (CPUID, leaves 1 and 7) and by the operating system, which has to save the registers (XCR0).
@@ -16,6 +24,7 @@ inline X86 x86Features() {
   constexpr unsigned FMA = 1u << 12, OSXSAVE = 1u << 27;                              // leaf 1, ecx
   constexpr unsigned AVX2 = 1u << 5;                                                  // leaf 7, ebx
   constexpr unsigned AVX512 = (1u << 16) | (1u << 17) | (1u << 30) | (1u << 31);      // F, DQ, BW, VL
+  constexpr unsigned BF16 = 1u << 5;                                                  // leaf 7, part 1, eax
   constexpr uint64_t YMM = 0x6, ZMM = 0xe6;                                           // XCR0
   unsigned a, b, c, d;
   if (!__get_cpuid(1, &a, &b, &c, &d) || (c & (FMA | OSXSAVE)) != (FMA | OSXSAVE)) return {};
@@ -24,7 +33,9 @@ inline X86 x86Features() {
   asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
   const uint64_t saved = (uint64_t)high << 32 | low;
   const bool avx2 = (b & AVX2) && (saved & YMM) == YMM;
-  return {avx2, avx2 && (b & AVX512) == AVX512 && (saved & ZMM) == ZMM};
+  const bool avx512 = avx2 && (b & AVX512) == AVX512 && (saved & ZMM) == ZMM;
+  const bool bf16 = XL_COMPILES_BF16 && avx512 && a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & BF16);
+  return {avx2, avx512, bf16};
 }
 
 }  // namespace xl

@@ -1,4 +1,5 @@
 #include "gemm.h"
+#include "gemm_bf16.h"
 
 #include "generated/kernels.h"
 
@@ -9,7 +10,7 @@ constexpr int64_t GEMM_COLUMN_GRAIN = 16;  // a cache line
 // Threads form a grid over the rows of all batch members and the columns: the number of grid columns with the least
 // work for the busiest thread. Beside its part of C a thread packs its columns of B and packs or at least reads its
 // rows of A, which weighs as much as some columns or rows of products (measured).
-static int64_t gemmGridColumns(const GemmArgs& g, int64_t rowStrips, int64_t threads) {
+template <class Args> static int64_t gemmGridColumns(const Args& g, int64_t rowStrips, int64_t threads) {
   const int64_t columnStrips = (g.n + GEMM_COLUMN_GRAIN - 1) / GEMM_COLUMN_GRAIN;
   int64_t best = 1;
   double least = 0;
@@ -25,10 +26,15 @@ static int64_t gemmGridColumns(const GemmArgs& g, int64_t rowStrips, int64_t thr
   return best;
 }
 
-void gemm(const GemmArgs& g, const Context& ctx) {
-  const Product whole{g.m, g.n, g.k, g.a, g.lda, g.transA != 0, g.b, g.ldb, g.transB != 0,
-                      g.c, g.ldc, g.bias, g.residual, g.ldResidual};
-  const bool dots = prefersDots(whole);
+// One member of the batch: the first.
+template <class Args> static Product wholeProduct(const Args& g) {
+  return {g.m, g.n, g.k, g.a, g.lda, g.transA != 0, g.b, g.ldb, g.transB != 0,
+          g.c, g.ldc, g.bias, g.residual, g.ldResidual};
+}
+
+// multiply(part) for what this thread has of each member's product.
+template <class Args, class F> static void eachProduct(const Args& g, const Context& ctx, F multiply) {
+  const Product whole = wholeProduct(g);
   const int64_t strips = (g.m + tile::MR - 1) / tile::MR;
   const int across = static_cast<int>(gemmGridColumns(g, g.batch * strips, ctx.threads));
   Context down = ctx, right = ctx;
@@ -47,10 +53,26 @@ void gemm(const GemmArgs& g, const Context& ctx) {
     part.c += member * g.strideC + row * part.ldc + column;
     if (part.bias) part.bias += member * g.strideBias + column;
     if (part.residual) part.residual += member * g.strideResidual + row * part.ldResidual + column;
-    if (dots) dotProducts(part);
-    else gemmTiles(part, ctx.scratch);
+    multiply(part);
     strip += count;
   }
+}
+
+void gemm(const GemmArgs& g, const Context& ctx) {
+  const bool dots = prefersDots(wholeProduct(g));
+  eachProduct(g, ctx, [&](const Product& part) {
+    if (dots) dotProducts(part);
+    else gemmTiles(part, ctx.scratch);
+  });
+}
+
+void gemmBf16(const GemmBf16Args& g, const Context& ctx) {
+#if XL_HAS_BF16_DOTS
+  eachProduct(g, ctx, [&](const Product& part) { bf16::multiply(part, ctx.scratch); });
+#else
+  (void)g, (void)ctx;
+  __builtin_trap();  // no engine binds it to these instructions
+#endif
 }
 
 }  // namespace xl

@@ -38,11 +38,8 @@ struct TileEnd {
   int last;
 };
 
-// R rows by V vectors. Element (r, p) of A lies at a[r * rowA + p * stepA]; row p of B at b + p * ldb.
-template <int R, int V>
-static void gemmTile(int64_t k, const float* a, int64_t rowA, int64_t stepA, const float* b, int64_t ldb,
-                     const TileEnd& end) {
-  vf acc[R][V];
+// Clears the sums of a tile and fetches where they go.
+template <int R, int V> XL_INLINE void beginTile(vf (&acc)[R][V], const TileEnd& end) {
 #pragma GCC unroll 8
   for (int r = 0; r < R; r++) {
 #pragma GCC unroll 4
@@ -50,19 +47,9 @@ static void gemmTile(int64_t k, const float* a, int64_t rowA, int64_t stepA, con
 #pragma GCC unroll 4
     for (int v = 0; v < V; v++) acc[r][v] = zero();
   }
-  for (int64_t p = 0; p < k; p++) {
-    vf row[V];
-#pragma GCC unroll 4
-    for (int v = 0; v < V; v++) row[v] = load(b + v * W);
-#pragma GCC unroll 8
-    for (int r = 0; r < R; r++) {
-      const vf x = splat(a[r * rowA]);
-#pragma GCC unroll 4
-      for (int v = 0; v < V; v++) acc[r][v] = fma(x, row[v], acc[r][v]);
-    }
-    a += stepA;
-    b += ldb;
-  }
+}
+
+template <int R, int V> XL_INLINE void endTile(vf (&acc)[R][V], const TileEnd& end) {
 #pragma GCC unroll 8
   for (int r = 0; r < R; r++)
 #pragma GCC unroll 4
@@ -79,6 +66,41 @@ static void gemmTile(int64_t k, const float* a, int64_t rowA, int64_t stepA, con
         storeFirst(c, x, end.last);
       }
     }
+}
+
+// The end of a tile of the rows from i on and `wide` vectors of columns from j on. What is not the first block along k is
+// added to what C holds.
+static inline TileEnd tileEnd(const Product& g, int64_t i, int64_t j, int wide, bool first) {
+  TileEnd end;
+  end.c = g.c + i * g.ldc + j;
+  end.ldc = g.ldc;
+  end.bias = first && g.bias ? g.bias + j : nullptr;
+  end.residual = !first ? end.c : g.residual ? g.residual + i * g.ldResidual + j : nullptr;
+  end.ldResidual = first ? g.ldResidual : g.ldc;
+  end.last = static_cast<int>(smaller(W, g.n - j - (wide - 1) * W));
+  return end;
+}
+
+// R rows by V vectors. Element (r, p) of A lies at a[r * rowA + p * stepA]; row p of B at b + p * ldb.
+template <int R, int V>
+static void gemmTile(int64_t k, const float* a, int64_t rowA, int64_t stepA, const float* b, int64_t ldb,
+                     const TileEnd& end) {
+  vf acc[R][V];
+  beginTile<R, V>(acc, end);
+  for (int64_t p = 0; p < k; p++) {
+    vf row[V];
+#pragma GCC unroll 4
+    for (int v = 0; v < V; v++) row[v] = load(b + v * W);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; r++) {
+      const vf x = splat(a[r * rowA]);
+#pragma GCC unroll 4
+      for (int v = 0; v < V; v++) acc[r][v] = fma(x, row[v], acc[r][v]);
+    }
+    a += stepA;
+    b += ldb;
+  }
+  endTile<R, V>(acc, end);
 }
 
 using GemmTile = void (*)(int64_t, const float*, int64_t, int64_t, const float*, int64_t, const TileEnd&);
@@ -188,13 +210,7 @@ static void gemmRow(const Product& g, int64_t i, int take, int64_t p, int64_t k,
   for (int64_t v = 0; v < vectors;) {
     const int wide = tileTake(vectors - v, tile::NV);
     const int64_t j = j0 + v * W;
-    TileEnd end;
-    end.c = g.c + i * g.ldc + j;
-    end.ldc = g.ldc;
-    end.bias = p == 0 && g.bias ? g.bias + j : nullptr;
-    end.residual = p > 0 ? end.c : g.residual ? g.residual + i * g.ldResidual + j : nullptr;
-    end.ldResidual = p > 0 ? g.ldc : g.ldResidual;
-    end.last = static_cast<int>(smaller(W, g.n - j - (wide - 1) * W));
+    const TileEnd end = tileEnd(g, i, j, wide, p == 0);
     for (const int64_t until = smaller(k, fetched + 32); fetched < until; fetched += 16)
       for (int r = 0; r < tile::MR; r++) __builtin_prefetch(next + r * g.lda + fetched, 0, 2);
     const GemmTile tile = gemmTileOf(take, wide);

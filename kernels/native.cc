@@ -110,6 +110,16 @@ XL_EXPORT const char* xlIsa(int i) {
   return nullptr;
 }
 
+// Whether the instruction set of that name has dot products of bfloat16 on this machine.
+XL_EXPORT int xlHasBf16(const char* isaName) {
+#if defined(XL_WITH_AVX512)
+  return strcmp(isaName, "avx512") == 0 && xl::x86Features().bf16;
+#else
+  (void)isaName;
+  return 0;
+#endif
+}
+
 XL_EXPORT double xlAddress(const void* memory) { return static_cast<double>(reinterpret_cast<uintptr_t>(memory)); }
 
 // Whether wrong accesses or races are reported.

@@ -51,12 +51,12 @@ export {
 export { embedding } from './compute/graph/embedding.ts';
 export { type GatedNormInputs, gatedNorm } from './compute/graph/gated_norm.ts';
 export { crossEntropy } from './compute/graph/loss.ts';
-export { headwiseLinear, linear, matmul } from './compute/graph/matmul.ts';
+export { gateLinear, headwiseLinear, linear, matmul } from './compute/graph/matmul.ts';
 export { type MlstmInputs, type MlstmOptions, type MlstmState, mlstm } from './compute/graph/mlstm.ts';
 export { mlstmProjections } from './compute/graph/mlstm_projections.ts';
 export { type NormOptions, norm } from './compute/graph/norm.ts';
 export { PackedMatrix } from './compute/graph/packed_linear.ts';
-export { type PlanOptions, plan } from './compute/graph/plan.ts';
+export { type PlanOptions, type Precision, plan } from './compute/graph/plan.ts';
 export {
   type CellName,
   type RecurrentOptions,

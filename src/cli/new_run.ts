@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { GivenAdapter } from '../checkpoints/adapter_files.ts';
 import type { Engine } from '../compute/engines/engine.ts';
+import type { Precision } from '../compute/graph/plan.ts';
 import { BATCH_ORDERS, type BatchOrder } from '../data/batches.ts';
 import { encodeCorpus, readCorpus } from '../data/corpus.ts';
 import type { Corpus } from '../data/text.ts';
@@ -61,6 +62,7 @@ export interface TrainOptions extends EngineChoice {
   readonly beta2: number;
   readonly weightDecay: number;
   readonly clipNorm: number;
+  readonly precision: Precision;
   readonly order: string;
   readonly seed: number;
   readonly evaluateEvery: number;
@@ -133,7 +135,7 @@ export async function newRun(
       'Add --documents, of token files to the xlstm tokenize that makes them.',
     );
   }
-  const { learningRate, finalFraction, clipNorm, seed } = options;
+  const { learningRate, finalFraction, clipNorm, precision, seed } = options;
   const { evaluateEvery, checkpointEvery } = options;
   const runOptions: RunOptions = {
     steps,
@@ -144,6 +146,7 @@ export async function newRun(
     finalFraction,
     optimizer: adamw(options),
     clipNorm,
+    precision,
     seed,
     order,
     evaluateEvery,

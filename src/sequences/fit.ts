@@ -1,4 +1,5 @@
 import { checkChoice, checkNames, checkNumber, checkOption, checkWhole } from '../checks.ts';
+import type { Precision } from '../compute/graph/plan.ts';
 import { type Collective, oneProcess, sumOverRanks } from '../distributed/collective.ts';
 import { XlstmError } from '../errors.ts';
 import { shareEventLoop } from '../event_loop.ts';
@@ -35,6 +36,8 @@ export interface FitOptions {
   readonly weightDecay?: number;
   /** Bound on the norm of the gradient; 0: none. Default: 1. */
   readonly clipNorm?: number;
+  /** What the operands of products are rounded to, as TrainerOptions say. Default: f32. */
+  readonly precision?: Precision;
   /** The loss of outputs; classes and quantiles have their own. `huber` has delta 1, in standard deviations. Default: mse. */
   readonly loss?: 'mse' | 'mae' | 'huber';
   /** The first fit measures mean and deviation of inputs and outputs, which become part of the model. Default: true. */
@@ -97,6 +100,7 @@ const OPTION_NAMES: readonly (keyof FitOptions)[] = [
   'learningRate',
   'weightDecay',
   'clipNorm',
+  'precision',
   'loss',
   'standardise',
   'seed',
@@ -119,7 +123,8 @@ export async function fitSequences(
 ): Promise<FitResult> {
   checkNames('fit', options, OPTION_NAMES);
   const { epochs = 20, patience, learningRate = 2e-3, loss = 'mse', standardise = true } = options;
-  const { weightDecay = 0.01, clipNorm = 1, seed = 1, signal, onEpoch, collective = oneProcess } = options;
+  const { weightDecay = 0.01, clipNorm = 1, seed = 1, precision, signal, onEpoch } = options;
+  const { collective = oneProcess } = options;
   checkWhole('epochs', epochs, 1);
   if (options.batchSize !== undefined) checkWhole('batchSize', options.batchSize, 1);
   if (patience !== undefined) checkWhole('patience', patience, 1);
@@ -176,7 +181,7 @@ export async function fitSequences(
   const own = collective.rank * share.batchSize;
   using trainer = new Trainer(model, {
     ...share,
-    ...{ objective, optimizer, clipNorm, schedule, seed, collective },
+    ...{ objective, optimizer, clipNorm, schedule, seed, collective, precision },
   });
   const aborted = async (): Promise<boolean> =>
     (await sumOverRanks(collective, [signal?.aborted ? 1 : 0]))[0] > 0;

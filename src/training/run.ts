@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type CheckpointFiles, checkpointFiles, type TrainingState } from '../checkpoints/checkpoint.ts';
 import type { AdamwOptions } from '../compute/graph/optimizer.ts';
+import type { Precision } from '../compute/graph/plan.ts';
 import type { BatchOrder } from '../data/batches.ts';
 import type { EncodedCorpus } from '../data/corpus.ts';
 import { type TokenSource, tokenSource } from '../data/token_source.ts';
@@ -43,6 +44,8 @@ export interface RunOptions {
   readonly optimizer: AdamwOptions;
   /** Bound on the gradient's norm; 0: none. */
   readonly clipNorm: number;
+  /** What the operands of products are rounded to, as TrainerOptions say. Default: f32. */
+  readonly precision?: Precision | undefined;
   /**
    * 'contiguous': batches continue those of the step before, micro-batch by micro-batch, and the state is carried;
    * 'documents': the same, with documents in random order; 'shuffled': windows in random order.
@@ -206,7 +209,8 @@ export class Run {
       collective = oneProcess,
       wire = 'f32',
     } = parts;
-    const { batchSize, length, microBatches, order, seed, optimizer, clipNorm, evaluationTokens } = options;
+    const { batchSize, length, microBatches, order, seed, optimizer, clipNorm, precision } = options;
+    const { evaluationTokens } = options;
     if (microBatches < collective.size) {
       throw new XlstmError(
         'usage',
@@ -248,6 +252,7 @@ export class Run {
       clipNorm,
       collective,
       wire,
+      precision,
     });
     this.evaluator = measures
       ? new Evaluator(model, { lanes: EVALUATION_LANES, length, documentStart })

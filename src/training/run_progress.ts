@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { precisions } from '../compute/graph/plan.ts';
 import { BATCH_ORDERS, type BatchOrder } from '../data/batches.ts';
 import { XlstmError } from '../errors.ts';
 import { quote } from '../quote.ts';
@@ -21,6 +22,7 @@ const optionsSchema = v.object({
   finalFraction: v.pipe(fromZero, v.maxValue(1)),
   optimizer: v.object({ beta1: decay, beta2: decay, epsilon: positive, weightDecay: fromZero }),
   clipNorm: fromZero,
+  precision: v.optional(v.picklist(precisions)),
   order: v.picklist(BATCH_ORDERS),
   seed: whole(0),
   evaluateEvery: whole(1),

@@ -10,7 +10,7 @@ import {
   sumSquares,
 } from '../compute/graph/elementwise.ts';
 import { type AdamwOptions, adamw } from '../compute/graph/optimizer.ts';
-import { plan } from '../compute/graph/plan.ts';
+import { type Precision, plan } from '../compute/graph/plan.ts';
 import { leaf, leafOf, type Tensor } from '../compute/graph/tensor.ts';
 import { assign, concat, flatten, reshape, split, zeros } from '../compute/graph/views.ts';
 import type { EngineLimits } from '../compute/program/limits.ts';
@@ -65,6 +65,12 @@ export interface Losses<N extends Network, B extends SequenceBatch> {
   readonly limits: EngineLimits;
 }
 
+/** What gradients are computed of. */
+export interface TrainedLosses<N extends Network, B extends SequenceBatch> extends Losses<N, B> {
+  /** Of the products of dense layers, forward and backward. Default: f32. */
+  readonly precision?: Precision;
+}
+
 export interface UpdateOptions {
   readonly optimizer: AdamwOptions;
   /** Bound on the norm of the whole gradient; 0: none. */
@@ -77,7 +83,7 @@ export interface UpdateOptions {
  * those of a further batch. With `update` it is a whole step in one call: what `updateProgram` does follows.
  */
 export function gradientProgram<N extends Network, B extends SequenceBatch>(
-  computed: Losses<N, B>,
+  computed: TrainedLosses<N, B>,
   regions: readonly OptimizerRegions[],
   stage: 'set' | 'add',
   update?: UpdateOptions,
@@ -111,6 +117,7 @@ export function gradientProgram<N extends Network, B extends SequenceBatch>(
     io,
     roots,
     limits: computed.limits,
+    precision: computed.precision,
   });
 }
 

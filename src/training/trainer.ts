@@ -1,6 +1,8 @@
 import { checkChoice, checkFloat, checkNames, checkNumber, checkOption, checkWhole } from '../checks.ts';
 import type { Executable, Memory } from '../compute/engines/engine.ts';
 import type { AdamwOptions } from '../compute/graph/optimizer.ts';
+import { type Precision, precisions } from '../compute/graph/plan.ts';
+import { requireKernel } from '../compute/program/limits.ts';
 import type { Program } from '../compute/program/program.ts';
 import type { Region } from '../compute/program/region.ts';
 import { type Collective, oneProcess } from '../distributed/collective.ts';
@@ -65,6 +67,12 @@ export interface TrainerOptions<N extends Network = LanguageModel, B extends Seq
    * that of one process. Default: f32.
    */
   readonly wire?: Wire;
+  /**
+   * bf16: the products of dense layers, forward and backward, take their operands rounded to bfloat16 and sum in float32.
+   * States, norms, gates, cells, losses, the parameters and the optimizer's moments stay float32. Faster where a processor
+   * has dot products of bfloat16; other engines are refused. Default: f32.
+   */
+  readonly precision?: Precision;
 }
 
 /** What `computeGradients` gives. */
@@ -94,6 +102,7 @@ const OPTION_NAMES: readonly (keyof TrainerOptions)[] = [
   'objective',
   'collective',
   'wire',
+  'precision',
 ];
 const ADAMW: AdamwOptions = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1 };
 const LEARNING_RATE = 1e-3;
@@ -125,6 +134,7 @@ export class Trainer<N extends Network = LanguageModel, B extends SequenceBatch 
   readonly #clipNorm: number;
   readonly #schedule: Schedule;
   readonly #seed: number;
+  readonly #precision: Precision;
   readonly #regions: readonly OptimizerRegions[];
   readonly #collective: Collective;
   /** Where the update is made by several ranks; `#moments` is empty then. */
@@ -143,7 +153,12 @@ export class Trainer<N extends Network = LanguageModel, B extends SequenceBatch 
     checkNames('Trainer', options, OPTION_NAMES);
     const { batchSize = BATCH_SIZE, carryState = false, clipNorm = 1, seed = 1 } = options;
     const { length = model.design?.describe().contextLength ?? LENGTH } = options;
-    const { schedule = () => LEARNING_RATE, collective = oneProcess, wire = 'f32' } = options;
+    const {
+      schedule = () => LEARNING_RATE,
+      collective = oneProcess,
+      wire = 'f32',
+      precision = 'f32',
+    } = options;
     checkWhole('batchSize', batchSize, 1);
     checkWhole('length', length, 1);
     checkOption(typeof carryState === 'boolean', 'carryState', 'true or false', carryState);
@@ -151,6 +166,8 @@ export class Trainer<N extends Network = LanguageModel, B extends SequenceBatch 
     checkWhole('seed', seed, 0);
     checkOption(typeof schedule === 'function', 'schedule', 'a function from a step to a rate', schedule);
     checkChoice('wire', wire, ['f32', 'bf16']);
+    checkChoice('precision', precision, precisions);
+    if (precision === 'bf16') requireBf16(model);
     this.#calls = new OneCall('the trainer', model.use);
     this.model = model;
     this.shape = { batchSize, length };
@@ -160,6 +177,7 @@ export class Trainer<N extends Network = LanguageModel, B extends SequenceBatch 
     this.#clipNorm = clipNorm;
     this.#schedule = schedule;
     this.#seed = seed % MAX_SEED;
+    this.#precision = precision;
     this.#regions = optimizerRegions(model.parameters);
     const allocate = (region: Region): Memory => model.engine.allocate(region);
     this.gradients = this.#regions.map((r) => allocate(r.gradients));
@@ -408,6 +426,7 @@ export class Trainer<N extends Network = LanguageModel, B extends SequenceBatch 
         shape: this.shape,
         state: this.#states?.[0].region,
         limits: engine.limits,
+        precision: this.#precision,
       };
       program =
         stage === 'update'
@@ -419,6 +438,17 @@ export class Trainer<N extends Network = LanguageModel, B extends SequenceBatch 
     }
     return program;
   }
+}
+
+/** Throws where the model's engine has no such products, or its matrices are small weights, whose products are others. */
+function requireBf16({ engine, parameters }: Pick<Model, 'engine' | 'parameters'>): void {
+  requireKernel('precision bf16', 'gemmBf16', engine.limits);
+  if (parameters.packed.bytes === 0) return;
+  throw new XlstmError(
+    'usage',
+    'precision bf16: the small weights (q8, q4, bf16) of a frozen model are multiplied in float32',
+    'Use precision f32, or train adapters over the model that it was made from.',
+  );
 }
 
 function adamwOptions(given: Partial<AdamwOptions> = {}): AdamwOptions {

@@ -1,5 +1,6 @@
 import { Argument, Command, Option } from 'commander';
 import type { Engine } from '../../compute/engines/engine.ts';
+import { type Precision, precisions } from '../../compute/graph/plan.ts';
 import { benchGemm } from '../../lab/bench/gemm.ts';
 import { benchDecode, benchPrefill } from '../../lab/bench/generate.ts';
 import { benchLength } from '../../lab/bench/length.ts';
@@ -68,6 +69,9 @@ const modelShape = ({ architecture, blocks, dim, heads, slstmAt, vocab }: ModelO
   vocab,
 });
 
+const addPrecision = (command: Command, of: string): Command =>
+  command.addOption(new Option('--precision <type>', of).choices(precisions).default('f32'));
+
 const addBatchOptions = (command: Command): Command =>
   command
     .option('--batch <n>', 'sequences of a batch', integer(1), 16)
@@ -86,15 +90,15 @@ async function report<T>(
 }
 
 function trainCommand(): Command {
-  type Options = ModelOptions & { batch: number; length: number; steps: number };
+  type Options = ModelOptions & { batch: number; length: number; steps: number; precision: Precision };
   const command = benchmark('train', 'training steps: forward, backward, clipping and AdamW', 5);
-  return addBatchOptions(addModelOptions(command))
+  return addPrecision(addBatchOptions(addModelOptions(command)), 'of the products of dense layers')
     .option('--steps <n>', 'training steps of one measurement', integer(1), 5)
     .action((options: Options) => {
-      const { batch, length, steps, repeats } = options;
+      const { batch, length, steps, repeats, precision } = options;
       return report(
         options,
-        (engine) => benchTrain(engine, modelShape(options), { batch, length, steps, repeats }),
+        (engine) => benchTrain(engine, modelShape(options), { batch, length, steps, repeats, precision }),
         printFigures,
       );
     });
@@ -131,14 +135,15 @@ function prefillCommand(): Command {
 }
 
 function gemmCommand(): Command {
-  type Options = BenchOptions & { m: number; n: number; k: number };
-  return benchmark('gemm', 'the matrix product of [m, k] and [k, n] in float32', 9)
+  type Options = BenchOptions & { m: number; n: number; k: number; precision: Precision };
+  const command = benchmark('gemm', 'the matrix product of [m, k] and [k, n]', 9);
+  return addPrecision(command, 'what the operands are rounded to')
     .option('--m <n>', 'rows of the result', integer(1), 512)
     .option('--n <n>', 'columns of the result', integer(1), 512)
     .option('--k <n>', 'inner dimension', integer(1), 512)
     .action((options: Options) => {
-      const { m, n, k, repeats } = options;
-      return report(options, (engine) => benchGemm(engine, { m, n, k, repeats }), printFigures);
+      const { m, n, k, repeats, precision } = options;
+      return report(options, (engine) => benchGemm(engine, { m, n, k, repeats, precision }), printFigures);
     });
 }
 
@@ -167,15 +172,18 @@ function lengthCommand(): Command {
 }
 
 function profileCommand(): Command {
-  type Options = ModelOptions & { batch: number; length: number };
+  type Options = ModelOptions & { batch: number; length: number; precision: Precision };
   const command = benchmark('profile', 'time by kernel of one Program, against what bounds it', 5);
-  return addBatchOptions(addModelOptions(command))
+  return addPrecision(
+    addBatchOptions(addModelOptions(command)),
+    'of train: that of the products of dense layers',
+  )
     .addArgument(new Argument('<program>', 'what to look into').choices(profiledPrograms))
     .action((program: ProfiledProgram, options: Options) => {
-      const { batch, length, repeats } = options;
+      const { batch, length, repeats, precision } = options;
       return report(
         options,
-        (engine) => benchProfile(engine, modelShape(options), { program, batch, length, repeats }),
+        (engine) => benchProfile(engine, modelShape(options), { program, batch, length, repeats, precision }),
         printProfile,
       );
     });

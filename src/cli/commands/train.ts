@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import type { Engine } from '../../compute/engines/engine.ts';
+import { precisions } from '../../compute/graph/plan.ts';
 import { firstTokens } from '../../data/token_source.ts';
 import type { Collective } from '../../distributed/collective.ts';
 import { XlstmError } from '../../errors.ts';
@@ -101,6 +102,14 @@ export function trainCommand(): Command {
     .option('--beta2 <b>', 'AdamW: decay of the second moment', number(0, 0.9999), 0.95)
     .option('--weight-decay <w>', 'AdamW: weight decay', number(0), 0.1)
     .option('--clip-norm <n>', 'bound on the norm of the gradient, 0 for none', number(0), 1)
+    .addOption(
+      new Option(
+        '--precision <type>',
+        'bf16: operands of the products of dense layers are rounded to bfloat16, for processors that have avx512_bf16; all else stays float32',
+      )
+        .choices(precisions)
+        .default('f32'),
+    )
     .option(
       '--order <order>',
       'contiguous (batches continue each other), documents (the same, documents in random order) or shuffled (windows)',

@@ -1,5 +1,5 @@
 import { XlstmError } from '../../errors.ts';
-import type { EngineLimits } from '../program/limits.ts';
+import { type EngineLimits, requireKernel } from '../program/limits.ts';
 import { type Address, linkedWords, type Program } from '../program/program.ts';
 import type { Region } from '../program/region.ts';
 import type { Engine, EngineName, Executable, Memory } from './engine.ts';
@@ -88,6 +88,8 @@ export class CpuEngine implements Engine {
 
   bind(program: Program, memories: readonly Memory[]): Executable {
     this.#stream.check();
+    for (const { kernel } of program.instructions)
+      requireKernel(`program ${program.name} takes ${kernel}`, kernel, this.limits);
     const bound = boundMemories<Block>(program, memories, this.#stream);
     this.#reserveWork(program);
     const io = this.allocate(program.io);

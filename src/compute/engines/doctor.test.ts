@@ -19,7 +19,12 @@ function found(flags: readonly string[], env: NodeJS.ProcessEnv): DoctorReport {
 it('reports the engine that is taken, as it describes itself', async () => {
   const report = await doctor();
   expect(report.engines.map(({ name }) => name)).toEqual(['native', 'wasm', 'reference']);
-  expect(report.parts.map(({ name }) => name)).toEqual(['koffi', 'relaxed SIMD', 'shared memory']);
+  expect(report.parts.map(({ name }) => name)).toEqual([
+    'koffi',
+    'bf16 products',
+    'relaxed SIMD',
+    'shared memory',
+  ]);
   const { engine } = await chooseEngine('auto');
   expect(report.choice.engine).toBe(engine.name);
   expect(report.threads).toBe(engine.threads);

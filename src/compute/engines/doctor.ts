@@ -20,7 +20,7 @@ export interface DoctorReport {
   readonly host: string;
   /** native, wasm and reference. */
   readonly engines: readonly Finding[];
-  /** What engines need or are faster with: relaxed SIMD, shared memory and, in Node, koffi. */
+  /** What engines need or are faster with: relaxed SIMD, shared memory and, in Node, koffi and products of bfloat16. */
   readonly parts: readonly Finding[];
   /** Instruction sets of the native engine that this machine can run, best first. */
   readonly instructionSets: readonly string[];
@@ -38,7 +38,7 @@ export interface DoctorReport {
 /** Looks at what the engines need without starting one. */
 export async function doctor(): Promise<DoctorReport> {
   const threads = await availableCores();
-  const { native, instructionSets } = await findNative();
+  const { native, instructionSets, bf16 } = await findNative();
   const wasm = await findWasm();
   const reference = {
     name: 'reference',
@@ -51,7 +51,7 @@ export async function doctor(): Promise<DoctorReport> {
       : `${navigator.userAgent}, ${threads} cores`,
     engines: [native, wasm, reference],
     parts: [
-      ...(inNode ? [await (await nodeHost()).findKoffi()] : []),
+      ...(inNode ? [await (await nodeHost()).findKoffi(), bf16] : []),
       await findRelaxedSimd(),
       findSharedMemory(),
     ],
@@ -65,22 +65,46 @@ export async function doctor(): Promise<DoctorReport> {
   };
 }
 
+const BF16 = 'bf16 products';
+
 const missing = (name: string, error: unknown): Finding => {
   if (!(error instanceof XlstmError)) throw error;
   return { name, present: false, detail: error.message, hint: error.hint };
 };
 
-async function findNative(): Promise<{ native: Finding; instructionSets: readonly string[] }> {
+interface NativeFindings {
+  readonly native: Finding;
+  readonly instructionSets: readonly string[];
+  readonly bf16: Finding;
+}
+
+async function findNative(): Promise<NativeFindings> {
   const name = 'native';
-  if (!inNode)
-    return { native: { name, present: false, detail: 'browsers run no native code' }, instructionSets: [] };
-  const { chooseInstructionSet, loadNativeLibrary } = await import('./native/engine.ts');
+  const without = (native: Finding): NativeFindings => ({
+    native,
+    instructionSets: [],
+    bf16: { name: BF16, present: false, detail: 'the native engine alone has them, and is not there' },
+  });
+  if (!inNode) return without({ name, present: false, detail: 'browsers run no native code' });
+  const { chooseInstructionSet, lackingBf16, loadNativeLibrary } = await import('./native/engine.ts');
   try {
     const library = await loadNativeLibrary();
-    const detail = `runs ${chooseInstructionSet(library)} (this machine has ${library.instructionSets.join(', ')})`;
-    return { native: { name, present: true, detail }, instructionSets: library.instructionSets };
+    const { instructionSets } = library;
+    const taken = chooseInstructionSet(library);
+    const detail = `runs ${taken} (this machine has ${instructionSets.join(', ')})`;
+    const present = library.hasBf16(taken);
+    return {
+      native: { name, present: true, detail },
+      instructionSets,
+      bf16: {
+        name: BF16,
+        present,
+        detail: present ? `${taken} has them: xlstm train --precision bf16` : lackingBf16(library, taken),
+        ...(present ? {} : { hint: 'it takes a processor with AVX-512 and avx512_bf16' }),
+      },
+    };
   } catch (error) {
-    return { native: missing(name, error), instructionSets: [] };
+    return without(missing(name, error));
   }
 }
 

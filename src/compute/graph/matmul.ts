@@ -23,6 +23,8 @@ interface MatmulAttributes {
   /** op(A) is [m, k]: A is stored so, or transposed. */
   readonly transA: boolean;
   readonly transB: boolean;
+  /** Its operands, and those of its gradients, are never rounded, whatever the precision of the Program. */
+  readonly exact: boolean;
 }
 
 /** Rows and columns of one member of an operand. */
@@ -50,28 +52,28 @@ const matmulOp = defineOp({
   absorbs: ['a'],
   strided: ['c'],
   // C = A·B + bias + residual: dA = dC·Bᵀ, dB = Aᵀ·dC, each transposed where the operand is stored transposed.
-  gradient({ inputs, attributes: { batch, transA, transB, ...lie } }, { dc }, sofar) {
+  gradient({ inputs, attributes: { batch, exact, transA, transB, ...lie } }, { dc }, sofar) {
     const { a, b, bias, residual } = inputs;
     const da = transA
       ? product(
           { a: b, b: dc, residual: sofar.a },
-          { batch, a: lie.b, b: lie.c, c: lie.a, transA: transB, transB: true },
+          { batch, exact, a: lie.b, b: lie.c, c: lie.a, transA: transB, transB: true },
           a.shape,
         )
       : product(
           { a: dc, b, residual: sofar.a },
-          { batch, a: lie.c, b: lie.b, c: lie.a, transA: false, transB: !transB },
+          { batch, exact, a: lie.c, b: lie.b, c: lie.a, transA: false, transB: !transB },
           a.shape,
         );
     const db = transB
       ? product(
           { a: dc, b: a },
-          { batch, a: lie.c, b: lie.a, c: lie.b, transA: true, transB: transA },
+          { batch, exact, a: lie.c, b: lie.a, c: lie.b, transA: true, transB: transA },
           b.shape,
         )
       : product(
           { a, b: dc },
-          { batch, a: lie.a, b: lie.c, c: lie.b, transA: !transA, transB: false },
+          { batch, exact, a: lie.a, b: lie.c, c: lie.b, transA: !transA, transB: false },
           b.shape,
         );
     return { da, db, dbias: bias && reshape(sumRows(dc), bias.shape), dresidual: residual && dc };
@@ -106,7 +108,7 @@ function emitProduct(
   const { residual } = inputs;
   const [ldResidual, strideResidual] = residual ? distances(residual, attributes.c) : [0, 0];
   to.call(
-    'gemm',
+    !attributes.exact && to.precision === 'bf16' ? 'gemmBf16' : 'gemm',
     { inputs, outputs: { c } },
     {
       batch,
@@ -135,11 +137,20 @@ function product(factors: Factors, attributes: MatmulAttributes, c: Shape): Tens
   return createNode(matmulOp, { a, b, bias, residual }, { c }, attributes).c;
 }
 
+const dense: MatmulAttributes = {
+  batch: 1,
+  a: 'leading',
+  b: 'leading',
+  c: 'leading',
+  transA: false,
+  transB: true,
+  exact: false,
+};
+
 /** The product of matrices: a [..., k] and b [k, n] to [..., n]. */
 export function matmul(a: Tensor, b: Tensor): Tensor {
   requireShape(b.shape.length === 2, 'matmul', 'a matrix [k, n] on the right', a, b);
-  const plain = { batch: 1, a: 'leading', b: 'leading', c: 'leading', transA: false, transB: false } as const;
-  return product({ a, b }, plain, [...a.shape.slice(0, -1), b.cols]);
+  return product({ a, b }, { ...dense, transB: false }, [...a.shape.slice(0, -1), b.cols]);
 }
 
 /** y = x · weightᵀ + bias + residual; x [..., in], weight [out, in], bias [out], residual [..., out]. */
@@ -161,8 +172,15 @@ export function linear(
     residual,
   );
   if (packed) return packedLinear(x, weight, bias, residual);
-  const layout = { batch: 1, a: 'leading', b: 'leading', c: 'leading', transA: false, transB: true } as const;
-  return product({ a: x, b: weight, bias, residual }, layout, [...x.shape.slice(0, -1), out]);
+  return product({ a: x, b: weight, bias, residual }, dense, [...x.shape.slice(0, -1), out]);
+}
+
+/** `linear` for what gates read: its operands are never rounded, whatever the precision of the Program. */
+export function gateLinear(x: Tensor, weight: Tensor, bias: Tensor): Tensor {
+  requireShape(weight.cols === x.cols, 'gateLinear', `a weight [out, ${x.cols}]`, x, weight);
+  requireShape(bias.shape.join() === String(weight.rows), 'gateLinear', `a bias [${weight.rows}]`, bias);
+  const layout = { ...dense, exact: true };
+  return product({ a: x, b: weight, bias }, layout, [...x.shape.slice(0, -1), weight.rows]);
 }
 
 /** The product with the matrix itself, and to each part of it scale · (x Aᵀ) Bᵀ. */
@@ -217,6 +235,7 @@ export function headwiseOuter(dy: Tensor, x: Tensor, heads: number): Tensor {
     c: 'rows',
     transA: true,
     transB: false,
+    exact: true,
   } as const;
   return product({ a: dy, b: x }, layout, [heads, (dy.cols / heads) * (x.cols / heads)]);
 }
@@ -257,7 +276,7 @@ const headwiseLinearOp = defineOp({
       const sizes = { rows: y.rows, groups, inSize, outSize, transW: Number(transW) };
       to.call('blockLinear', node, sizes);
     } else {
-      const layout = { batch: groups, a: 'columns', b: 'leading', c: 'columns' } as const;
+      const layout = { batch: groups, a: 'columns', b: 'leading', c: 'columns', exact: true } as const;
       emitProduct(to, { a: x, b: w, c: y, residual }, { ...layout, transA: false, transB: !transW });
     }
   },
@@ -284,7 +303,7 @@ const headwiseGradientOp = defineOp({
     if (areSmall(node.attributes, to.limits)) {
       to.call('blockLinearGradient', node, { rows: x.rows, groups, inSize, outSize });
     } else {
-      const layout = { batch: groups, a: 'columns', b: 'columns', c: 'leading' } as const;
+      const layout = { batch: groups, a: 'columns', b: 'columns', c: 'leading', exact: true } as const;
       emitProduct(to, { a: dy, b: x, c: dw }, { ...layout, transA: true, transB: false });
     }
   },

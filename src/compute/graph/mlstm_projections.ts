@@ -1,6 +1,6 @@
 import { fitsThread } from '../program/kernels.ts';
 import { add } from './elementwise.ts';
-import { headwiseLinear, linear } from './matmul.ts';
+import { gateLinear, headwiseLinear } from './matmul.ts';
 import { defineOp, oneCall, type Tensor } from './op.ts';
 import { createNode, requireShape } from './tensor.ts';
 import { concat, reshape, split } from './views.ts';
@@ -54,7 +54,7 @@ function separately({ a, x, weight, bias, gateWeight, gateBias }: Inputs): { qkv
     [a, a, x].map((input, i) => headwiseLinear(input, reshape(sets[i], [groups, size, size]))),
   );
   const qkv = bias ? add(projected, bias) : projected;
-  return { qkv, gate: linear(qkv, gateWeight, gateBias) };
+  return { qkv, gate: gateLinear(qkv, gateWeight, gateBias) };
 }
 
 /**

@@ -264,6 +264,8 @@ export interface Emitter {
   readonly differentiated: boolean;
   /** Of the engine that the graph is planned for. */
   readonly limits: EngineLimits;
+  /** Of the products of dense layers. */
+  readonly precision: 'f32' | 'bf16';
   /** `out` is `source` from a column on, without a copy where the memory allows it. */
   alias(out: Tensor, source: Tensor, column?: number): void;
   /** `out` are rows of `source`: `first` and then every `step`th. */

@@ -2,7 +2,7 @@ import { invariant, XlstmError } from '../../errors.ts';
 import { bytesOf } from '../program/dtypes.ts';
 import { strideOf } from '../program/kernels/kernel.ts';
 import { fitsThread, type KernelName, kernels } from '../program/kernels.ts';
-import type { EngineLimits } from '../program/limits.ts';
+import { type EngineLimits, requireKernel } from '../program/limits.ts';
 import { type Instruction, Program, type Word } from '../program/program.ts';
 import { ENTRY_ALIGNMENT, Region, shapeText, sizeOf } from '../program/region.ts';
 import { reachable } from './differentiate.ts';
@@ -21,7 +21,17 @@ export interface PlanOptions {
   roots: readonly Tensor[];
   /** What the engine that will run the Program takes (its `limits`). */
   limits: EngineLimits;
+  /**
+   * bf16: the products of dense layers (`linear`, `matmul`) and of their gradients take their operands rounded to bfloat16;
+   * everything else stays as it is. An engine that cannot do it is refused. Default: f32.
+   */
+  precision?: Precision;
 }
+
+/** What the operands of matrix products are rounded to. */
+export const precisions = ['f32', 'bf16'] as const;
+/** f32: they are not rounded. bf16: they are, and sums are float32. */
+export type Precision = (typeof precisions)[number];
 
 /**
  * Fits a graph to an engine: replaces what its kernels do not take, orders the operations, fuses elementwise chains,
@@ -30,10 +40,10 @@ export interface PlanOptions {
  *
  * @param options The graph, and the engine that it is for.
  */
-export function plan(name: string, { io, roots: traced, limits }: PlanOptions): Program {
+export function plan(name: string, { io, roots: traced, limits, precision = 'f32' }: PlanOptions): Program {
   const roots = lower(traced, limits);
   const nodes = reachable(roots);
-  const planner = new Planner(io, limits, nodes, roots);
+  const planner = new Planner({ io, roots, limits, precision }, nodes);
   for (const item of fuse(nodes, new Set(roots))) {
     if (item instanceof Group) planner.map(item);
     else planner.emit(item);
@@ -56,6 +66,7 @@ interface Call {
 
 class Planner implements Emitter {
   readonly limits: EngineLimits;
+  readonly precision: Precision;
   /** The graph's own, and the Program's. */
   readonly #declared: Region;
   readonly #io: Region;
@@ -71,10 +82,11 @@ class Planner implements Emitter {
   readonly #residuals = new Map<Node, Map<string, Place>>();
   readonly #constants: { name: string; values: readonly number[] }[] = [];
 
-  constructor(io: Region, limits: EngineLimits, nodes: readonly Node[], roots: readonly Tensor[]) {
+  constructor({ io, roots, limits, precision }: Required<PlanOptions>, nodes: readonly Node[]) {
     this.#declared = io;
     this.#io = io.mirror(io.name);
     this.limits = limits;
+    this.precision = precision;
     this.#used = new Set(roots);
     for (const node of nodes) {
       for (const input of Object.values(node.inputs)) this.#used.add(input);
@@ -236,6 +248,7 @@ class Planner implements Emitter {
 
   /** The kernels do not check what they write to a thread's workspace. */
   #checkLimits(kernel: KernelName, sizes: Readonly<Record<string, number>>): void {
+    requireKernel(`${this.#node?.op.name ?? kernel} takes ${kernel}`, kernel, this.limits);
     if (fitsThread(kernel, sizes, this.limits)) return;
     const needed = kernels[kernel].threadScratch?.(sizes) ?? 0;
     const { threadScratch } = this.limits;

@@ -1,3 +1,4 @@
+import { XlstmError } from '../../errors.ts';
 import { PARTITIONS, THREAD_SCRATCH } from './constants.ts';
 
 /**
@@ -47,11 +48,30 @@ export interface EngineLimits {
     /** The most that a thread holds of the states of a chunk's tokens. */
     readonly stateElements: number;
   };
+  /** Kernels that the engine has not, by their names. */
+  readonly lacks: Readonly<Record<string, Lack>>;
   /**
    * Whether arrays of the workspace share no memory and lie apart: for kernels that report who touches what is between
    * them (scripts/check_sanitized.js).
    */
   readonly apart?: true;
+}
+
+/** Why an engine lacks a kernel. */
+export interface Lack {
+  readonly reason: string;
+  /** What to do. */
+  readonly hint: string;
+}
+
+/** Whether an engine lacks a kernel. */
+export const lacksKernel = (kernel: string, { lacks }: EngineLimits): boolean => Object.hasOwn(lacks, kernel);
+
+/** Throws an engine error, whose message begins with `what`, where an engine lacks a kernel. */
+export function requireKernel(what: string, kernel: string, limits: EngineLimits): void {
+  if (!lacksKernel(kernel, limits)) return;
+  const { reason, hint } = limits.lacks[kernel];
+  throw new XlstmError('engine', `${what}: ${reason}`, hint);
 }
 
 /** Tokens of a chunk of a scan, of whose state a thread holds so many elements at once for each token. */
@@ -68,6 +88,19 @@ export const cpuLimits: EngineLimits = {
   smallBlock: 8, // a matrix product of 4 × 4 would be all overhead
   mlstmChunk: { narrow: 64, wide: 128, wideFrom: 256, whole: 256 },
   scanChunk: { tokens: 16, stateElements: 1 << 18 }, // what stays in a core's cache
+  lacks: {},
 };
+
+/** The limits of an engine without dot products of bfloat16. */
+export const withoutBf16 = (limits: EngineLimits, reason: string): EngineLimits => ({
+  ...limits,
+  lacks: {
+    ...limits.lacks,
+    gemmBf16: {
+      reason,
+      hint: 'Use precision f32, or the native engine on a processor with AVX-512 and its bfloat16 instructions (avx512_bf16).',
+    },
+  },
+});
 
 export const apartLimits: EngineLimits = { ...cpuLimits, apart: true };

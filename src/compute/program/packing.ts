@@ -43,6 +43,10 @@ const bf16 = (value: number): number => {
   return (bits + 0x7fff + ((bits >>> 16) & 1)) & 0xffff_0000;
 };
 
+/** The nearest bfloat16 of a number as float32; ties go to the even one. */
+export const nearestBfloat16 = (value: number): number =>
+  Number.isNaN(value) ? value : asFloat(bf16(value));
+
 /** Where the codes of a row's columns lie: bits from its start on. */
 function placesOf(format: PackedFormat, columns: number): Int32Array {
   return Int32Array.from({ length: columns }, (_, column) => {

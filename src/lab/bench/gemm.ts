@@ -1,6 +1,6 @@
 import type { Engine } from '../../compute/engines/engine.ts';
 import { matmul } from '../../compute/graph/matmul.ts';
-import { plan } from '../../compute/graph/plan.ts';
+import { type Precision, plan } from '../../compute/graph/plan.ts';
 import { leaf } from '../../compute/graph/tensor.ts';
 import { assign } from '../../compute/graph/views.ts';
 import type { EngineLimits } from '../../compute/program/limits.ts';
@@ -14,6 +14,8 @@ export interface GemmOptions {
   readonly n: number;
   readonly k: number;
   readonly repeats: number;
+  /** Of the operands. */
+  readonly precision: Precision;
 }
 
 export interface GemmReport extends ReportHead, GemmOptions {
@@ -49,21 +51,27 @@ async function secondsPerRun(engine: Engine, program: Program, repeats: number):
   return seconds.map((s) => s / times);
 }
 
-function gemmProgram(limits: EngineLimits, m: number, n: number, k: number): Program {
+function gemmProgram(limits: EngineLimits, m: number, n: number, k: number, precision: Precision): Program {
   const io = new Region('io');
   const product = matmul(leaf(io, 'a', [m, k]), leaf(io, 'b', [k, n]));
-  return plan(`gemm ${m} × ${n} × ${k}`, { io, roots: [assign(leaf(io, 'c', [m, n]), product)], limits });
+  return plan(`gemm ${m} × ${n} × ${k}`, {
+    io,
+    roots: [assign(leaf(io, 'c', [m, n]), product)],
+    limits,
+    precision,
+  });
 }
 
 export async function benchGemm(engine: Engine, options: GemmOptions): Promise<GemmReport> {
-  const { m, n, k, repeats } = options;
-  const program = gemmProgram(engine.limits, m, n, k);
+  const { m, n, k, repeats, precision } = options;
+  const program = gemmProgram(engine.limits, m, n, k, precision);
   const seconds = await secondsPerRun(engine, program, repeats);
   return {
     ...reportHead('gemm', engine, repeats),
     m,
     n,
     k,
+    precision,
     gflops: spread(seconds.map((s) => program.flops / s / 1e9)),
     usPerCall: spread(seconds.map((s) => 1e6 * s)),
   };
@@ -82,7 +90,7 @@ const COPY_COLUMNS = 2048;
 
 /** The best of the repetitions, since a peak is what nothing else has disturbed. */
 export async function measurePeaks(engine: Engine, repeats: number): Promise<Peaks> {
-  const gemm = gemmProgram(engine.limits, 512, 512, 512);
+  const gemm = gemmProgram(engine.limits, 512, 512, 512, 'f32');
   const io = new Region('io');
   const shape = [COPY_ROWS, COPY_COLUMNS];
   const from = leaf(io, 'from', shape);

@@ -1,4 +1,5 @@
 import type { Engine, Executable } from '../../compute/engines/engine.ts';
+import type { Precision } from '../../compute/graph/plan.ts';
 import { kernels } from '../../compute/program/kernels.ts';
 import {
   type Instruction,
@@ -22,6 +23,8 @@ export interface ProfileOptions {
   readonly batch: number;
   readonly length: number;
   readonly repeats: number;
+  /** Of training. */
+  readonly precision: Precision;
 }
 
 /** The calls of one kernel, or those among them with the same sizes. */
@@ -92,10 +95,10 @@ export async function benchProfile(
 /** The Program, bound, with inputs. */
 async function bindProgram(
   model: Model<LanguageModel>,
-  { program, batch, length }: ProfileOptions,
+  { program, batch, length, precision }: ProfileOptions,
 ): Promise<Executable> {
   if (program !== 'train') return new DecodingSubject(model).executable(program === 'decode' ? 1 : length);
-  const subject = new TrainingSubject(model, batch, length);
+  const subject = new TrainingSubject(model, batch, length, precision);
   await subject.steps(1);
   return subject.trainer.executable;
 }
@@ -143,7 +146,7 @@ function kernelTime(calls: readonly Call[], total: number, peaks: Peaks): Kernel
 /** The sizes of a call: the numbers that stand before its first address. */
 function instructionShape(instruction: Instruction): string {
   const a = instructionOperands(instruction);
-  if (instruction.kernel === 'gemm') {
+  if (instruction.kernel === 'gemm' || instruction.kernel === 'gemmBf16') {
     const batch = a.batch > 1 ? `${a.batch} × ` : '';
     return `${batch}[${a.m}, ${a.k}]${a.transA ? 'ᵀ' : ''} · [${a.k}, ${a.n}]${a.transB ? 'ᵀ' : ''}`;
   }

@@ -1,4 +1,5 @@
 import type { Engine } from '../../compute/engines/engine.ts';
+import type { Precision } from '../../compute/graph/plan.ts';
 import type { LanguageModel } from '../../nn/layer.ts';
 import type { Model } from '../../nn/model.ts';
 import type { TrainingBatch } from '../../training/objective.ts';
@@ -19,6 +20,7 @@ export interface TrainOptions {
   /** Training steps of one measurement. */
   readonly steps: number;
   readonly repeats: number;
+  readonly precision: Precision;
 }
 
 export interface TrainReport extends ReportHead, ModelReport, TrainOptions {
@@ -35,8 +37,8 @@ export class TrainingSubject {
   readonly trainer: Trainer;
   readonly #batch: TrainingBatch;
 
-  constructor(model: Model<LanguageModel>, batch: number, length: number) {
-    this.trainer = new Trainer(model, { batchSize: batch, length });
+  constructor(model: Model<LanguageModel>, batch: number, length: number, precision: Precision = 'f32') {
+    this.trainer = new Trainer(model, { batchSize: batch, length, precision });
     this.#batch = randomBatch(model.network.vocabSize, batch, length);
   }
 
@@ -60,9 +62,9 @@ export async function benchTrain(
   shape: ModelShape,
   options: TrainOptions,
 ): Promise<TrainReport> {
-  const { batch, length, steps, repeats } = options;
+  const { batch, length, steps, repeats, precision } = options;
   const model = measuredModel(engine, shape);
-  const subject = new TrainingSubject(model, batch, length);
+  const subject = new TrainingSubject(model, batch, length, precision);
   const seconds = await trainingSeconds(subject, steps, repeats);
   return {
     ...reportHead('train', engine, repeats),
@@ -71,6 +73,7 @@ export async function benchTrain(
     batch,
     length,
     steps,
+    precision,
     tokensPerSecond: spread(seconds.map((s) => (batch * length) / s)),
     stepMs: spread(seconds.map((s) => 1000 * s)),
     programBytes: subject.trainer.programBytes,

@@ -1,5 +1,5 @@
 import { multiply, sigmoid, softCap } from '../../compute/graph/elementwise.ts';
-import { linear } from '../../compute/graph/matmul.ts';
+import { gateLinear, linear } from '../../compute/graph/matmul.ts';
 import { mlstm } from '../../compute/graph/mlstm.ts';
 import { norm } from '../../compute/graph/norm.ts';
 import type { Tensor } from '../../compute/graph/tensor.ts';
@@ -84,7 +84,7 @@ export class LargeMlstmLayer {
     const { numHeads, gateSoftCap, eps, normEps } = this.#config;
     const [qk, v] = [qkDim(this.#config), vDim(this.#config)];
     const [queries, keys, values, output] = split(linear(x, this.#projection, this.#bias), [qk, qk, v, v]);
-    const preactivations = linear(x, this.#gateWeight, this.#gateBias);
+    const preactivations = gateLinear(x, this.#gateWeight, this.#gateBias);
     const capped = gateSoftCap === null ? preactivations : softCap(preactivations, gateSoftCap);
     const gates = holdGates(split(capped, [numHeads, numHeads]), pass);
     const scales = { keyScale: 1, queryScale: 1 / Math.sqrt(qk / numHeads) };

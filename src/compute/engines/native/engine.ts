@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { XlstmError } from '../../../errors.ts';
 import { type Dtype, dtypes, type Numbers } from '../../program/dtypes.ts';
-import { apartLimits, cpuLimits, type EngineLimits } from '../../program/limits.ts';
+import { apartLimits, cpuLimits, type EngineLimits, withoutBf16 } from '../../program/limits.ts';
 import { type Block, CpuEngine, type Machine, type Words } from '../cpu.ts';
 import type { EngineOptions } from '../engine.ts';
 import { availableCores, importKoffi, readOrNothing, sha256 } from '../node_host.ts';
@@ -14,6 +14,8 @@ export interface NativeLibrary {
   readonly path: string;
   /** Instruction sets that this machine can run, best first. */
   readonly instructionSets: readonly string[];
+  /** Whether an instruction set has dot products of bfloat16 on this machine. */
+  hasBf16(instructionSet: string): boolean;
   address(memory: ArrayBuffer): number;
   useLargePages(address: number, bytes: number): void;
   /** Whether the library was built to report wrong accesses or races. */
@@ -97,10 +99,12 @@ export async function load(folders: readonly string[] = libraryFolders()): Promi
   const isaAt = library.func('const char *xlIsa(int)');
   const instructionSets: string[] = [];
   for (let name = isaAt(0); name; name = isaAt(instructionSets.length)) instructionSets.push(name);
+  const hasBf16 = library.func('int xlHasBf16(const char *)');
   const run = library.func('void xlRun(double, double, double, int)');
   return {
     path,
     instructionSets,
+    hasBf16: (instructionSet) => hasBf16(instructionSet) !== 0,
     address: library.func('double xlAddress(void *)'),
     useLargePages: library.func('void xlUseLargePages(double, double)'),
     sanitized: library.func('int xlSanitized()')() !== 0,
@@ -130,6 +134,14 @@ export function chooseInstructionSet(
   );
 }
 
+/** Why an instruction set has no dot products of bfloat16. */
+export function lackingBf16(library: NativeLibrary, instructionSet: string): string {
+  const other = library.instructionSets.find((name) => library.hasBf16(name));
+  return other === undefined
+    ? 'this processor has no dot products of bfloat16 (avx512_bf16)'
+    : `the instruction set ${instructionSet} has no dot products of bfloat16, ${other} has them here`;
+}
+
 const CACHE_LINE = 64;
 
 /** Blocks and words are ArrayBuffers, whose memory never moves: once released, garbage collection frees them. */
@@ -146,7 +158,8 @@ class NativeMachine implements Machine {
     this.#library = library;
     this.threads = threads;
     this.description = `native, ${isa}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
-    this.limits = library.sanitized ? apartLimits : cpuLimits;
+    const limits = library.sanitized ? apartLimits : cpuLimits;
+    this.limits = library.hasBf16(isa) ? limits : withoutBf16(limits, lackingBf16(library, isa));
     if (library.sanitized) this.guard = ({ address }, from, to) => library.guard(address + from, to - from);
     this.#engine = library.open(isa, threads);
     if (this.#engine === 0) {

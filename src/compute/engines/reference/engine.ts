@@ -13,7 +13,7 @@ import { convBackward, convForward } from './conv.ts';
 import { deltaScanBackward, deltaScanForward } from './delta_scan.ts';
 import { embeddingBackward, embeddingForward } from './embedding.ts';
 import { gatedNormBackward, gatedNormForward } from './gated_norm.ts';
-import { gemm } from './gemm.ts';
+import { gemm, gemmBf16 } from './gemm.ts';
 import { linearScanBackward, linearScanForward } from './linear_scan.ts';
 import { crossEntropyBackward, crossEntropyForward } from './loss.ts';
 import { map } from './map.ts';
@@ -32,6 +32,7 @@ import { selectiveScanBackward, selectiveScanForward } from './selective_scan.ts
 export const referenceKernels: { readonly [Name in KernelName]: (a: Operands<Name>) => void } = {
   map,
   gemm,
+  gemmBf16,
   packedLinear,
   blockLinear,
   blockLinearGradient,

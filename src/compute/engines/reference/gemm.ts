@@ -1,6 +1,11 @@
+import { nearestBfloat16 } from '../../program/packing.ts';
 import type { Operands } from './operands.ts';
 
-export function gemm(args: Operands<'gemm'>): void {
+export const gemm = (args: Operands<'gemm'>): void => multiply(args, (value) => value);
+
+export const gemmBf16 = (args: Operands<'gemmBf16'>): void => multiply(args, nearestBfloat16);
+
+function multiply(args: Operands<'gemm'>, rounded: (value: number) => number): void {
   const { m, n, k } = args;
   for (let batch = 0; batch < args.batch; batch++) {
     const a = args.a.subarray(batch * args.strideA);
@@ -14,7 +19,7 @@ export function gemm(args: Operands<'gemm'>): void {
         for (let i = 0; i < k; i++) {
           const left = args.transA ? a[i * args.lda + row] : a[row * args.lda + i];
           const right = args.transB ? b[column * args.ldb + i] : b[i * args.ldb + column];
-          sum += left * right;
+          sum += rounded(left) * rounded(right);
         }
         if (bias) sum += bias[column];
         if (residual) sum += residual[row * args.ldResidual + column];

@@ -1,6 +1,6 @@
 import { XlstmError } from '../../../errors.ts';
 import { type Dtype, dtypes, type Numbers } from '../../program/dtypes.ts';
-import { cpuLimits, type EngineLimits } from '../../program/limits.ts';
+import { cpuLimits, type EngineLimits, withoutBf16 } from '../../program/limits.ts';
 import { type Block, CpuEngine, type Machine, type Words } from '../cpu.ts';
 import type { EngineOptions } from '../engine.ts';
 import { addressSpaceLeft, availableCores, mayWait, wasmHint } from '../host.ts';
@@ -32,7 +32,10 @@ interface Piece {
 }
 
 /** One for all of these engines: Programs are planned once for engines of the same limits. */
-const limits: EngineLimits = { ...cpuLimits, largestBinding: MAX_BYTES };
+const limits: EngineLimits = withoutBf16(
+  { ...cpuLimits, largestBinding: MAX_BYTES },
+  'WebAssembly has no dot products of bfloat16',
+);
 
 class WasmMachine implements Machine {
   readonly name = 'wasm';

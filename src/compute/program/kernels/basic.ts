@@ -25,6 +25,35 @@ function mapElements({ rows, cols, inputs, outputs }: Sizes, tail: readonly numb
   return elements;
 }
 
+/** Rows of the matrix product, whatever its operands are rounded to. */
+const product = {
+  operands: {
+    batch: 'int',
+    m: 'int',
+    n: 'int',
+    k: 'int',
+    a: 'in',
+    lda: 'int',
+    strideA: 'int',
+    transA: 'int',
+    b: 'in',
+    ldb: 'int',
+    strideB: 'int',
+    transB: 'int',
+    c: 'out',
+    ldc: 'int',
+    strideC: 'int',
+    bias: 'in?',
+    strideBias: 'int',
+    residual: 'in?',
+    ldResidual: 'int',
+    strideResidual: 'int',
+  },
+  flops: (a) => 2 * a.batch * a.m * a.n * a.k,
+  bytes: (a) => f32(a.batch * (a.m * a.k + a.k * a.n + a.m * a.n * (a.residual ? 2 : 1))),
+  threadScratch: () => GEMM_SCRATCH,
+} as const satisfies Kernel;
+
 /** Elementwise programs and matrix products. */
 export const basicKernels = {
   /**
@@ -47,33 +76,13 @@ export const basicKernels = {
    * A is stored [m, k] (transA: [k, m]), B is stored [k, n] (transB: [n, k]). strideX is the distance between
    * batch members. residual may be C itself (accumulate), with ldResidual = ldc and strideResidual = strideC.
    */
-  gemm: {
-    operands: {
-      batch: 'int',
-      m: 'int',
-      n: 'int',
-      k: 'int',
-      a: 'in',
-      lda: 'int',
-      strideA: 'int',
-      transA: 'int',
-      b: 'in',
-      ldb: 'int',
-      strideB: 'int',
-      transB: 'int',
-      c: 'out',
-      ldc: 'int',
-      strideC: 'int',
-      bias: 'in?',
-      strideBias: 'int',
-      residual: 'in?',
-      ldResidual: 'int',
-      strideResidual: 'int',
-    },
-    flops: (a) => 2 * a.batch * a.m * a.n * a.k,
-    bytes: (a) => f32(a.batch * (a.m * a.k + a.k * a.n + a.m * a.n * (a.residual ? 2 : 1))),
-    threadScratch: () => GEMM_SCRATCH,
-  },
+  gemm: product,
+  /**
+   * The same of operands of the products, A and B, that are rounded to the nearest bfloat16 (ties to the even one) as
+   * float32 numbers; bias and residual are not. Sums have the precision of the engine. Dot products of bfloat16 take
+   * denormal numbers, below 1.2e-38, for 0. Not every engine has this kernel: see `lacks` of EngineLimits.
+   */
+  gemmBf16: product,
 
   /**
    * y[m, rows] = x[m, columns] · Wᵀ + bias + residual of a packed matrix W [rows, columns], whose `format` is a place in

@@ -1,0 +1,157 @@
+// Matrix products of operands that are rounded to bfloat16, on one thread: the tiles of gemm.h, but a word holds two steps of
+// k, and both are added by one instruction (vdpbf16ps). It takes denormal numbers for 0 and rounds after each of the two, to
+// the nearest. Both operands are packed, which is where they are rounded.
+#pragma once
+#include "cpu.h"
+#include "gemm.h"
+
+namespace xl {
+
+#if XL_WIDTH == 16 && XL_COMPILES_BF16
+#define XL_HAS_BF16_DOTS 1
+// The rest of the code runs on processors without these instructions.
+#define XL_BF16 __attribute__((target("avx512bf16")))
+
+namespace bf16 {
+// Words of a packed block along k, and the steps that they hold.
+constexpr int WORDS = tile::KC, STEPS = 2 * WORDS;
+constexpr int PANEL = 16;  // rows of a packed A that is stored [k, m]
+static_assert(tile::MC % PANEL == 0, "a block of A is whole panels");
+
+// 32 numbers along k: 16 words.
+XL_BF16 static inline vf along(vf first, vf second) {
+  return (vf)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first);
+}
+// 16 numbers of one step and those of the next: a word for each.
+XL_BF16 static inline vf across(vf even, vf odd) {
+  const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5,
+                                         20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+  return (vf)_mm512_permutexvar_epi16(order, (__m512i)along(even, odd));
+}
+
+XL_BF16 static inline vf loadAlong(const float* from, int64_t count) {
+  if (count >= 2 * W) return along(load(from), load(from + W));
+  if (count >= W) return along(load(from), loadFirst(from + W, static_cast<int>(count - W)));
+  return along(loadFirst(from, static_cast<int>(count)), zero());
+}
+// Of step p and the next, which there may not be.
+XL_BF16 static inline vf loadAcross(const float* from, int64_t ld, bool both, int columns) {
+  return across(loadLanes(from, columns), both ? loadLanes(from + ld, columns) : zero());
+}
+
+// Columns [j, j + vectors * W) of op(B), k steps from p on: out [words, vectors * W], columns from n on are 0.
+XL_BF16 static void packB(const Product& g, int64_t p, int64_t k, int64_t j, int vectors, float* out) {
+  const int64_t words = (k + 1) / 2;
+  const int width = vectors * W;
+  for (int v = 0; v < vectors; v++) {
+    const int64_t first = j + v * W;
+    const int columns = static_cast<int>(smaller(W, g.n - first));
+    float* to = out + v * W;
+    if (!g.transB) {
+      const float* from = g.b + p * g.ldb + first;
+      for (int64_t i = 0; i < words; i++)
+        store(to + i * width, loadAcross(from + 2 * i * g.ldb, g.ldb, 2 * i + 1 < k, columns));
+      continue;
+    }
+    const float* from = g.b + first * g.ldb + p;
+    for (int64_t i = 0; i < words; i += W) {
+      vf x[W];
+#pragma GCC unroll 16
+      for (int c = 0; c < W; c++) x[c] = c < columns ? loadAlong(from + c * g.ldb + 2 * i, k - 2 * i) : zero();
+      transpose(x);
+      const int count = static_cast<int>(smaller(W, words - i));
+      for (int s = 0; s < count; s++) store(to + (i + s) * width, x[s]);
+    }
+  }
+}
+
+// Rows [i, i + rows) of op(A), k steps from p on: out [rows, WORDS], or panels [words, PANEL] where A is stored [k, m].
+XL_BF16 static void packA(const Product& g, int64_t p, int64_t k, int64_t i, int64_t rows, float* out) {
+  const int64_t words = (k + 1) / 2;
+  if (!g.transA) {
+    for (int64_t r = 0; r < rows; r++) {
+      const float* from = g.a + (i + r) * g.lda + p;
+      for (int64_t q = 0; q < words; q += W) store(out + r * WORDS + q, loadAlong(from + 2 * q, k - 2 * q));
+    }
+    return;
+  }
+  const float* from = g.a + p * g.lda + i;
+  for (int64_t q = 0; q < words; q++)
+    for (int64_t r = 0; r < rows; r += PANEL)
+      store(out + r * words + q * PANEL, loadAcross(from + 2 * q * g.lda + r, g.lda, 2 * q + 1 < k,
+                                                    static_cast<int>(smaller(PANEL, rows - r))));
+}
+
+// R rows by V vectors. Word p of row r of A lies at a[r * rowA + p * stepA]; row p of B at b + p * V * W.
+template <int R, int V>
+XL_BF16 static void multiplyTile(int64_t words, const float* a, int64_t rowA, int64_t stepA, const float* b,
+                                 const TileEnd& end) {
+  vf acc[R][V];
+  beginTile<R, V>(acc, end);
+  for (int64_t p = 0; p < words; p++) {
+    vf row[V];
+#pragma GCC unroll 4
+    for (int v = 0; v < V; v++) row[v] = load(b + v * W);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; r++) {
+      const vf x = splat(a[r * rowA]);
+#pragma GCC unroll 4
+      for (int v = 0; v < V; v++) acc[r][v] = (vf)_mm512_dpbf16_ps((__m512)acc[r][v], (__m512bh)x, (__m512bh)row[v]);
+    }
+    a += stepA;
+    b += V * W;
+  }
+  endTile<R, V>(acc, end);
+}
+
+using Tile = void (*)(int64_t, const float*, int64_t, int64_t, const float*, const TileEnd&);
+
+template <int V> static Tile tileOfRows(int rows) {
+  constexpr Tile tiles[] = {multiplyTile<1, V>, multiplyTile<2, V>, multiplyTile<3, V>, multiplyTile<4, V>,
+                            multiplyTile<5, V>, multiplyTile<6, V>, multiplyTile<7, V>, multiplyTile<8, V>};
+  static_assert(sizeof tiles / sizeof *tiles == tile::MR, "one for each number of rows");
+  return tiles[rows - 1];
+}
+static inline Tile tileOf(int rows, int vectors) {
+  if (vectors == 1) return tileOfRows<1>(rows);
+  if (vectors == 2) return tileOfRows<2>(rows);
+  return tileOfRows<tile::NV>(rows);
+}
+
+static void multiply(const Product& g, float* scratch) {
+  float* packedB = reinterpret_cast<float*>((reinterpret_cast<uintptr_t>(scratch) + 63) & ~uintptr_t(63));
+  float* packedA = packedB + WORDS * (tile::NC + W);
+  for (int64_t j0 = 0; j0 < g.n; j0 += tile::NC) {
+    const int64_t vectors = (smaller(tile::NC, g.n - j0) + W - 1) / W;
+    for (int64_t p = 0; p == 0 || p < g.k; p += STEPS) {
+      const int64_t k = smaller(STEPS, g.k - p), words = (k + 1) / 2;
+      for (int64_t v = 0; v < vectors;) {
+        const int wide = tileTake(vectors - v, tile::NV);
+        packB(g, p, k, j0 + v * W, wide, packedB + v * W * words);
+        v += wide;
+      }
+      for (int64_t i0 = 0; i0 < g.m; i0 += tile::MC) {
+        const int64_t rows = smaller(tile::MC, g.m - i0);
+        packA(g, p, k, i0, rows, packedA);
+        for (int64_t r = 0; r < rows; r += tile::MR) {
+          const int take = static_cast<int>(smaller(tile::MR, rows - r));
+          const float* a = packedA + (g.transA ? r / PANEL * PANEL * words + r % PANEL : r * WORDS);
+          for (int64_t v = 0; v < vectors;) {
+            const int wide = tileTake(vectors - v, tile::NV);
+            tileOf(take, wide)(words, a, g.transA ? 1 : WORDS, g.transA ? PANEL : 1, packedB + v * W * words,
+                               tileEnd(g, i0 + r, j0 + v * W, wide, p == 0));
+            v += wide;
+          }
+        }
+      }
+    }
+  }
+}
+
+}  // namespace bf16
+#undef XL_BF16
+#else
+#define XL_HAS_BF16_DOTS 0
+#endif
+
+}  // namespace xl
