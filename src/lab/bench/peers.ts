@@ -208,8 +208,7 @@ function peersFor(engine: Engine, shape: ModelShape, options: PeersOptions): rea
           ...['train', '--model', architecture, ...modelArgs(model), ...trainingArgs(options)],
           ...['--threads', threads, '--repeats', repeats],
         ],
-        ours: async () =>
-          (await benchTrain(engine, model, { batch, length, steps, repeats })).tokensPerSecond,
+        ours: () => bestTraining(engine, model, { batch, length, steps, repeats }),
       };
     }),
     {
