@@ -149,7 +149,7 @@ export type {
   Memory,
   Values,
 } from './compute/engines/engine.ts';
-export type { EngineLimits } from './compute/program/limits.ts';
+export type { EngineLimits, Lack } from './compute/program/limits.ts';
 
 // Tensors in the file formats of checkpoints and of PyTorch, and errors.
 

@@ -308,7 +308,7 @@ async function resumedRun(
 }
 
 function announce({ model, options, train, validation, measuredTokens, trainer, folder }: Run): void {
-  const { steps, batchSize, microBatches, length } = options;
+  const { steps, batchSize, microBatches, length, precision } = options;
   const heldOut = validation.length === 0 ? 'none' : formatCount(validation.length);
   const part =
     measuredTokens === validation.length
@@ -321,7 +321,7 @@ function announce({ model, options, train, validation, measuredTokens, trainer, 
     `model   ${formatCount(model.parameters.count)} parameters: ${model.design?.describe().summary}`,
     ...adapterLines(model),
     `text    ${formatCount(train.length)} tokens to train on, ${heldOut} held out${part}`,
-    `run     ${steps} steps of ${batchSize * microBatches} × ${length} tokens${from}, into ${folder}/`,
+    `run     ${steps} steps of ${batchSize * microBatches} × ${length} tokens${from}${precision === 'bf16' ? ', products in bf16' : ''}, into ${folder}/`,
   ];
   process.stderr.write(`${lines.join('\n')}\n`);
 }

@@ -28,10 +28,9 @@ export interface PlanOptions {
   precision?: Precision;
 }
 
-/** What the operands of matrix products are rounded to. */
-export const precisions = ['f32', 'bf16'] as const;
-/** f32: they are not rounded. bf16: they are, and sums are float32. */
-export type Precision = (typeof precisions)[number];
+/** What the operands of matrix products are rounded to. f32: they are not. bf16: they are, and sums are float32. */
+export type Precision = 'f32' | 'bf16';
+export const precisions: readonly Precision[] = ['f32', 'bf16'];
 
 /**
  * Fits a graph to an engine: replaces what its kernels do not take, orders the operations, fuses elementwise chains,

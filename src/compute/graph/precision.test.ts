@@ -21,7 +21,7 @@ type Results = Record<string, number[]>;
 
 const reference = createReferenceEngine();
 const { cases, missing } = await fastEngines();
-const engines = await Promise.all(cases.map(({ open }) => open(2)));
+const engines = await Promise.all(cases.map(({ open }) => open(1)));
 afterAll(() => Promise.all(engines.map((engine) => engine.close())));
 const able = engines.filter(({ limits }) => !limits.lacks.gemmBf16);
 
@@ -192,7 +192,7 @@ const sizes = [
   [97, 50, 129],
   [130, 530, 70],
   [40, 33, 513],
-  [19, 600, 1030],
+  [9, 530, 1030],
 ] as const;
 
 if (missing) it.skip(`bf16 products on native: not run, ${missing}`, () => {});
@@ -255,7 +255,7 @@ describe.each(able)('$description', (engine) => {
     const build = ({ x, w }: Named): Tensor => linear(x, w);
     const seed = seedOf(203 * 333);
     const expected = await compute(engine, 'bf16', inputs, build, seed);
-    for (const threads of [1, 3, 4]) {
+    for (const threads of [2, 3]) {
       const other = await cases[engines.indexOf(engine)].open(threads);
       expect(await compute(other, 'bf16', inputs, build, seed)).toEqual(expected);
       await other.close();

@@ -59,6 +59,7 @@ export interface EngineLimits {
 
 /** Why an engine lacks a kernel. */
 export interface Lack {
+  /** What is missing. */
   readonly reason: string;
   /** What to do. */
   readonly hint: string;

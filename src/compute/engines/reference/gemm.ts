@@ -1,11 +1,7 @@
 import { nearestBfloat16 } from '../../program/packing.ts';
 import type { Operands } from './operands.ts';
 
-export const gemm = (args: Operands<'gemm'>): void => multiply(args, (value) => value);
-
-export const gemmBf16 = (args: Operands<'gemmBf16'>): void => multiply(args, nearestBfloat16);
-
-function multiply(args: Operands<'gemm'>, rounded: (value: number) => number): void {
+export function gemm(args: Operands<'gemm'>): void {
   const { m, n, k } = args;
   for (let batch = 0; batch < args.batch; batch++) {
     const a = args.a.subarray(batch * args.strideA);
@@ -19,7 +15,7 @@ function multiply(args: Operands<'gemm'>, rounded: (value: number) => number): v
         for (let i = 0; i < k; i++) {
           const left = args.transA ? a[i * args.lda + row] : a[row * args.lda + i];
           const right = args.transB ? b[column * args.ldb + i] : b[i * args.ldb + column];
-          sum += rounded(left) * rounded(right);
+          sum += left * right;
         }
         if (bias) sum += bias[column];
         if (residual) sum += residual[row * args.ldResidual + column];
@@ -27,4 +23,15 @@ function multiply(args: Operands<'gemm'>, rounded: (value: number) => number): v
       }
     }
   }
+}
+
+export function gemmBf16(args: Operands<'gemmBf16'>): void {
+  const { batch, m, n, k, a, lda, strideA, transA, b, ldb, strideB, transB } = args;
+  const rounded = (values: Float64Array, rows: number, cols: number, ld: number, stride: number) =>
+    values.subarray(0, (batch - 1) * stride + (rows - 1) * ld + cols).map(nearestBfloat16);
+  gemm({
+    ...args,
+    a: transA ? rounded(a, k, m, lda, strideA) : rounded(a, m, k, lda, strideA),
+    b: transB ? rounded(b, n, k, ldb, strideB) : rounded(b, k, n, ldb, strideB),
+  });
 }
