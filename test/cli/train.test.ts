@@ -97,6 +97,21 @@ describe.each(engines)('%s', (engine) => {
   );
 });
 
+it('in bf16 says and keeps it; an engine that cannot is refused, and nothing is left', async () => {
+  const bf16 = [...TINY, '--precision', 'bf16', '--steps', '2', '--sample', '0'];
+  const { code, stderr } = await xlstm(['train', ...bf16, '--engine', 'reference', '--out', 'bf16']);
+  expect(code, stderr).toBe(0);
+  expect(stderr).toMatch(/^run .*, products in bf16, into bf16\//m);
+  expect((await checkpoint('bf16')).progress).toMatchObject({ options: { precision: 'bf16' } });
+
+  const refused = await xlstm(['train', ...bf16, '--engine', 'wasm', '--out', 'refused']);
+  expect(refused.code).toBe(1);
+  expect(refused.stderr).toMatch(
+    /error: precision bf16: WebAssembly has no dot products of bfloat16\n.*precision f32/,
+  );
+  expect(existsSync(path('refused'))).toBe(false);
+});
+
 it('needs no native library', () => {
   expect(engines).toContain('wasm');
 });
