@@ -7,6 +7,7 @@ import type { Model } from '../nn/model.ts';
 import { OneCall } from '../nn/one_call.ts';
 import { SequencePrograms, SequenceRunner } from '../nn/sequence_runner.ts';
 import { pieceLength } from './piece_length.ts';
+import { promptTokens } from './prompt.ts';
 import { MAX_REPETITION_WINDOW, SAMPLING_OPTIONS, Sampler, type SamplingOptions } from './sampling.ts';
 import { decodeSession, encodeSession, type SequenceState } from './session_file.ts';
 import { StopFilter } from './stop_strings.ts';
@@ -102,7 +103,9 @@ export class Session implements Disposable {
    * that the model does not know.
    */
   async append(prompt: string | ArrayLike<number>): Promise<void> {
-    const tokens = this.#checked(typeof prompt === 'string' ? this.#encode(prompt) : prompt);
+    const tokens = this.#checked(
+      typeof prompt === 'string' ? promptTokens(this.tokenizer, prompt, this.#tokensSeen === 0) : prompt,
+    );
     if (tokens.length === 0) throw emptyPrompt();
     this.#claim('append', true);
     try {
@@ -276,16 +279,6 @@ export class Session implements Disposable {
   /** `free`, for `using`. */
   [Symbol.dispose](): void {
     this.free();
-  }
-
-  #encode(text: string): Int32Array {
-    const ids = this.tokenizer.encode(text);
-    const document = startToken(this.tokenizer);
-    if (document === undefined || this.#tokensSeen > 0) return ids;
-    const started = new Int32Array(ids.length + 1);
-    started[0] = document;
-    started.set(ids, 1);
-    return started;
   }
 
   #checked(tokens: ArrayLike<number>): Int32Array {

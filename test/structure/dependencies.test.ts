@@ -24,8 +24,9 @@ const GENERATION = [...CHECKPOINTS, 'generation'];
 const TRAINING = [...GENERATION, 'distributed', 'training'];
 const SEQUENCES = [...TRAINING, 'sequences', 'forecasting'];
 const SAVED = [...SEQUENCES, 'saved'];
+const SERVING = [...SAVED, 'serving'];
 const LAB = [
-  ...SAVED,
+  ...SERVING,
   'format.ts',
   'lab/tasks',
   'lab/verification',
@@ -79,6 +80,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   sequences: TRAINING,
   forecasting: TRAINING,
   saved: SEQUENCES,
+  serving: SAVED,
   'lab/tasks': ['random.ts'],
   'lab/verification': [...TRAINING, 'forecasting'],
   'lab/charts': [],

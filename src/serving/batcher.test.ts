@@ -1,0 +1,239 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Engine } from '../compute/engines/engine.ts';
+import { fastEngines } from '../compute/engines/testing/engines.ts';
+import { ByteTokenizer, DOCUMENT } from '../data/tokenizer.ts';
+import { promptTokens } from '../generation/prompt.ts';
+import { Session } from '../generation/session.ts';
+import { successorModel, tinyModel } from '../generation/testing/models.ts';
+import { createModel, type NamedConfig } from '../models/create_model.ts';
+import { readDesign } from '../models/registry.ts';
+import { Design } from '../nn/architecture.ts';
+import type { LanguageModel } from '../nn/layer.ts';
+import { Model } from '../nn/model.ts';
+import { Batcher, type BatchRequest } from './batcher.ts';
+import { groupRows } from './decode_group.ts';
+import type { Piece } from './writing.ts';
+
+const tokenizer = new ByteTokenizer([DOCUMENT]);
+
+interface Asked {
+  readonly prompt: string;
+  readonly maxTokens: number;
+  readonly seed: number;
+  readonly stop: readonly string[];
+}
+
+const request = ({ prompt, ...rest }: Asked): BatchRequest => ({
+  tokens: promptTokens(tokenizer, prompt, true),
+  temperature: 0.8,
+  logProbabilities: undefined,
+  ...rest,
+});
+
+async function written(batcher: Batcher, asked: Asked): Promise<{ text: string; finishReason: string }> {
+  const output = batcher.write(request(asked));
+  let text = '';
+  for (;;) {
+    const { done, value } = await output.next();
+    if (done) return { text, finishReason: value };
+    text += value.text;
+  }
+}
+
+/** After so many turns of the event loop. */
+const soon = (turns: number): Promise<void> =>
+  turns === 0 ? Promise.resolve() : new Promise((resolve) => setImmediate(() => resolve(soon(turns - 1))));
+
+const asked = fc.record({
+  prompt: fc.string({ maxLength: 80 }),
+  maxTokens: fc.integer({ min: 1, max: 40 }),
+  seed: fc.integer({ min: 0, max: 1000 }),
+  stop: fc.constantFrom<readonly string[]>([], ['e'], ['a', 'zq']),
+});
+
+const sizes = { vocabSize: 257, embeddingDim: 64, numHeads: 2 };
+const xlstm = { architecture: 'xlstm', ...sizes, numBlocks: 2, slstmAt: [1] };
+const large = { architecture: 'xlstm-large', ...sizes, numBlocks: 1 };
+
+async function packed(engine: Engine, format: 'q8' | 'q4'): Promise<Model> {
+  const { architecture, config } = readDesign(large, 'the test') as Design<LanguageModel>;
+  using model = createModel(engine, large as NamedConfig, { seed: 4 }) as Model;
+  return Model.load(engine, new Design(architecture, config, format), await model.read(), 'the test');
+}
+
+const models = {
+  xlstm: async (engine: Engine) => createModel(engine, xlstm as NamedConfig, { seed: 3 }) as Model,
+  transformer: async (engine: Engine) =>
+    createModel(engine, { architecture: 'transformer', ...sizes } as NamedConfig, { seed: 3 }) as Model,
+  'xlstm-large in q8': (engine: Engine) => packed(engine, 'q8'),
+  'xlstm-large in q4': (engine: Engine) => packed(engine, 'q4'),
+};
+
+const { cases } = await fastEngines();
+
+describe.each(cases)('$name: a text is the same whoever is written beside it', ({ open }) => {
+  let engine: Engine;
+  let model: Model;
+
+  beforeAll(async () => {
+    engine = await open(2);
+    model = tinyModel(257, 5, engine);
+  });
+  afterAll(() => engine.close());
+
+  it('and the same as that of a session alone', { timeout: 120_000 }, async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(asked, fc.integer({ min: 0, max: 30 })), { minLength: 1, maxLength: 40 }),
+        fc.integer({ min: 1, max: 40 }),
+        async (requests, slots) => {
+          const batcher = new Batcher(model, tokenizer, { slots, queue: requests.length });
+          const texts = await Promise.all(
+            requests.map(async ([each, turns]) => {
+              await soon(turns);
+              return written(batcher, each);
+            }),
+          );
+          for (const [i, [{ prompt, ...options }]] of requests.entries()) {
+            const session = new Session(model, tokenizer);
+            const { text, finishReason } = await session.complete(prompt === '' ? undefined : prompt, {
+              temperature: 0.8,
+              ...options,
+            });
+            expect(texts[i]).toEqual({ text, finishReason });
+            session.free();
+          }
+          await batcher.close();
+        },
+      ),
+      { numRuns: 4 },
+    );
+  });
+
+  it.each(Object.keys(models) as (keyof typeof models)[])(
+    'logits have the same bits in a batch of any size that a group takes: %s',
+    async (name) => {
+      const model = await models[name](engine);
+      const most = groupRows(model);
+      const logs = async (beside: number): Promise<number[]> => {
+        const batcher = new Batcher(model, tokenizer, { slots: most });
+        const one = batcher.write({
+          ...request({ prompt: 'same', maxTokens: 12, seed: 1, stop: [] }),
+          logProbabilities: 0,
+        });
+        const others = Array.from({ length: beside }, (_, i) =>
+          written(batcher, { prompt: `other ${i}`, maxTokens: 3 + i, seed: i, stop: [] }),
+        );
+        const found: number[] = [];
+        for await (const { logProbability } of one) if (logProbability) found.push(logProbability.chosen);
+        await Promise.all(others);
+        await batcher.close();
+        return found;
+      };
+      const alone = await logs(0);
+      expect(alone.length).toBeGreaterThan(1);
+      for (let beside = 1; beside < most; beside++) expect(await logs(beside)).toEqual(alone);
+    },
+  );
+});
+
+describe('Batcher', () => {
+  const model = tinyModel(257, 5);
+  const endless = { maxTokens: 1_000_000, seed: 1, stop: [], prompt: 'a' };
+
+  it('gives a slot free within a step of who leaves, aborts or never reads', async () => {
+    const batcher = new Batcher(model, tokenizer, { slots: 3, queue: 1 });
+    const aborter = new AbortController();
+    const leaving = batcher.write(request(endless));
+    const aborted = batcher.write({ ...request(endless), signal: aborter.signal });
+    const unread = batcher.write(request(endless));
+    const next = written(batcher, { ...endless, maxTokens: 3 });
+    expect(() => batcher.write(request(endless))).toThrow(/1 wait, as many as may/);
+    await leaving.next();
+    await aborted.next();
+    expect(batcher.status).toMatchObject({ writing: 3, waiting: 1 });
+    await leaving.return();
+    const { steps } = batcher.status;
+    expect((await next).finishReason).toBe('length');
+    // One to see that it left, at most; three tokens of the next, the first of them from the prompt.
+    expect(batcher.status.steps - steps).toBeLessThanOrEqual(4);
+    aborter.abort(new Error('enough'));
+    await expect(
+      (async () => {
+        for await (const _ of aborted);
+      })(),
+    ).rejects.toThrow('enough');
+    await unread.return();
+    await batcher.close();
+    expect(batcher.status).toMatchObject({ writing: 0, reading: 0, waiting: 0 });
+  });
+
+  it('tells the log-probability of tokens', async () => {
+    const batcher = new Batcher(model, tokenizer);
+    const session = new Session(model, tokenizer);
+    await session.append('a');
+    const all = [...session.logits].map((logit) => Math.exp(logit));
+    const sum = all.reduce((a, b) => a + b);
+    const output = batcher.write({ ...request({ ...endless, maxTokens: 1 }), logProbabilities: 3 });
+    const { value } = await output.next();
+    const { id, logProbability } = value as Piece;
+    expect(logProbability?.chosen).toBeCloseTo(Math.log(all[id as number] / sum), 9);
+    const likeliest = [...all.keys()].sort((a, b) => all[b] - all[a]).slice(0, 3);
+    expect(logProbability?.likeliest.map((each) => each.id)).toEqual(likeliest);
+    await batcher.close();
+  });
+
+  it('a long prompt is read in pieces between steps', async () => {
+    const batcher = new Batcher(model, tokenizer);
+    const writing = batcher.write(request(endless));
+    await writing.next();
+    const { steps } = batcher.status;
+    const long = written(batcher, { ...endless, prompt: 'x'.repeat(2560), maxTokens: 1 });
+    await long;
+    expect(batcher.status.steps - steps).toBeGreaterThanOrEqual(10);
+    await writing.return();
+    await batcher.close();
+  });
+
+  it('logits that are no numbers end their text alone', async () => {
+    // 'b' follows 'a'; what follows 'b' is no number.
+    const broken = successorModel(257, new Map([[97, 98]]));
+    const memory = broken.memories.find(({ region }) => region.has('table'));
+    memory?.write('table', new Float64Array(257).fill(Number.NaN), 98 * 257);
+    const batcher = new Batcher(broken, tokenizer);
+    const other = written(batcher, { ...endless, prompt: 'c', maxTokens: 5 });
+    const found = written(batcher, { ...endless, maxTokens: 5 });
+    await expect(found).rejects.toMatchObject({ code: 'diverged' });
+    expect((await other).finishReason).toBe('length');
+    await batcher.close();
+  });
+
+  it('refuses what is not right before anything is read', () => {
+    const batcher = new Batcher(model, tokenizer);
+    const right = request({ prompt: 'a', maxTokens: 1, seed: 1, stop: [] });
+    for (const wrong of [
+      { tokens: [] },
+      { tokens: [257] },
+      { tokens: [Number.NaN] },
+      { maxTokens: 0 },
+      { maxTokens: Number.POSITIVE_INFINITY },
+      { temperature: -1 },
+      { stop: [''] },
+    ]) {
+      expect(() => batcher.write({ ...right, ...wrong })).toThrow(expect.objectContaining({ code: 'usage' }));
+    }
+    expect(batcher.status).toMatchObject({ waiting: 0 });
+  });
+
+  it('keeps the model until it is closed, and writes nothing after that', async () => {
+    const own = tinyModel(257, 6);
+    const batcher = new Batcher(own, tokenizer);
+    const text = written(batcher, { prompt: 'a', maxTokens: 4, seed: 1, stop: [] });
+    expect(() => own.free()).toThrow('in use');
+    await batcher.close();
+    expect((await text).finishReason).toBe('length');
+    expect(() => batcher.write(request(endless))).toThrow('closed');
+    own.free();
+  });
+});
