@@ -20,6 +20,7 @@ import { mergeCommand } from './commands/merge.ts';
 import { plotCommand } from './commands/plot.ts';
 import { predictCommand } from './commands/predict.ts';
 import { quantizeCommand } from './commands/quantize.ts';
+import { serveCommand } from './commands/serve.ts';
 import { sweepCommand } from './commands/sweep.ts';
 import { tokenizeCommand } from './commands/tokenize.ts';
 import { tokenizerCommand } from './commands/tokenizer.ts';
@@ -85,6 +86,7 @@ function program(): Command {
     buildNativeCommand(),
     benchCommand(),
     arenaCommand(),
+    serveCommand(),
     sweepCommand(),
   ];
   for (const command of commands) {

@@ -185,6 +185,20 @@ describe('Batcher', () => {
     await batcher.close();
   });
 
+  it('takes from the logits of tokens that were chosen before', async () => {
+    const batcher = new Batcher(model, tokenizer);
+    const ids = async (penalties: Partial<BatchRequest>): Promise<Set<number | undefined>> => {
+      const found = new Set<number | undefined>();
+      const greedy = { ...request({ ...endless, maxTokens: 60 }), temperature: 0, ...penalties };
+      for await (const { id } of batcher.write(greedy)) found.add(id);
+      return found;
+    };
+    expect((await ids({})).size).toBeLessThan(40);
+    expect((await ids({ presencePenalty: 100 })).size).toBe(60);
+    expect((await ids({ frequencyPenalty: 100 })).size).toBe(60);
+    await batcher.close();
+  });
+
   it('a long prompt is read in pieces between steps', async () => {
     const batcher = new Batcher(model, tokenizer);
     const writing = batcher.write(request(endless));

@@ -9,6 +9,7 @@ import type { FinishReason } from '../generation/session.ts';
 import type { Model } from '../nn/model.ts';
 import { SequencePrograms, SequenceRunner } from '../nn/sequence_runner.ts';
 import { DecodeGroup, groupRows } from './decode_group.ts';
+import { Histogram } from './histogram.ts';
 import { Output } from './output.ts';
 import { type Piece, Writing, type WritingOptions } from './writing.ts';
 
@@ -51,6 +52,8 @@ interface Slot {
   state: Memory | undefined;
   /** The token that was chosen last, which is read in the next step. */
   next: number;
+  /** When it was chosen; before the first one, when the text was asked for. */
+  lastMs: number;
 }
 
 /** Operations of a piece of a prompt: what is written on waits for it. Some 50 ms on two cores. */
@@ -76,6 +79,8 @@ export class Batcher {
   readonly #waiting: Slot[] = [];
   #work: Promise<void> | undefined;
   #closed = false;
+  /** Of all texts so far. */
+  readonly times = { toFirstToken: new Histogram(), betweenTokens: new Histogram() };
   #promptTokens = 0;
   #completionTokens = 0;
   #steps = 0;
@@ -138,6 +143,7 @@ export class Batcher {
       read: 0,
       state: undefined,
       next: 0,
+      lastMs: performance.now(),
     };
     slot.writing.read(slot.tokens.subarray(-MAX_REPETITION_WINDOW));
     this.#waiting.push(slot);
@@ -276,7 +282,13 @@ export class Batcher {
       slot.output.fail(error);
       return false;
     }
-    if (piece.id !== undefined) this.#completionTokens++;
+    if (piece.id !== undefined) {
+      this.#completionTokens++;
+      const now = performance.now();
+      const times = slot.writing.tokens === 1 ? this.times.toFirstToken : this.times.betweenTokens;
+      times.observe((now - slot.lastMs) / 1000);
+      slot.lastMs = now;
+    }
     slot.output.push(piece);
     if (piece.finishReason !== undefined) slot.output.end(piece.finishReason);
     else slot.next = piece.id as number;

@@ -7,6 +7,12 @@ export class Output<T, R> implements AsyncIterableIterator<T, R, undefined> {
   #last: { readonly result: R } | { readonly error: unknown } | undefined;
   #left = false;
   #wake: (() => void) | undefined;
+  readonly #onLeave: () => void;
+
+  /** `onLeave` is called when the reader ends its loop before the end. */
+  constructor(onLeave: () => void = () => {}) {
+    this.#onLeave = onLeave;
+  }
 
   /** Nobody reads what would still come. */
   get ended(): boolean {
@@ -47,6 +53,7 @@ export class Output<T, R> implements AsyncIterableIterator<T, R, undefined> {
   }
 
   async return(): Promise<IteratorResult<T, R>> {
+    if (!this.#left) this.#onLeave();
     this.#left = true;
     this.#wake?.();
     return { done: true, value: undefined as never };

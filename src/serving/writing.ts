@@ -1,3 +1,4 @@
+import { checkNumber } from '../checks.ts';
 import { startToken, type Tokenizer } from '../data/tokenizer.ts';
 import { MAX_REPETITION_WINDOW, Sampler, type SamplingOptions } from '../generation/sampling.ts';
 import type { FinishReason } from '../generation/session.ts';
@@ -9,6 +10,10 @@ import { type LogProbability, logProbabilities } from './log_probabilities.ts';
 export interface WritingOptions extends SamplingOptions {
   readonly maxTokens: number;
   readonly stop: readonly string[];
+  /** Taken from the logit of each token that was chosen before. Default: 0. */
+  readonly presencePenalty?: number;
+  /** Taken from it for each time that it was. Default: 0. */
+  readonly frequencyPenalty?: number;
   /** Of each token that is chosen, and of so many of the likeliest; undefined: none are asked for. */
   readonly logProbabilities: number | undefined;
 }
@@ -34,11 +39,23 @@ export class Writing {
   readonly #recent = new TokenWindow(MAX_REPETITION_WINDOW);
   readonly #maxTokens: number;
   readonly #logProbabilities: number | undefined;
+  readonly #penalties: { readonly presence: number; readonly frequency: number };
+  /** How often each token was chosen. */
+  readonly #counts = new Map<number, number>();
   #tokens = 0;
 
   /** Throws a usage error for an option that is not right. */
   constructor(tokenizer: Tokenizer, options: WritingOptions) {
-    const { maxTokens, stop, logProbabilities, ...sampling } = options;
+    const {
+      maxTokens,
+      stop,
+      logProbabilities,
+      presencePenalty = 0,
+      frequencyPenalty = 0,
+      ...sampling
+    } = options;
+    checkNumber('presencePenalty', presencePenalty, 'a number', () => true);
+    checkNumber('frequencyPenalty', frequencyPenalty, 'a number', () => true);
     this.#tokenizer = tokenizer;
     this.#document = startToken(tokenizer);
     this.#sampler = new Sampler(tokenizer.vocabSize, sampling);
@@ -46,6 +63,7 @@ export class Writing {
     this.#decoder = tokenizer.decoder();
     this.#maxTokens = maxTokens;
     this.#logProbabilities = logProbabilities;
+    this.#penalties = { presence: presencePenalty, frequency: frequencyPenalty };
   }
 
   /** Tokens that were chosen. */
@@ -61,10 +79,11 @@ export class Writing {
 
   /** Chooses the next token. Throws a diverged error where logits are no finite numbers. */
   next(logits: Float32Array | Float64Array): Piece {
-    const id = this.#sampler.sample(logits, this.#recent);
+    const id = this.#sampler.sample(this.#penalised(logits), this.#recent);
     if (id === this.#document || this.#tokenizer.ends?.has(id)) return this.#end('', {}, 'document');
     this.#tokens++;
     this.#recent.push(id);
+    this.#counts.set(id, (this.#counts.get(id) ?? 0) + 1);
     const text = this.#filter.push(id, this.#decoder.push(id));
     const chosen =
       this.#logProbabilities === undefined
@@ -76,6 +95,14 @@ export class Writing {
     if (this.#filter.stopped) return { text, ...chosen, finishReason: 'stop' };
     if (this.#tokens === this.#maxTokens) return this.#end(text, chosen, 'length');
     return { text, ...chosen };
+  }
+
+  #penalised(logits: Float32Array | Float64Array): Float32Array | Float64Array {
+    const { presence, frequency } = this.#penalties;
+    if (presence === 0 && frequency === 0) return logits;
+    const scores = logits.slice();
+    for (const [id, count] of this.#counts) scores[id] -= presence + frequency * count;
+    return scores;
   }
 
   #end(text: string, chosen: Omit<Piece, 'text'>, ending: FinishReason): Piece {

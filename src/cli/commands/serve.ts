@@ -1,0 +1,119 @@
+import { readFile } from 'node:fs/promises';
+import { basename, resolve } from 'node:path';
+import { Command } from 'commander';
+import { loadAdapter, loadTextModel } from '../../checkpoints/checkpoint_folder.ts';
+import { XlstmError } from '../../errors.ts';
+import { Batcher } from '../../serving/batcher.ts';
+import { addEngineOptions, type EngineChoice, withEngine } from '../engine_options.ts';
+import { interruptible } from '../interrupt.ts';
+import { standardOutput } from '../output.ts';
+import { integer, path, positive } from '../parse.ts';
+
+interface ServeOptions extends EngineChoice {
+  readonly adapter?: string;
+  readonly name?: string;
+  readonly host: string;
+  readonly port: number;
+  readonly slots: number;
+  readonly queue: number;
+  readonly maxTokens: number;
+  readonly maxPromptTokens: number;
+  readonly maxSeconds: number;
+  readonly apiKeyFile?: string;
+}
+
+export function serveCommand(): Command {
+  const command = new Command('serve')
+    .description("answer many at a time over HTTP, by OpenAI's API")
+    .argument('<model>', 'a checkpoint or the folder of a run')
+    .option('--adapter <folder>', 'an adapter over the model: its folder, or the run that trained it', path)
+    .option('--name <name>', 'what requests call the model (default: the name of its folder)')
+    .option('--host <address>', 'where to listen; 0.0.0.0: for other machines too', '127.0.0.1')
+    .option('--port <n>', 'where to listen; 0: a free one', integer(0, 65_535), 8080)
+    .option('--slots <n>', 'texts that are written at a time', integer(1, 4096), 16)
+    .option('--queue <n>', 'texts that may wait for a slot; more are answered with 429', integer(0), 64)
+    .option('--max-tokens <n>', 'tokens of an answer at most', integer(1), 4096)
+    .option('--max-prompt-tokens <n>', 'tokens of a prompt at most', integer(1), 65_536)
+    .option('--max-seconds <s>', 'an answer that takes longer is ended', positive(), 600)
+    .option('--api-key-file <path>', 'requests must carry one of the keys in it, one a line', path)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  xlstm serve runs/moby-dick
+  curl http://127.0.0.1:8080/v1/completions -H 'content-type: application/json' \\
+    -d '{"model":"moby-dick","prompt":"The whale","max_tokens":40}'`,
+    );
+  return addEngineOptions(command).action(async (place: string, options: ServeOptions) => {
+    const keys = options.apiKeyFile === undefined ? [] : await readKeys(options.apiKeyFile);
+    await withEngine(options, async (engine) => {
+      const { model, tokenizer } = await loadTextModel(engine, place, {
+        adapter: options.adapter === undefined ? undefined : await loadAdapter(options.adapter),
+      });
+      const { slots, queue, maxTokens, maxPromptTokens, maxSeconds, host, port } = options;
+      const batcher = new Batcher(model, tokenizer, { slots, queue });
+      const name = options.name ?? basename(resolve(place));
+      // hono is loaded by what needs it alone.
+      const { createApp } = await import('../../serving/http/app.ts');
+      const app = createApp({
+        models: [{ name, tokenizer, batcher, maxTokens, maxPromptTokens, created: new Date() }],
+        keys,
+        maxSeconds,
+        onError: (error) => process.stderr.write(`${(error as Error).stack ?? String(error)}\n`),
+      });
+      await interruptible(async (signal) => {
+        const output = standardOutput();
+        const server = await listening(app.fetch, host, port);
+        output.line(`${name} answers at ${server.url}/v1 (Ctrl-C ends it)`);
+        if (!signal.aborted)
+          await new Promise((stop) => signal.addEventListener('abort', stop, { once: true }));
+        app.drain();
+        output.line('ending: texts that are being written go on to their ends');
+        await server.close();
+        await batcher.close();
+      });
+      model.free();
+    });
+  });
+}
+
+/** A server that listens. Throws a usage error where it cannot. */
+async function listening(
+  fetch: (request: Request) => Promise<Response>,
+  hostname: string,
+  port: number,
+): Promise<{ readonly url: string; close(): Promise<void> }> {
+  const { serve } = await import('@hono/node-server');
+  return new Promise((started, refused) => {
+    const server = serve({ fetch, hostname, port }, (address) => {
+      const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
+      started({
+        url: `http://${host}:${address.port}`,
+        close: () => new Promise((closed) => server.close(() => closed())),
+      });
+    });
+    server.on('error', (error: NodeJS.ErrnoException) => {
+      const problem =
+        error.code === 'EADDRINUSE' ? 'the port is in use' : `cannot listen there (${error.code})`;
+      refused(new XlstmError('usage', `--host ${hostname} --port ${port}: ${problem}`, 'Take another one.'));
+    });
+  });
+}
+
+async function readKeys(file: string): Promise<string[]> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    throw new XlstmError(
+      'usage',
+      `--api-key-file ${file}: cannot read it (${(error as NodeJS.ErrnoException).code})`,
+    );
+  }
+  const keys = text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '');
+  if (keys.length > 0) return keys;
+  throw new XlstmError('usage', `--api-key-file ${file}: expected a key a line, found none`);
+}

@@ -1,0 +1,78 @@
+import * as v from 'valibot';
+import { Failure } from './failure.ts';
+
+/** Texts that a request may ask for at once, and of stop strings and likeliest tokens: as many as OpenAI's API has. */
+const MOST_CHOICES = 16;
+const MOST_STOPS = 4;
+const MOST_LIKELIEST = 20;
+
+const whole = (least: number, most: number) =>
+  v.pipe(v.number(), v.integer(), v.minValue(least), v.maxValue(most));
+const between = (least: number, most: number) => v.pipe(v.number(), v.minValue(least), v.maxValue(most));
+const token = whole(0, 2 ** 31 - 1);
+const text = v.pipe(v.string(), v.minLength(1));
+
+const common = {
+  model: v.string(),
+  temperature: v.nullish(between(0, 2), 1),
+  top_p: v.nullish(between(Number.MIN_VALUE, 1), 1),
+  n: v.nullish(whole(1, MOST_CHOICES), 1),
+  stream: v.nullish(v.boolean(), false),
+  stream_options: v.nullish(v.strictObject({ include_usage: v.nullish(v.boolean(), false) })),
+  stop: v.nullish(v.union([text, v.pipe(v.array(text), v.maxLength(MOST_STOPS))])),
+  seed: v.nullish(whole(0, Number.MAX_SAFE_INTEGER)),
+  presence_penalty: v.nullish(between(-2, 2), 0),
+  frequency_penalty: v.nullish(between(-2, 2), 0),
+  max_tokens: v.nullish(whole(1, 2 ** 31 - 1)),
+  /** Whose request it is: of no effect. */
+  user: v.nullish(v.string()),
+};
+
+const completion = v.strictObject({
+  ...common,
+  prompt: v.union([
+    v.string(),
+    v.pipe(v.array(v.string()), v.minLength(1), v.maxLength(MOST_CHOICES)),
+    v.pipe(v.array(token), v.minLength(1)),
+    v.pipe(v.array(v.pipe(v.array(token), v.minLength(1))), v.minLength(1), v.maxLength(MOST_CHOICES)),
+  ]),
+  logprobs: v.nullish(whole(0, 5)),
+});
+
+const part = v.strictObject({ type: v.literal('text'), text: v.string() });
+
+const chat = v.strictObject({
+  ...common,
+  messages: v.pipe(
+    v.array(
+      v.strictObject({
+        role: v.string(),
+        content: v.union([v.string(), v.array(part)]),
+        name: v.nullish(v.string()),
+      }),
+    ),
+    v.minLength(1),
+  ),
+  max_completion_tokens: v.nullish(whole(1, 2 ** 31 - 1)),
+  logprobs: v.nullish(v.boolean(), false),
+  top_logprobs: v.nullish(whole(0, MOST_LIKELIEST)),
+  response_format: v.nullish(v.strictObject({ type: v.literal('text') })),
+});
+
+export type CompletionRequest = v.InferOutput<typeof completion>;
+export type ChatRequest = v.InferOutput<typeof chat>;
+export type CommonRequest = Omit<CompletionRequest, 'prompt' | 'logprobs'>;
+
+export const parseCompletion = (body: unknown): CompletionRequest => parsed(completion, body);
+export const parseChat = (body: unknown): ChatRequest => parsed(chat, body);
+
+/** Throws a Failure that names the key: one of no use is refused, since it would have no effect. */
+function parsed<T extends v.GenericSchema>(schema: T, body: unknown): v.InferOutput<T> {
+  const result = v.safeParse(schema, body);
+  if (result.success) return result.output;
+  const [issue] = result.issues;
+  const param = v.getDotPath(issue) ?? '';
+  throw new Failure(400, param === '' ? `the body: ${issue.message}` : `${param}: ${issue.message}`, {
+    param,
+  });
+}

@@ -1,0 +1,82 @@
+import { writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { beforeAll, expect, it, vi } from 'vitest';
+import { type Started, TINY, workplace } from './command.ts';
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
+const { path, xlstm, start } = workplace();
+
+beforeAll(async () => {
+  const args = ['train', ...TINY, '--steps', '2', '--engine', 'wasm', '--out', 'run'];
+  expect((await xlstm(args)).code).toBe(0);
+});
+
+/** Waits for the line that says where it answers. */
+async function url({ process, ended }: Started): Promise<string> {
+  let told = '';
+  const address = new Promise<string>((resolve) => {
+    process.stdout?.on('data', (text) => {
+      told += text;
+      const found = /answers at (\S+)\/v1/.exec(told);
+      if (found) resolve(found[1]);
+    });
+  });
+  const early = ended.then(({ stderr }) => {
+    throw new Error(stderr);
+  });
+  return Promise.race([address, early]);
+}
+
+const post = (server: string, body: object, headers: Record<string, string> = {}): Promise<Response> =>
+  fetch(`${server}/v1/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify(body),
+  });
+
+it('answers, and at Ctrl-C writes what was begun to its end', async () => {
+  await writeFile(path('keys'), 'one\ntwo\n');
+  const args = [
+    'serve',
+    'run',
+    '--port',
+    '0',
+    '--engine',
+    'wasm',
+    '--api-key-file',
+    'keys',
+    '--name',
+    'mine',
+  ];
+  const started = start(args);
+  const server = await url(started);
+  const headers = { authorization: 'Bearer two' };
+  expect((await post(server, { model: 'mine', prompt: 'a' })).status).toBe(401);
+  const body = { model: 'mine', prompt: 'The', max_tokens: 400, stream: true, seed: 1 };
+  const response = await post(server, body, headers);
+  expect(response.status).toBe(200);
+  started.process.kill('SIGINT');
+  const text = await response.text();
+  expect(text).toContain('"finish_reason":"');
+  expect(text.trimEnd().endsWith('data: [DONE]')).toBe(true);
+  expect((await started.ended).code).toBe(0);
+  await expect(post(server, body, headers)).rejects.toThrow();
+});
+
+it('says why it cannot begin', async () => {
+  const taken = createServer();
+  const port = await new Promise<number>((resolve) => {
+    taken.listen(0, '127.0.0.1', () => resolve((taken.address() as { port: number }).port));
+  });
+  const busy = await xlstm(['serve', 'run', '--engine', 'wasm', '--port', String(port)]);
+  expect(busy.code).not.toBe(0);
+  expect(busy.stderr).toContain(`--port ${port}: the port is in use`);
+  taken.close();
+  const keyless = await xlstm(['serve', 'run', '--api-key-file', 'none']);
+  expect(keyless.stderr).toContain('--api-key-file none: cannot read it (ENOENT)');
+  await writeFile(path('empty'), '\n');
+  expect((await xlstm(['serve', 'run', '--api-key-file', 'empty'])).stderr).toContain(
+    'expected a key a line',
+  );
+});
