@@ -71,8 +71,6 @@ function parsed<T extends v.GenericSchema>(schema: T, body: unknown): v.InferOut
   const result = v.safeParse(schema, body);
   if (result.success) return result.output;
   const [issue] = result.issues;
-  const param = v.getDotPath(issue) ?? '';
-  throw new Failure(400, param === '' ? `the body: ${issue.message}` : `${param}: ${issue.message}`, {
-    param,
-  });
+  const param = v.getDotPath(issue) || undefined;
+  throw new Failure(400, `${param ?? 'the body'}: ${issue.message}`, { param });
 }
