@@ -97,8 +97,11 @@ export { type GradientResult, type StepResult, Trainer, type TrainerOptions } fr
 
 // Generation.
 
+export type { Grammar, GrammarCursor } from './generation/grammar/grammar.ts';
+export type { LogProbability } from './generation/log_probabilities.ts';
 export { Sampler, type SamplingOptions } from './generation/sampling.ts';
 export {
+  type CompleteOptions,
   type Completion,
   type FinishReason,
   type GenerateOptions,

@@ -6,6 +6,7 @@ import { XlstmError } from '../errors.ts';
 import { arenaCommand } from './commands/arena.ts';
 import { benchCommand } from './commands/bench.ts';
 import { buildNativeCommand } from './commands/build_native.ts';
+import { chatCommand } from './commands/chat.ts';
 import { convertCommand } from './commands/convert.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { downloadCommand } from './commands/download.ts';
@@ -70,6 +71,7 @@ function program(): Command {
     tokenizerCommand(),
     initCommand(),
     generateCommand(),
+    chatCommand(),
     evalCommand(),
     plotCommand(),
     fitCommand(),

@@ -176,6 +176,7 @@ describe('generate', () => {
       const whale = recitation('whale', [DOCUMENT]);
       expect(await whale.complete('w', { temperature: 0, ...options })).toEqual({
         text,
+        ids: [...new TextEncoder().encode('hale')].slice(0, completionTokens),
         finishReason,
         usage: { promptTokens: 2, completionTokens },
       });
@@ -190,9 +191,31 @@ describe('generate', () => {
     expect(whale.tokensSeen).toBe(0);
     expect(await whale.complete(undefined, { temperature: 0, maxTokens: 2 })).toEqual({
       text: 'wh',
+      ids: [119, 104],
       finishReason: 'length',
       usage: { promptTokens: 0, completionTokens: 2 },
     });
+  });
+
+  it('complete tells ln p of the tokens, before any option of sampling', async () => {
+    const [a, b] = (await started()).logits;
+    const session = await started();
+    const { ids, logProbabilities } = await session.complete(undefined, {
+      maxTokens: 20,
+      seed: 3,
+      temperature: 2,
+      logProbabilities: 1,
+    });
+    expect(logProbabilities).toHaveLength(20);
+    const sum = Math.log(Math.exp(a) + Math.exp(b));
+    expect(logProbabilities?.[0].chosen).toBeCloseTo([a, b][ids[0]] - sum, 12);
+    for (const { chosen, likeliest } of logProbabilities ?? []) {
+      expect(likeliest).toHaveLength(1);
+      expect(likeliest[0].logProbability).toBeGreaterThanOrEqual(chosen);
+    }
+    await expect(session.complete(undefined, { logProbabilities: 3 })).rejects.toThrow(
+      'logProbabilities: expected a whole number from 0 to 2, found 3',
+    );
   });
 
   it('stops with the reason of its signal, in a state as after a break', async () => {

@@ -1,4 +1,4 @@
-import { checkNames, checkRange, checkWhole } from '../checks.ts';
+import { checkNames, checkOption, checkRange, checkWhole } from '../checks.ts';
 import { startToken, type Tokenizer } from '../data/tokenizer.ts';
 import { XlstmError } from '../errors.ts';
 import { shareEventLoop } from '../event_loop.ts';
@@ -6,6 +6,8 @@ import { modelFingerprint } from '../nn/fingerprint.ts';
 import type { Model } from '../nn/model.ts';
 import { OneCall } from '../nn/one_call.ts';
 import { SequencePrograms, SequenceRunner } from '../nn/sequence_runner.ts';
+import type { Grammar, GrammarCursor } from './grammar/grammar.ts';
+import { type LogProbability, logProbabilities } from './log_probabilities.ts';
 import { pieceLength } from './piece_length.ts';
 import { promptTokens } from './prompt.ts';
 import { MAX_REPETITION_WINDOW, SAMPLING_OPTIONS, Sampler, type SamplingOptions } from './sampling.ts';
@@ -19,29 +21,43 @@ export interface GenerateOptions extends SamplingOptions {
   readonly maxTokens?: number;
   /** Ends before any of these texts; no part of it is given out. */
   readonly stop?: string | readonly string[];
+  /** What may be written: the text ends, as by a stop string, where nothing can follow. Default: anything. */
+  readonly grammar?: Grammar;
   /** When it aborts, the iterator throws its reason. */
   readonly signal?: AbortSignal;
+  /** Is told of each token as it is chosen; what it throws ends the text. */
+  readonly onToken?: (id: number) => void;
 }
 
 /**
- * Why a text ended: after the tokens that were asked for, at a stop string, or because the model ended the document or
- * began another.
+ * Why a text ended: after the tokens that were asked for, at a stop string or where its grammar lets nothing follow, or
+ * because the model ended the document or began another.
  */
 export type FinishReason = 'length' | 'stop' | 'document';
+
+/** How `complete` draws tokens, where the text ends, and what is told of it. */
+export interface CompleteOptions extends GenerateOptions {
+  /** Tells ln p of each token that is chosen, and of so many of the likeliest ones beside it. Default: nothing is told. */
+  readonly logProbabilities?: number;
+}
 
 /** What `complete` gives. */
 export interface Completion {
   /** What the model wrote, without the prompt. */
   readonly text: string;
+  /** The tokens that the model chose; those of a stop string too, although no part of it is in the text. */
+  readonly ids: readonly number[];
   /** With `length` it may end in the middle of a sentence, and another call goes on from there. */
   readonly finishReason: FinishReason;
   /** What the call took. */
   readonly usage: {
     /** Tokens read of the prompt, the one that starts a document among them. */
     readonly promptTokens: number;
-    /** Tokens that the model chose; of a stop string too, although no part of it is given out. */
+    /** Tokens that the model chose: as many as there are `ids`. */
     readonly completionTokens: number;
   };
+  /** Of each of the ids, where they were asked for. */
+  readonly logProbabilities?: readonly LogProbability[];
 }
 
 /**
@@ -124,18 +140,26 @@ export class Session implements Disposable {
    */
   generate(options: GenerateOptions = {}): AsyncGenerator<string, FinishReason, undefined> {
     checkGenerateOptions('generate', options);
-    return this.#begin(options, { tokens: 0 });
+    return this.#begin(options);
   }
 
-  /** The options are checked before the iterator is there; `chosen` counts tokens as they are sampled. */
-  #begin(
-    options: GenerateOptions,
-    chosen: { tokens: number },
-  ): AsyncGenerator<string, FinishReason, undefined> {
-    const { maxTokens = Number.POSITIVE_INFINITY, stop = [], signal, ...sampling } = options;
+  /** The options are checked before the iterator is there. */
+  #begin(options: GenerateOptions): AsyncGenerator<string, FinishReason, undefined> {
+    const {
+      maxTokens = Number.POSITIVE_INFINITY,
+      stop = [],
+      signal,
+      onToken,
+      grammar,
+      ...sampling
+    } = options;
+    checkOption(onToken === undefined || typeof onToken === 'function', 'onToken', 'a function', onToken);
+    const isGrammar = grammar === undefined || typeof grammar?.begin === 'function';
+    checkOption(isGrammar, 'grammar', 'a Grammar', grammar);
+    const cursor = grammar?.begin(this.tokenizer);
     if (maxTokens !== Number.POSITIVE_INFINITY) checkWhole('maxTokens', maxTokens, 1);
     const sampler = new Sampler(this.tokenizer.vocabSize, sampling);
-    return this.#generate(sampler, new StopFilter(stop), maxTokens, chosen, signal);
+    return this.#generate(sampler, new StopFilter(stop), maxTokens, signal, onToken, cursor);
   }
 
   /**
@@ -144,11 +168,20 @@ export class Session implements Disposable {
    */
   async complete(
     prompt: string | ArrayLike<number> | undefined,
-    options: GenerateOptions = {},
+    options: CompleteOptions = {},
   ): Promise<Completion> {
-    checkGenerateOptions('complete', options);
-    const chosen = { tokens: 0 };
-    const pieces = this.#begin(options, chosen);
+    const { logProbabilities: likeliest, ...generation } = options;
+    checkGenerateOptions('complete', generation);
+    const { vocabSize } = this.tokenizer;
+    if (likeliest !== undefined) checkWhole('logProbabilities', likeliest, 0, vocabSize);
+    const ids: number[] = [];
+    const told: LogProbability[] = [];
+    const onToken = (id: number): void => {
+      ids.push(id);
+      if (likeliest !== undefined) told.push(logProbabilities(this.#logits, vocabSize, id, likeliest));
+      generation.onToken?.(id);
+    };
+    const pieces = this.#begin({ ...generation, onToken });
     const before = this.#tokensSeen;
     if (prompt !== undefined) await this.append(prompt);
     const promptTokens = this.#tokensSeen - before;
@@ -156,7 +189,9 @@ export class Session implements Disposable {
     for (;;) {
       const { done, value } = await pieces.next();
       if (done) {
-        return { text, finishReason: value, usage: { promptTokens, completionTokens: chosen.tokens } };
+        const usage = { promptTokens, completionTokens: ids.length };
+        const completion = { text, ids, finishReason: value, usage };
+        return likeliest === undefined ? completion : { ...completion, logProbabilities: told };
       }
       text += value;
     }
@@ -166,8 +201,9 @@ export class Session implements Disposable {
     sampler: Sampler,
     filter: StopFilter,
     maxTokens: number,
-    chosen: { tokens: number },
     signal: AbortSignal | undefined,
+    onToken: GenerateOptions['onToken'],
+    grammar: GrammarCursor | undefined,
   ): AsyncGenerator<string, FinishReason, undefined> {
     this.#claim('generate', true);
     this.#generating = true;
@@ -183,12 +219,17 @@ export class Session implements Disposable {
       }
       for (let count = 0; count < maxTokens; count++) {
         signal?.throwIfAborted();
-        const id = sampler.sample(this.#logits, this.#recent);
+        if (grammar?.complete) {
+          ending = 'stop';
+          break;
+        }
+        const id = sampler.sample(grammar?.masked(this.#logits) ?? this.#logits, this.#recent);
         if (id === document || this.tokenizer.ends?.has(id)) {
           ending = 'document';
           break;
         }
-        chosen.tokens++;
+        grammar?.push(id);
+        onToken?.(id);
         const text = filter.push(id, decoder.push(id));
         const { stopped, held } = filter;
         if (held.length === 0) {
@@ -227,12 +268,16 @@ export class Session implements Disposable {
     }
   }
 
-  /** The session as a safetensors file, in float32, for `restore` on the same model. */
-  async save(): Promise<Uint8Array> {
+  /**
+   * The session as a safetensors file, in float32, for `restore` on the same model.
+   *
+   * @param notes What else the metadata of the file tells, by names of one's own; `restore` does not look at it.
+   */
+  async save(notes: Readonly<Record<string, string>> = {}): Promise<Uint8Array> {
     this.#claim('save', false);
     try {
       const fingerprint = await modelFingerprint(this.model);
-      return encodeSession(await this.#copy(), this.#runner.state.region, fingerprint);
+      return encodeSession(await this.#copy(), this.#runner.state.region, fingerprint, notes);
     } finally {
       this.#calls.release();
     }
@@ -253,12 +298,15 @@ export class Session implements Disposable {
     }
   }
 
-  /** An independent session that has read the same. */
+  /** An independent session that has read the same: one copy of the state, in the engine's memory. */
   async fork(): Promise<Session> {
     this.#claim('fork', false);
     try {
       const fork = new Session(this.model, this.tokenizer);
-      fork.#load(await this.#copy());
+      fork.#runner.state.copyFrom(this.#runner.state);
+      fork.#logits = this.#logits.slice();
+      fork.#recent = this.#recent.copy();
+      fork.#tokensSeen = this.#tokensSeen;
       return fork;
     } finally {
       this.#calls.release();
@@ -346,7 +394,7 @@ export class Session implements Disposable {
 }
 
 const checkGenerateOptions = (what: string, options: GenerateOptions): void =>
-  checkNames(what, options, ['maxTokens', 'stop', 'signal', ...SAMPLING_OPTIONS]);
+  checkNames(what, options, ['maxTokens', 'stop', 'signal', 'onToken', 'grammar', ...SAMPLING_OPTIONS]);
 
 const emptyPrompt = (): XlstmError =>
   new XlstmError(

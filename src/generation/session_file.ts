@@ -20,7 +20,12 @@ const FORMAT = 'xlstm-session-1';
 const STATE = 'state.';
 
 /** A safetensors file: `state.<name>` for each entry of the state, `logits` [V], `recent` [n] (token ids). */
-export function encodeSession(saved: SequenceState, region: Region, fingerprint: string): Uint8Array {
+export function encodeSession(
+  saved: SequenceState,
+  region: Region,
+  fingerprint: string,
+  notes: Readonly<Record<string, string>> = {},
+): Uint8Array {
   const tensors = new Map<string, TensorToWrite>();
   for (const entry of region.entries) {
     const { name, shape } = entry;
@@ -32,7 +37,7 @@ export function encodeSession(saved: SequenceState, region: Region, fingerprint:
   const recent = Float32Array.from(saved.recent.toArray());
   tensors.set('logits', { shape: [logits.length], data: logits });
   tensors.set('recent', { shape: [recent.length], data: recent });
-  const metadata = { format: FORMAT, model: fingerprint, tokens_seen: String(saved.tokensSeen) };
+  const metadata = { ...notes, format: FORMAT, model: fingerprint, tokens_seen: String(saved.tokensSeen) };
   return writeSafetensors(tensors, metadata);
 }
 

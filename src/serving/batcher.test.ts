@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../compute/engines/engine.ts';
 import { fastEngines } from '../compute/engines/testing/engines.ts';
+import { createWasmEngine } from '../compute/engines/wasm/engine.ts';
 import { ByteTokenizer, DOCUMENT } from '../data/tokenizer.ts';
 import { promptTokens } from '../generation/prompt.ts';
 import { Session } from '../generation/session.ts';
@@ -136,6 +137,68 @@ describe.each(cases)('$name: a text is the same whoever is written beside it', (
       for (let beside = 1; beside < most; beside++) expect(await logs(beside)).toEqual(alone);
     },
   );
+});
+
+describe('prompts that begin alike', () => {
+  let engine: Engine;
+  let model: Model;
+
+  beforeAll(async () => {
+    engine = await createWasmEngine({ threads: 1 });
+    model = tinyModel(257, 5, engine);
+  });
+  afterAll(() => engine.close());
+
+  const base = Array.from({ length: 600 }, (_, i) => String.fromCharCode(97 + ((i * i) % 23))).join('');
+  const prompts = [
+    ...[
+      `${base}one`,
+      `${base}two`,
+      base,
+      base.slice(0, 255),
+      base.slice(0, 511),
+      `${base.slice(0, 300)}else`,
+    ],
+    ...[`other ${base}`, `${base}one more`],
+  ];
+
+  async function told(batcher: Batcher, prompt: string): Promise<number[]> {
+    const found: number[] = [];
+    const asked = { prompt, maxTokens: 6, seed: 2, stop: [] };
+    for await (const { logProbability } of batcher.write({ ...request(asked), logProbabilities: 0 })) {
+      if (logProbability) found.push(logProbability.chosen);
+    }
+    return found;
+  }
+
+  it('are read once, and what follows has the same bits', async () => {
+    const without = new Batcher(model, tokenizer, { prefixBytes: 0 });
+    const expected: number[][] = [];
+    for (const prompt of prompts) expected.push(await told(without, prompt));
+    expect(without.status.cachedTokens).toBe(0);
+    await without.close();
+
+    const batcher = new Batcher(model, tokenizer);
+    for (const [i, prompt] of prompts.entries()) expect(await told(batcher, prompt)).toEqual(expected[i]);
+    // The token that starts a document goes before each: at 256 and 512.
+    const known = [0, 512, 512, 0, 256, 256, 0, 512];
+    const { cachedTokens, promptTokens } = batcher.status;
+    expect(cachedTokens).toBe(known.reduce((sum, tokens) => sum + tokens));
+    expect(cachedTokens + promptTokens).toBe(prompts.reduce((sum, prompt) => sum + prompt.length + 1, 0));
+    const together = await Promise.all(prompts.map((prompt) => told(batcher, prompt)));
+    expect(together).toEqual(expected);
+    await batcher.close();
+  });
+
+  it('are read again where their states take more bytes than may be kept', async () => {
+    const bytes = new Session(model, tokenizer).stateBytes;
+    const batcher = new Batcher(model, tokenizer, { prefixBytes: bytes + 4 * 256 });
+    for (const prompt of [base, `other ${base}`, base]) await told(batcher, prompt);
+    expect(batcher.status.cachedTokens).toBe(0);
+    await told(batcher, base.slice(0, 300));
+    expect(batcher.status.cachedTokens).toBe(256);
+    await batcher.close();
+  });
 });
 
 describe('Batcher', () => {

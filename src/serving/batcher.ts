@@ -4,6 +4,7 @@ import type { Tokenizer } from '../data/tokenizer.ts';
 import { XlstmError } from '../errors.ts';
 import { shareEventLoop } from '../event_loop.ts';
 import { pieceLength } from '../generation/piece_length.ts';
+import { PrefixCache } from '../generation/prefix_cache.ts';
 import { MAX_REPETITION_WINDOW } from '../generation/sampling.ts';
 import type { FinishReason } from '../generation/session.ts';
 import type { Model } from '../nn/model.ts';
@@ -18,6 +19,8 @@ export interface BatcherOptions {
   readonly slots?: number;
   /** Texts that may wait for a slot. Default: 64. */
   readonly queue?: number;
+  /** Bytes of states that are kept of prompts, so that what begins alike is read once. Default: 64 MiB. 0: none. */
+  readonly prefixBytes?: number;
 }
 
 /** A text to be read, and how it is written on. */
@@ -36,6 +39,8 @@ export interface BatcherStatus {
   readonly waiting: number;
   readonly promptTokens: number;
   readonly completionTokens: number;
+  /** Tokens of prompts that were not read, since the state that follows them was there. */
+  readonly cachedTokens: number;
   /** Steps in which texts were written, each a token for all of them. */
   readonly steps: number;
 }
@@ -59,6 +64,9 @@ interface Slot {
 /** Operations of a piece of a prompt: what is written on waits for it. Some 50 ms on two cores. */
 const PIECE_FLOPS = 8e9;
 
+/** States of prompts are kept at multiples of so many tokens, or of a piece where it is longer. */
+const PREFIX_TOKENS = 64;
+
 /**
  * Texts that many ask for, written together: a step moves all of them on by a token, and texts come and go between any two
  * steps. Between steps a piece of one prompt is read, by turns. A text gets the same tokens, to the bit of its logits, whoever
@@ -71,6 +79,11 @@ export class Batcher {
   readonly #queue: number;
   readonly #groupRows: number;
   readonly #pieceLength: number;
+  /**
+   * States at places where every prompt that goes on from there is cut into pieces: what follows has the same bits as if
+   * all were read.
+   */
+  readonly #prefixes: PrefixCache<Memory>;
   readonly #reader: SequenceRunner;
   /** Whose state the reader has. */
   #readerOf: Slot | undefined;
@@ -83,21 +96,25 @@ export class Batcher {
   readonly times = { toFirstToken: new Histogram(), betweenTokens: new Histogram() };
   #promptTokens = 0;
   #completionTokens = 0;
+  #cachedTokens = 0;
   #steps = 0;
 
   /** The model is in use until `close`. Throws a usage error for an option that is not right. */
   constructor(model: Model, tokenizer: Tokenizer, options: BatcherOptions = {}) {
-    checkNames('Batcher', options, ['slots', 'queue']);
-    const { slots = 16, queue = 64 } = options;
+    checkNames('Batcher', options, ['slots', 'queue', 'prefixBytes']);
+    const { slots = 16, queue = 64, prefixBytes = 64 * 2 ** 20 } = options;
     checkWhole('slots', slots, 1, 4096);
     checkWhole('queue', queue, 0);
+    checkWhole('prefixBytes', prefixBytes, 0);
     model.use.enter('Batcher');
     this.#model = model;
     this.#tokenizer = tokenizer;
     this.#slots = slots;
     this.#queue = queue;
     this.#groupRows = groupRows(model);
-    this.#pieceLength = Math.max(1, Math.floor(PIECE_FLOPS / (2 * model.parameters.count)));
+    const most = Math.floor(PIECE_FLOPS / (2 * model.parameters.count));
+    this.#pieceLength = pieceLength(Number.POSITIVE_INFINITY, most);
+    this.#prefixes = new PrefixCache(prefixBytes, (state) => state.free());
     this.#reader = new SequenceRunner(model, SequencePrograms.of(model.network, model.engine.limits));
   }
 
@@ -109,6 +126,7 @@ export class Batcher {
       waiting: this.#waiting.length,
       promptTokens: this.#promptTokens,
       completionTokens: this.#completionTokens,
+      cachedTokens: this.#cachedTokens,
       steps: this.#steps,
     };
   }
@@ -157,6 +175,7 @@ export class Batcher {
     this.#closed = true;
     await this.#work;
     this.#reader.free();
+    this.#prefixes.clear();
     for (const group of this.#groups) group.free();
     this.#model.use.leave();
   }
@@ -207,12 +226,14 @@ export class Batcher {
     let writes = false;
     try {
       this.#turnTo(slot);
+      if (slot.read === 0) this.#skipKnown(slot);
       const length = pieceLength(slot.tokens.length - slot.read, this.#pieceLength);
       const executable = this.#reader.executable(length);
       executable.io.write('tokens', slot.tokens.subarray(slot.read, slot.read + length));
       await executable.run();
       slot.read += length;
       this.#promptTokens += length;
+      this.#keepPrefix(slot);
       this.#reading.shift();
       if (slot.read < slot.tokens.length) {
         this.#reading.push(slot);
@@ -241,6 +262,29 @@ export class Batcher {
     if (slot.state) state.copyFrom(slot.state);
     else state.clear();
     this.#readerOf = slot;
+  }
+
+  /** Begins a prompt behind what was read for another one; a token is left, for the logits that follow it. */
+  #skipKnown(slot: Slot): void {
+    const known = this.#prefixes.longest(slot.tokens, slot.tokens.length - 1);
+    if (!known) return;
+    this.#reader.state.copyFrom(known.value);
+    slot.read = known.length;
+    this.#cachedTokens += known.length;
+  }
+
+  #keepPrefix({ tokens, read }: Slot): void {
+    if (read % Math.max(this.#pieceLength, PREFIX_TOKENS) !== 0) return;
+    const { state } = this.#reader;
+    if (
+      state.region.bytes > this.#prefixes.mostBytes ||
+      this.#prefixes.longest(tokens, read)?.length === read
+    ) {
+      return;
+    }
+    const copy = this.#model.engine.allocate(state.region);
+    copy.copyFrom(state);
+    this.#prefixes.put(tokens.subarray(0, read), copy, state.region.bytes);
   }
 
   #groupWithRoom(): DecodeGroup<Slot> {

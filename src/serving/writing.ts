@@ -1,10 +1,10 @@
 import { checkNumber } from '../checks.ts';
 import { startToken, type Tokenizer } from '../data/tokenizer.ts';
+import { type LogProbability, logProbabilities } from '../generation/log_probabilities.ts';
 import { MAX_REPETITION_WINDOW, Sampler, type SamplingOptions } from '../generation/sampling.ts';
 import type { FinishReason } from '../generation/session.ts';
 import { StopFilter } from '../generation/stop_strings.ts';
 import { TokenWindow } from '../generation/token_window.ts';
-import { type LogProbability, logProbabilities } from './log_probabilities.ts';
 
 /** How a text is written on. */
 export interface WritingOptions extends SamplingOptions {

@@ -1,22 +1,27 @@
 import { Command } from 'commander';
 import { loadAdapter, loadTextModel } from '../../checkpoints/checkpoint_folder.ts';
+import { writeFileAtomic } from '../../checkpoints/files.ts';
+import { readJsonFile } from '../../checkpoints/json_file.ts';
 import { encodeChat } from '../../data/subword/chat.ts';
 import { readText } from '../../data/text.ts';
 import { startToken } from '../../data/tokenizer.ts';
 import { XlstmError } from '../../errors.ts';
 import { formatCount, formatInteger } from '../../format.ts';
+import { Grammar } from '../../generation/grammar/grammar.ts';
 import { MAX_REPETITION_WINDOW } from '../../generation/sampling.ts';
 import { Session } from '../../generation/session.ts';
 import { addEngineOptions, type EngineChoice, withEngine } from '../engine_options.ts';
 import { INTERRUPTED, interruptible } from '../interrupt.ts';
 import { standardOutput } from '../output.ts';
 import { integer, number, path, positive } from '../parse.ts';
+import { readSession } from '../session_file.ts';
 
 interface GenerateOptions extends EngineChoice {
   readonly adapter?: string;
   readonly prompt?: string;
   readonly promptFile?: string;
   readonly message?: string;
+  readonly session?: string;
   readonly maxTokens: number;
   readonly temperature: number;
   readonly topK?: number;
@@ -26,6 +31,8 @@ interface GenerateOptions extends EngineChoice {
   readonly repetitionWindow: number;
   readonly seed?: number;
   readonly stop?: string[];
+  readonly regex?: string;
+  readonly jsonSchema?: string;
   readonly json?: boolean;
 }
 
@@ -37,6 +44,11 @@ export function generateCommand(): Command {
     .option('--prompt <text>', 'what the text starts with')
     .option('--prompt-file <path>', 'a file that holds the prompt, or - for standard input')
     .option('--message <text>', 'ask a model that was trained on conversations, by its chat template')
+    .option(
+      '--session <file>',
+      'go on where this file says the model was, if it is there, and write it at the end',
+      path,
+    )
     .option('--max-tokens <n>', 'tokens to write', integer(1), 500)
     .option(
       '--temperature <t>',
@@ -61,6 +73,8 @@ export function generateCommand(): Command {
     )
     .option('--seed <n>', 'the same seed writes the same text (default: another one each time)', integer(0))
     .option('--stop <text...>', 'end before any of these texts')
+    .option('--regex <pattern>', 'write only what this regular expression matches')
+    .option('--json-schema <file>', 'write only JSON that this JSON Schema describes', path)
     .option('--json', 'print the text and what was counted as JSON')
     .addHelpText(
       'after',
@@ -69,31 +83,46 @@ Examples:
   xlstm generate runs/moby-dick --prompt "The whale"
   xlstm generate runs/moby-dick --prompt "Call me" --temperature 0 --max-tokens 40
   xlstm generate models/assistant --message "Who are you?"
+  xlstm generate runs/moby-dick --session whale.session --prompt "The whale"
   echo "It was" | xlstm generate runs/moby-dick --prompt-file - --stop "." --json`,
     );
   return addEngineOptions(command).action(async (place: string, options: GenerateOptions) => {
     const prompt = await readPrompt(options);
+    const grammar = await readGrammar(options);
     await withEngine(options, async (engine) => {
       const { model, tokenizer } = await loadTextModel(engine, place, {
         adapter: options.adapter === undefined ? undefined : await loadAdapter(options.adapter),
       });
       const asked =
         options.message && (await encodeChat(tokenizer, [{ role: 'user', content: options.message }]));
-      if (prompt === undefined && !asked && startToken(tokenizer) === undefined) {
+      const session = new Session(model, tokenizer);
+      const saved = options.session === undefined ? undefined : await readSession(options.session);
+      if (saved) await session.restore(saved, options.session);
+      const begins = session.tokensSeen === 0;
+      if (prompt === undefined && !asked && begins && startToken(tokenizer) === undefined) {
         throw new XlstmError(
           'usage',
           'this model continues a prompt: expected --prompt or --prompt-file, found neither',
           'For example: --prompt "The"',
         );
       }
-      const session = new Session(model, tokenizer);
       const output = standardOutput();
       const begin = prompt ?? asked;
       if (begin) await session.append(begin);
       const promptTokens = session.tokensSeen;
       const start = performance.now();
       const { maxTokens, temperature, topK, topP, minP, repetitionPenalty, repetitionWindow, stop } = options;
-      const drawn = { maxTokens, temperature, topK, topP, minP, repetitionPenalty, repetitionWindow, stop };
+      const drawn = {
+        maxTokens,
+        temperature,
+        topK,
+        topP,
+        minP,
+        repetitionPenalty,
+        repetitionWindow,
+        stop,
+        grammar,
+      };
       const seed = options.seed ?? Math.floor(Math.random() * 2 ** 32);
       const { text, interrupted } = await interruptible((signal) => {
         if (!options.json && prompt !== undefined) output.text(output.style.dim(prompt));
@@ -103,6 +132,7 @@ Examples:
       }).finally(() => {
         if (!options.json) output.line(); // what follows, an error too, starts a line
       });
+      if (options.session !== undefined) await writeFileAtomic(options.session, await session.save());
       const seconds = (performance.now() - start) / 1000;
       const tokens = session.tokensSeen - promptTokens;
       if (options.json) {
@@ -143,7 +173,23 @@ async function write(
   }
 }
 
-async function readPrompt({ prompt, promptFile, message }: GenerateOptions): Promise<string | undefined> {
+async function readGrammar({ regex, jsonSchema }: GenerateOptions): Promise<Grammar | undefined> {
+  if (regex !== undefined && jsonSchema !== undefined) {
+    throw new XlstmError('usage', 'expected one of --regex and --json-schema, found both');
+  }
+  if (regex !== undefined) return Grammar.regex(regex);
+  if (jsonSchema === undefined) return undefined;
+  const schema = await readJsonFile(jsonSchema, 'data');
+  if (schema === undefined) throw new XlstmError('data', `${jsonSchema}: there is no such file`);
+  return Grammar.jsonSchema(schema);
+}
+
+async function readPrompt({
+  prompt,
+  promptFile,
+  message,
+  session,
+}: GenerateOptions): Promise<string | undefined> {
   const given = Object.entries({ '--prompt': prompt, '--prompt-file': promptFile, '--message': message })
     .filter(([, value]) => value !== undefined)
     .map(([option]) => option);
@@ -151,6 +197,13 @@ async function readPrompt({ prompt, promptFile, message }: GenerateOptions): Pro
     throw new XlstmError(
       'usage',
       `expected one of --prompt, --prompt-file and --message, found ${given.join(' and ')}`,
+    );
+  }
+  if (message !== undefined && session !== undefined) {
+    throw new XlstmError(
+      'usage',
+      '--message: begins a conversation, found it with --session',
+      'To go on with a conversation: xlstm chat MODEL --session FILE',
     );
   }
   if (message === '') throw new XlstmError('data', '--message: expected some text, found none');

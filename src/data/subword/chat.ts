@@ -12,6 +12,10 @@ export interface ChatMessage {
   readonly content: string;
 }
 
+/** Whether a model's tokenizer says how conversations are written. */
+export const hasChatTemplate = (tokenizer: Tokenizer): boolean =>
+  tokenizer instanceof SubwordTokenizer && tokenizer.chat !== undefined;
+
 /**
  * The tokens of a conversation as the tokenizer's chat template writes it, up to where the model is to answer: for
  * `complete` or `append` of a new session. Special tokens come from the template alone: where a message spells one it stays

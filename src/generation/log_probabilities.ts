@@ -3,7 +3,12 @@ export interface LogProbability {
   /** That of the token that was chosen. */
   readonly chosen: number;
   /** The likeliest tokens, the likeliest first. */
-  readonly likeliest: readonly { readonly id: number; readonly logProbability: number }[];
+  readonly likeliest: readonly {
+    /** The token. */
+    readonly id: number;
+    /** ln p of it. */
+    readonly logProbability: number;
+  }[];
 }
 
 /** ln softmax(logits) of one token and of the `count` likeliest; of equal ones that with the lower id comes first. */

@@ -1,0 +1,231 @@
+import { parseSafetensors } from '../checkpoints/safetensors.ts';
+import { checkOption } from '../checks.ts';
+import { type ChatMessage, encodeChat, hasChatTemplate } from '../data/subword/chat.ts';
+import type { Tokenizer } from '../data/tokenizer.ts';
+import { XlstmError } from '../errors.ts';
+import type { Model } from '../nn/model.ts';
+import { quote } from '../quote.ts';
+import { PrefixCache } from './prefix_cache.ts';
+import { promptTokens } from './prompt.ts';
+import type { SamplingOptions } from './sampling.ts';
+import { type FinishReason, Session } from './session.ts';
+
+/** How an answer is written. */
+export interface AnswerOptions extends SamplingOptions {
+  /** Ends an answer after so many tokens. Default: goes on until the model ends it. */
+  readonly maxTokens?: number;
+  /** When it aborts, the iterator throws its reason; what was written so far stays part of the conversation. */
+  readonly signal?: AbortSignal;
+}
+
+/** States of earlier moments that a conversation keeps, so that going back reads nothing again. */
+const MOST_BYTES = 256 * 2 ** 20;
+
+/** The name under which a file of a session holds what was said. */
+const NOTE = 'conversation';
+
+/**
+ * A conversation with a model. Its messages are written by the chat template of the tokenizer; without one they are lines of
+ * one text, which the model goes on with. What was read stays read: a message costs its own tokens, however many came
+ * before it, and going back costs none.
+ */
+export class Conversation implements Disposable {
+  readonly #model: Model;
+  readonly #tokenizer: Tokenizer;
+  /** Sessions by what they have read. */
+  readonly #known: PrefixCache<Session>;
+  #messages: ChatMessage[] = [];
+  #session: Session;
+  /** What the session has read. */
+  #read: number[] = [];
+
+  /** One in which nothing was said. Throws a usage error where the tokenizer makes more tokens than the model knows. */
+  constructor(model: Model, tokenizer: Tokenizer) {
+    this.#model = model;
+    this.#tokenizer = tokenizer;
+    this.#session = new Session(model, tokenizer);
+    this.#known = new PrefixCache(MOST_BYTES, (session) => session.free());
+  }
+
+  /** What was said, the oldest first. */
+  get messages(): readonly ChatMessage[] {
+    return [...this.#messages];
+  }
+
+  /** Tokens that its memory stands for. */
+  get tokensSeen(): number {
+    return this.#session.tokensSeen;
+  }
+
+  /** Bytes of its memory: the same for any number of tokens. */
+  get stateBytes(): number {
+    return this.#session.stateBytes;
+  }
+
+  /** What the model is told before all else; undefined: nothing. */
+  get system(): string | undefined {
+    return this.#messages[0]?.role === 'system' ? this.#messages[0].content : undefined;
+  }
+
+  /** Takes the place of the system message, or none; the next message lets the model read all again. */
+  set system(content: string | undefined) {
+    checkOption(content === undefined || typeof content === 'string', 'system', 'a text', content);
+    const others = this.system === undefined ? this.#messages : this.#messages.slice(1);
+    this.#messages = content ? [{ role: 'system', content }, ...others] : [...others];
+  }
+
+  /**
+   * Says something and gives the answer as it is written. Ending the loop early ends the answer; what was given out is part of
+   * the conversation. Throws as `Session.generate` and `encodeChat` do; a message that cannot be read is not kept.
+   */
+  async *say(content: string, options: AnswerOptions = {}): AsyncGenerator<string, FinishReason, undefined> {
+    checkOption(typeof content === 'string' && content !== '', 'say', 'a text that is not empty', content);
+    const messages = [...this.#messages, { role: 'user', content }];
+    const tokens = await this.#encode(messages);
+    this.#session.generate(options); // what is wrong with them shows before anything is read
+    await this.#goTo(tokens);
+    this.#messages = messages;
+    const ids: number[] = [];
+    const pieces = this.#session.generate({ ...options, onToken: (id) => ids.push(id) });
+    let answer = '';
+    try {
+      for (;;) {
+        const { done, value } = await pieces.next();
+        if (done) return value;
+        answer += value;
+        yield value;
+      }
+    } finally {
+      await pieces.return('length');
+      this.#read = [...tokens, ...ids].slice(0, this.#session.tokensSeen);
+      if (answer !== '') this.#messages.push({ role: 'assistant', content: answer });
+      await this.#remember();
+    }
+  }
+
+  /** Takes back what was said last and its answer; false where nothing was said. */
+  back(): boolean {
+    const last = this.#messages.findLastIndex(({ role }) => role === 'user');
+    if (last < 0) return false;
+    this.#messages = this.#messages.slice(0, last);
+    return true;
+  }
+
+  /** Forgets what was said, but the system message. */
+  reset(): void {
+    this.#messages = this.#messages.filter(({ role }) => role === 'system');
+  }
+
+  /** A conversation of its own in which the same was said. */
+  async fork(): Promise<Conversation> {
+    const fork = new Conversation(this.#model, this.#tokenizer);
+    fork.#take(await this.#session.fork(), this.#messages, this.#read);
+    return fork;
+  }
+
+  /** The conversation as the safetensors file of a session, for `restore` on the same model. */
+  save(): Promise<Uint8Array> {
+    return this.#session.save({
+      [NOTE]: JSON.stringify({ messages: this.#messages, tokens: this.#read }),
+    });
+  }
+
+  /**
+   * Takes the place of what was said with what a saved conversation had. Rejects with a checkpoint error, in which `source`
+   * names the file, as `Session.restore` does, and for a session that is no conversation; this one then stays as it was.
+   */
+  async restore(bytes: Uint8Array, source = 'the saved conversation'): Promise<void> {
+    const session = new Session(this.#model, this.#tokenizer);
+    try {
+      await session.restore(bytes, source);
+      const { messages, tokens } = parseNote(parseSafetensors(bytes, source).metadata[NOTE], source);
+      if (tokens.length !== session.tokensSeen) {
+        throw damaged(source, `${session.tokensSeen} tokens`, `${tokens.length}`);
+      }
+      this.#take(session, messages, tokens);
+      await this.#remember();
+    } catch (error) {
+      if (session !== this.#session) session.free();
+      throw error;
+    }
+  }
+
+  /** Gives its memory back. Throws a usage error while an answer is written. */
+  free(): void {
+    this.#session.free();
+    this.#known.clear();
+  }
+
+  /** `free`, for `using`. */
+  [Symbol.dispose](): void {
+    this.free();
+  }
+
+  async #encode(messages: readonly ChatMessage[]): Promise<Int32Array> {
+    if (hasChatTemplate(this.#tokenizer)) return encodeChat(this.#tokenizer, messages);
+    let text = '';
+    for (const { role, content } of messages) {
+      text += role === 'assistant' || text === '' ? content : `\n${content}`;
+    }
+    return promptTokens(this.#tokenizer, text, true);
+  }
+
+  /** Lets the session be one that has read these tokens: from the longest beginning that is known. */
+  async #goTo(tokens: Int32Array): Promise<void> {
+    const own = startsWith(tokens, this.#read) ? this.#read.length : -1;
+    const known = this.#known.longest(tokens);
+    const length = known?.length ?? 0;
+    if (own < length) {
+      const session = known ? await known.value.fork() : new Session(this.#model, this.#tokenizer);
+      this.#take(session, this.#messages, [...tokens.subarray(0, length)]);
+    }
+    if (this.#read.length < tokens.length) await this.#session.append(tokens.subarray(this.#read.length));
+    this.#read = [...tokens];
+    await this.#remember();
+  }
+
+  async #remember(): Promise<void> {
+    const copy = await this.#session.fork();
+    this.#known.put(this.#read, copy, copy.stateBytes + copy.logits.byteLength);
+  }
+
+  #take(session: Session, messages: readonly ChatMessage[], read: readonly number[]): void {
+    this.#session.free();
+    this.#session = session;
+    this.#messages = [...messages];
+    this.#read = [...read];
+  }
+}
+
+const startsWith = (tokens: Int32Array, start: readonly number[]): boolean =>
+  start.length <= tokens.length && start.every((id, i) => id === tokens[i]);
+
+const damaged = (source: string, expected: string, found: string): XlstmError =>
+  new XlstmError('checkpoint', `${source}: ${NOTE}: expected ${expected}, found ${found}`);
+
+function parseNote(note: string | undefined, source: string): { messages: ChatMessage[]; tokens: number[] } {
+  if (note === undefined) {
+    throw new XlstmError(
+      'checkpoint',
+      `${source}: expected a saved conversation, found a session without one`,
+      'A session of its own goes on with Session.restore, or xlstm generate --session.',
+    );
+  }
+  let value: { messages?: unknown; tokens?: unknown };
+  try {
+    value = Object(JSON.parse(note));
+  } catch {
+    throw damaged(source, 'JSON', quote(note.slice(0, 40)));
+  }
+  const { messages, tokens } = value;
+  const right =
+    Array.isArray(messages) &&
+    messages.every((one) => typeof one?.role === 'string' && typeof one.content === 'string') &&
+    Array.isArray(tokens) &&
+    tokens.every((id) => Number.isSafeInteger(id));
+  if (!right) throw damaged(source, 'messages and tokens', quote(note.slice(0, 40)));
+  return {
+    messages: messages.map(({ role, content }) => ({ role, content })),
+    tokens,
+  };
+}

@@ -1,0 +1,48 @@
+/** What texts may be, as a regular expression in pieces. */
+export type Expression =
+  /** One character of these ranges of code points, both ends included. */
+  | { readonly kind: 'ranges'; readonly ranges: readonly CodePoints[] }
+  /** One after another; none: the empty text. */
+  | { readonly kind: 'sequence'; readonly parts: readonly Expression[] }
+  | { readonly kind: 'either'; readonly parts: readonly Expression[] }
+  | {
+      readonly kind: 'repeat';
+      readonly part: Expression;
+      readonly least: number;
+      readonly most: number;
+    };
+
+export type CodePoints = readonly [first: number, last: number];
+
+export const LAST_CODE_POINT = 0x10ffff;
+
+export const sequence = (...parts: readonly Expression[]): Expression => ({ kind: 'sequence', parts });
+export const either = (...parts: readonly Expression[]): Expression => ({ kind: 'either', parts });
+export const repeat = (part: Expression, least: number, most = Number.POSITIVE_INFINITY): Expression => ({
+  kind: 'repeat',
+  part,
+  least,
+  most,
+});
+export const ranges = (...all: readonly CodePoints[]): Expression => ({ kind: 'ranges', ranges: all });
+
+/** Exactly this text. */
+export const literal = (text: string): Expression =>
+  sequence(
+    ...Array.from(text, (character) => {
+      const code = character.codePointAt(0) as number;
+      return ranges([code, code]);
+    }),
+  );
+
+/** All code points but these, in ascending order. */
+export function complement(of: readonly CodePoints[]): CodePoints[] {
+  const rest: CodePoints[] = [];
+  let next = 0;
+  for (const [first, last] of [...of].sort((a, b) => a[0] - b[0])) {
+    if (first > next) rest.push([next, first - 1]);
+    next = Math.max(next, last + 1);
+  }
+  if (next <= LAST_CODE_POINT) rest.push([next, LAST_CODE_POINT]);
+  return rest;
+}

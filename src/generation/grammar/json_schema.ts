@@ -1,0 +1,222 @@
+import { XlstmError } from '../../errors.ts';
+import { quote } from '../../quote.ts';
+import { complement, type Expression, either, literal, ranges, repeat, sequence } from './expression.ts';
+import { parseRegularExpression } from './regular_expression.ts';
+
+/** What says nothing of what a value is. */
+const ANNOTATIONS = [
+  'title',
+  'description',
+  'default',
+  'examples',
+  '$schema',
+  '$id',
+  '$comment',
+  'deprecated',
+];
+
+/** Keywords by the type that they belong to. */
+const KEYWORDS: Readonly<Record<string, readonly string[]>> = {
+  string: ['minLength', 'maxLength', 'pattern'],
+  number: [],
+  integer: [],
+  boolean: [],
+  null: [],
+  array: ['items', 'minItems', 'maxItems'],
+  object: ['properties', 'required', 'additionalProperties'],
+};
+
+/** Schemas within schemas. */
+const MOST_DEPTH = 32;
+
+const DIGIT = ranges([0x30, 0x39]);
+const HEX = ranges([0x30, 0x39], [0x41, 0x46], [0x61, 0x66]);
+const CHARACTER = either(
+  ranges(
+    ...complement([
+      [0, 0x1f],
+      [0x22, 0x22],
+      [0x5c, 0x5c],
+      [0x7f, 0x9f],
+    ]),
+  ),
+  sequence(
+    literal('\\'),
+    either(...Array.from('"\\/bfnrt', literal), sequence(literal('u'), repeat(HEX, 4, 4))),
+  ),
+);
+const INTEGER = sequence(
+  repeat(literal('-'), 0, 1),
+  either(literal('0'), sequence(ranges([0x31, 0x39]), repeat(DIGIT, 0, 14))),
+);
+const NUMBER = sequence(
+  INTEGER,
+  repeat(sequence(literal('.'), repeat(DIGIT, 1, 15)), 0, 1),
+  repeat(sequence(literal('e'), repeat(either(literal('+'), literal('-')), 0, 1), repeat(DIGIT, 1, 2)), 0, 1),
+);
+
+type Schema = Readonly<Record<string, unknown>>;
+
+/**
+ * JSON without blanks that a schema describes; the properties of objects come in its order, and no others. Throws a usage
+ * error that names the place for a keyword that it would not keep to.
+ */
+export const schemaExpression = (schema: unknown): Expression => expressionOf(schema, 'schema', 0);
+
+function expressionOf(schema: unknown, at: string, depth: number): Expression {
+  if (depth > MOST_DEPTH) throw refused(at, `at most ${MOST_DEPTH} schemas within each other`, 'more');
+  if (!isObject(schema)) throw refused(at, 'an object', quote(schema));
+  const given = Object.keys(schema).filter((key) => !ANNOTATIONS.includes(key));
+  const alone = (key: string, also: readonly string[] = []): void => {
+    const other = given.find((each) => each !== key && !also.includes(each));
+    if (other !== undefined) throw unknownKeyword(at, other);
+  };
+  if ('const' in schema) {
+    alone('const', ['type']);
+    return literal(json(schema.const, `${at}.const`));
+  }
+  if ('enum' in schema) {
+    alone('enum', ['type']);
+    const values = list(schema.enum, `${at}.enum`);
+    return either(...values.map((value, i) => literal(json(value, `${at}.enum[${i}]`))));
+  }
+  for (const key of ['anyOf', 'oneOf'] as const) {
+    if (!(key in schema)) continue;
+    alone(key);
+    return either(
+      ...list(schema[key], `${at}.${key}`).map((each, i) =>
+        expressionOf(each, `${at}.${key}[${i}]`, depth + 1),
+      ),
+    );
+  }
+  const types = Array.isArray(schema.type) ? list(schema.type, `${at}.type`) : [schema.type];
+  const known = types.every((type) => typeof type === 'string' && Object.hasOwn(KEYWORDS, type));
+  if (!known) throw refused(`${at}.type`, Object.keys(KEYWORDS).join(', '), quote(schema.type));
+  const names = types as readonly string[];
+  alone(
+    'type',
+    names.flatMap((type) => KEYWORDS[type]),
+  );
+  const parts = names.map((type) => typed(type, schema, at, depth));
+  return parts.length === 1 ? parts[0] : either(...parts);
+}
+
+function typed(type: string, schema: Schema, at: string, depth: number): Expression {
+  switch (type) {
+    case 'string':
+      return text(schema, at);
+    case 'integer':
+      return INTEGER;
+    case 'number':
+      return NUMBER;
+    case 'boolean':
+      return either(literal('true'), literal('false'));
+    case 'null':
+      return literal('null');
+    case 'array': {
+      const [least, most] = bounds(schema, 'minItems', 'maxItems', at);
+      const item = expressionOf(schema.items, `${at}.items`, depth + 1);
+      const more = (count: number): Expression =>
+        repeat(sequence(literal(','), item), Math.max(0, count), most - 1);
+      const filled = most === 0 ? [] : [sequence(item, more(least - 1))];
+      const inside = least === 0 ? either(sequence(), ...filled) : filled[0];
+      return sequence(literal('['), inside, literal(']'));
+    }
+    default:
+      return object(schema, at, depth);
+  }
+}
+
+function text(schema: Schema, at: string): Expression {
+  if (schema.pattern === undefined) {
+    return sequence(
+      literal('"'),
+      repeat(CHARACTER, ...bounds(schema, 'minLength', 'maxLength', at)),
+      literal('"'),
+    );
+  }
+  if ('minLength' in schema || 'maxLength' in schema)
+    throw unknownKeyword(at, 'minLength and maxLength beside pattern');
+  const { pattern } = schema;
+  // Quotes and backslashes would have to be escaped in JSON.
+  if (
+    typeof pattern !== 'string' ||
+    !/^\^.*\$$/s.test(pattern) ||
+    /["\\]|\.|\[\^/.test(pattern.replaceAll(/\\[dw.+*?()[\]{}|/-]/g, ''))
+  ) {
+    throw refused(
+      `${at}.pattern`,
+      'a pattern between ^ and $ of characters that JSON writes as they are',
+      quote(pattern),
+    );
+  }
+  return sequence(literal('"'), parseRegularExpression(pattern), literal('"'));
+}
+
+function object(schema: Schema, at: string, depth: number): Expression {
+  const { properties = {}, required = [], additionalProperties = false } = schema;
+  if (!isObject(properties)) throw refused(`${at}.properties`, 'an object', quote(properties));
+  if (additionalProperties !== false)
+    throw refused(`${at}.additionalProperties`, 'false', quote(additionalProperties));
+  const names = Object.keys(properties);
+  const needed = Array.isArray(required) ? required : [required];
+  const missing = needed.find((name) => !names.includes(name));
+  if (missing !== undefined) throw refused(`${at}.required`, 'names of its properties', quote(missing));
+  const members = names.map((name) => ({
+    optional: !needed.includes(name),
+    value: sequence(
+      literal(`${JSON.stringify(name)}:`),
+      expressionOf(properties[name], `${at}.properties.${name}`, depth + 1),
+    ),
+  }));
+  /** All that may follow the first members, after one that is there. */
+  const after = (from: number): Expression =>
+    sequence(
+      ...members.slice(from).map(({ optional, value }) => {
+        const next = sequence(literal(','), value);
+        return optional ? repeat(next, 0, 1) : next;
+      }),
+    );
+  // The first one that is there: as many ways as there are members that may be left out before it.
+  const firsts: Expression[] = [];
+  for (const [i, { optional, value }] of members.entries()) {
+    firsts.push(sequence(value, after(i + 1)));
+    if (!optional) return sequence(literal('{'), either(...firsts), literal('}'));
+  }
+  return sequence(literal('{'), either(sequence(), ...firsts), literal('}'));
+}
+
+function bounds(schema: Schema, low: string, high: string, at: string): [least: number, most: number] {
+  const { [low]: least = 0, [high]: most = Number.POSITIVE_INFINITY } = schema;
+  const whole = (value: unknown): boolean =>
+    Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 1000;
+  if (!whole(least)) throw refused(`${at}.${low}`, 'a whole number from 0 to 1000', quote(least));
+  if (most !== Number.POSITIVE_INFINITY && !(whole(most) && (most as number) >= (least as number))) {
+    throw refused(`${at}.${high}`, `a whole number from ${low} to 1000`, quote(most));
+  }
+  return [least as number, most as number];
+}
+
+const isObject = (value: unknown): value is Schema =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+function list(value: unknown, at: string): readonly unknown[] {
+  if (Array.isArray(value) && value.length > 0) return value;
+  throw refused(at, 'a list that is not empty', quote(value));
+}
+
+function json(value: unknown, at: string): string {
+  const written = JSON.stringify(value);
+  if (written !== undefined) return written;
+  throw refused(at, 'a value that JSON has', String(value));
+}
+
+const refused = (at: string, expected: string, found: string): XlstmError =>
+  new XlstmError('usage', `${at}: expected ${expected}, found ${found}`);
+
+const unknownKeyword = (at: string, key: string): XlstmError =>
+  new XlstmError(
+    'usage',
+    `${at}: "${key}" cannot be kept to here`,
+    'Taken are type, properties, required, items, enum, const, anyOf, lengths, numbers of items and patterns.',
+  );
