@@ -15,7 +15,8 @@ export {
   saveCheckpoint,
 } from './checkpoints/checkpoint_folder.ts';
 export { type Converted, type ConvertOptions, convertCheckpoint } from './checkpoints/convert.ts';
-export { type DownloadOptions, downloadModel } from './checkpoints/hub/download.ts';
+export type { HubLicence } from './checkpoints/hub/client.ts';
+export { type DownloadOptions, downloadModel, type ModelLicence } from './checkpoints/hub/download.ts';
 export { type HubEnvironment, hubEnvironment } from './checkpoints/hub/environment.ts';
 export { readSeries, type SeriesOptions, type TableSeries } from './data/series/read_series.ts';
 export {

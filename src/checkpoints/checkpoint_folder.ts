@@ -28,7 +28,7 @@ import {
   type OpenCheckpoint,
   type TrainingState,
 } from './checkpoint.ts';
-import { parseConfigYaml } from './config_yaml.ts';
+import { parseConfigYaml, parseYaml } from './config_yaml.ts';
 import { replaceFolder } from './files.ts';
 import { cachedModel, parseHubName } from './hub/cache.ts';
 import {
@@ -270,12 +270,13 @@ export function textModel({ model, tokenizer }: LoadedModel, source: string): Lo
 
 const isConfig = (name: string): boolean => [...CONFIGS, ADAPTER_CONFIG].includes(name);
 
-/** With the configuration of config.yaml where there is no config.json. */
+/** With the configuration of a YAML file where there is no config.json. */
 function withYaml(files: FolderFiles): FolderFiles {
-  if (!files.names.includes('config.yaml') || files.names.includes('config.json')) return files;
-  const name = 'config.yaml';
+  const name = CONFIGS.find((each) => files.names.includes(each));
+  if (name === undefined || name === 'config.json') return files;
+  const parse = name === 'config.yaml' ? parseConfigYaml : parseYaml;
   const readConfig = async () => ({
-    json: await parseConfigYaml(await files.read(name), join(files.folder, name)),
+    json: await parse(await files.read(name), join(files.folder, name)),
     name,
   });
   return { ...files, readConfig };

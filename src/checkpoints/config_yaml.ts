@@ -30,7 +30,8 @@ export async function parseConfigYaml(content: Uint8Array, source: string): Prom
   return isOriginal ? config : { architecture: 'xlstm-large', ...config };
 }
 
-async function parseYaml(content: Uint8Array, source: string): Promise<unknown> {
+/** What a YAML file says, as JSON would have it. Throws a config error that begins with `source`. */
+export async function parseYaml(content: Uint8Array, source: string): Promise<unknown> {
   const fail = (problem: string): never => {
     throw new XlstmError('config', `${source}: expected YAML: ${problem}`);
   };

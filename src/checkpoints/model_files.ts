@@ -20,8 +20,8 @@ import type { FoundConfig, ModelFiles } from './model_source.ts';
 import { parseTorchFile } from './torch_file.ts';
 import { weightsIn, weightsOf } from './weight_files.ts';
 
-/** Files that can hold the configuration: the first that is there does. */
-export const CONFIGS = ['config.json', 'config.yaml'] as const;
+/** Files that can hold the configuration: the first that is there does. The last one is the older form of TiRex-2's. */
+export const CONFIGS = ['config.json', 'config.yaml', 'model-config.yaml'] as const;
 
 /** Of the files that are there those that a model is made of, or an adapter. */
 export const modelFilesIn = (present: readonly string[]): readonly string[] =>

@@ -20,7 +20,7 @@ export interface TensorToWrite {
   /** Dimensions, the outermost first. */
   readonly shape: readonly number[];
   /** Row by row, as many as the shape says. */
-  readonly data: Float32Array | Int32Array;
+  readonly data: Float32Array | Float64Array | Int32Array;
 }
 
 /**
@@ -151,7 +151,7 @@ export function safetensorsHeader(
 }
 
 /**
- * Writes tensors of float32 or int32 in the order given; the data start on a multiple of 8 bytes. The bytes of an earlier file
+ * Writes tensors of float32, float64 or int32 in the order given; the data start on a multiple of 8 bytes. The bytes of an earlier file
  * are written over where they are as many. Throws a usage error for a shape that its values do not fill.
  */
 export function writeSafetensors(
@@ -172,7 +172,7 @@ export function writeSafetensors(
   }
   const header = safetensorsHeader(
     [...tensors].map(([name, { shape, data }]) => {
-      return [name, { dtype: data instanceof Int32Array ? 'I32' : 'F32', shape }];
+      return [name, { dtype: dtypeOf(data), shape }];
     }),
     metadata,
   );
@@ -186,3 +186,6 @@ export function writeSafetensors(
   }
   return bytes;
 }
+
+const dtypeOf = (data: TensorToWrite['data']): Dtype =>
+  data instanceof Int32Array ? 'I32' : data instanceof Float64Array ? 'F64' : 'F32';

@@ -22,6 +22,8 @@ export interface StoredTensor {
   readonly shape: readonly number[];
   /** A new array of the elements from `from` up to `to` (all); integers and doubles that float32 cannot hold are rounded. */
   read(from?: number, to?: number): Float32Array;
+  /** A new array of all elements; doubles are as they are. */
+  readDoubles(): Float64Array;
   /**
    * A new array of a whole-number dtype (I64, I32, I16, I8, U8, BOOL). Throws a checkpoint error for another dtype, and
    * for a value that does not fit 32 bits.
@@ -60,6 +62,10 @@ export const storedTensor = (
   shape,
   read: (from = 0, to = elementsOf(shape)) =>
     readFloats(dtype, bytes(from * DTYPES[dtype], to * DTYPES[dtype])),
+  readDoubles: () => {
+    const all = bytes(0, elementsOf(shape) * DTYPES[dtype]);
+    return dtype === 'F64' ? new Float64Array(aligned(all)) : Float64Array.from(readFloats(dtype, all));
+  },
   readIntegers: () => {
     if (dtype === 'F64' || dtype === 'F32' || dtype === 'F16' || dtype === 'BF16') {
       throw new XlstmError(

@@ -5,7 +5,7 @@ import type { LevelRows } from '../forecasting/levels.ts';
 import type { Axis, Band, ChartSpec, Point } from '../lab/charts/line_chart.ts';
 import type { Hue, LineStyle } from '../lab/charts/line_style.ts';
 import { oneLine } from '../quote.ts';
-import { levelName } from './forecast_text.ts';
+import { levelName, timeOf } from './forecast_text.ts';
 import { formatTick } from './plots.ts';
 
 const look = (hue: Hue): LineStyle => ({ hue, dash: 'solid', marker: 'circle' });
@@ -63,12 +63,18 @@ function chart(shown: Shown, { title, from, to, forecasts }: Content): ChartSpec
   const known: Point[] = Array.from({ length: Math.min(values.length, to + 1) - from }, (_, i) => ({
     x: from + i,
     y: values[from + i],
+    tip: `${timeOf(series, from + i)}\n${formatValue(values[from + i])}`,
   }));
   const middle = levels.indexOf(0.5);
   const medians = forecasts.flatMap(({ origin, quantiles }): Point[] => [
     // A line of its own for each forecast.
     { x: origin - 1, y: Number.NaN },
-    ...join(values, origin, quantiles[middle]),
+    ...join(values, origin, quantiles[middle]).map((point): Point => {
+      const h = point.x - origin;
+      if (h < 0) return point;
+      const rows = levels.map((level, q) => `${levelName(level)}: ${formatValue(quantiles[q][h])}`);
+      return { ...point, tip: [timeOf(series, point.x), ...rows].join('\n') };
+    }),
   ]);
   return {
     title,
@@ -86,6 +92,8 @@ function chart(shown: Shown, { title, from, to, forecasts }: Content): ChartSpec
     legend: true,
   };
 }
+
+const formatValue = (value: number): string => String(Number(value.toPrecision(6)));
 
 /** A forecast begins where the series was, if that is known. */
 function join(values: Float64Array, origin: number, row: Float64Array): Point[] {

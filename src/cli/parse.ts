@@ -82,10 +82,10 @@ export function count(text: string): number {
   throw new InvalidArgumentError('Expected a whole number above 0 such as 50000, 200k or 1.5M.');
 }
 
-/** The path of an SVG file. */
-export function svgPath(text: string): string {
-  if (/[^/\\]\.svg$/i.test(text)) return text;
-  throw new InvalidArgumentError('Expected the name of a file that ends in .svg.');
+/** The path of a file for charts. */
+export function plotPath(text: string): string {
+  if (/[^/\\]\.(svg|html)$/i.test(text)) return text;
+  throw new InvalidArgumentError('Expected the name of a file that ends in .svg or .html.');
 }
 
 /** The path of a file or folder. */

@@ -30,9 +30,15 @@ export async function requirePlotFolder(path: string): Promise<void> {
   );
 }
 
+/** As a page where the name ends in .html, else as SVG. */
 export async function writePlot(path: string, title: string, charts: readonly ChartSpec[]): Promise<void> {
+  const name = oneLine(title, MOST_TITLE);
+  if (/\.html$/i.test(path)) {
+    const { htmlFile } = await import('../lab/charts/html_file.ts');
+    return writeFileAtomic(path, htmlFile(name, charts));
+  }
   const { svgFile } = await import('../lab/charts/svg_file.ts');
-  await writeFileAtomic(path, svgFile(oneLine(title, MOST_TITLE), charts));
+  return writeFileAtomic(path, svgFile(name, charts));
 }
 
 /** Letters of a title, and of a name in a legend or along an axis, for which there is room. */

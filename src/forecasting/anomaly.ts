@@ -24,6 +24,15 @@ export class AnomalyThreshold {
     this.#logThreshold = Math.log(normalDeviations(rate) / normalDeviations(2 * (1 - outer)));
   }
 
+  /** The logarithm of the threshold as it is now, to be saved and set again. */
+  get logThreshold(): number {
+    return this.#logThreshold;
+  }
+
+  set logThreshold(value: number) {
+    this.#logThreshold = value;
+  }
+
   /** The score over the threshold: a reading beyond 1 is an anomaly. `low`, `median` and `high` were forecast of it. */
   score(value: number, low: number, median: number, high: number): number {
     const distance = Math.abs(value - median);

@@ -1,6 +1,7 @@
 import { checkNames, checkNumber, checkOption, checkWhole } from '../checks.ts';
 import type { Memory } from '../compute/engines/engine.ts';
 import { XlstmError } from '../errors.ts';
+import { modelFingerprint } from '../nn/fingerprint.ts';
 import type { Network } from '../nn/layer.ts';
 import type { Model } from '../nn/model.ts';
 import { OneCall } from '../nn/one_call.ts';
@@ -12,6 +13,7 @@ import type { PatchModel } from './patch_model.ts';
 import { PatchWindow } from './patch_window.ts';
 import { LEAST_OBSERVED, readRow, UNNAMED_TARGET, type VariateValues } from './series.ts';
 import type { StreamBatcher } from './stream_batcher.ts';
+import { encodeStream, patchesSaid, type SavedStream, type SavedStreamOptions } from './stream_file.ts';
 import { writePatches } from './tirex_scale.ts';
 import type { RowScale } from './tirex2_scale.ts';
 import { differencesOf, lastObserved } from './tirex2_trend.ts';
@@ -77,6 +79,7 @@ interface Reading {
  * by `renewAfter`), patches begin where the stream began, and the model remembers what is older than its context.
  */
 export class ForecastStream implements Disposable {
+  readonly #model: Model<Network>;
   readonly #patches: PatchModel;
   readonly #batcher: StreamBatcher;
   readonly #calls: OneCall;
@@ -90,6 +93,7 @@ export class ForecastStream implements Disposable {
   readonly #contextPatches: number;
   readonly #renewPatches: number;
   readonly #thresholds: readonly AnomalyThreshold[];
+  readonly #options: SavedStreamOptions;
   #history: readonly Float64Array[] | undefined;
   #readings: readonly Reading[] = [];
   /** The value before the patch that is being filled, of each variate. */
@@ -99,7 +103,7 @@ export class ForecastStream implements Disposable {
   #renewed = 0;
   #age = 0;
 
-  /** @internal `Forecaster.stream` makes them. */
+  /** @internal `Forecaster.stream` and `Forecaster.restoreStream` make them. */
   constructor(model: Model<Network>, patches: PatchModel, batcher: StreamBatcher, options: StreamOptions) {
     checkNames('stream', options, [
       ...['horizon', 'levels', 'targets', 'past', 'history', 'renewAfter', 'anomalyRate'],
@@ -124,6 +128,8 @@ export class ForecastStream implements Disposable {
       'one target alone: this model reads each variate by itself',
       'several',
     );
+    this.#options = { horizon, levels: [...levels], targets, past, renewAfter, anomalyRate };
+    this.#model = model;
     this.#patches = patches;
     this.#batcher = batcher;
     this.#calls = new OneCall('the stream', model.use);
@@ -164,6 +170,48 @@ export class ForecastStream implements Disposable {
     return this.#calls.run('forecast', async () => {
       if (this.#history) await this.#begin();
       return this.#forecast(undefined);
+    });
+  }
+
+  /** The stream as a safetensors file, for `restoreStream` on the same model: it goes on as this one does, to the bit. */
+  save(): Promise<Uint8Array> {
+    return this.#calls.run('save', async () => {
+      if (this.#history) await this.#begin();
+      const fingerprint = await modelFingerprint(this.#model);
+      const saved: SavedStream = {
+        options: this.#options,
+        state: await this.#state.readAll(),
+        window: this.#window.save(),
+        renewed: this.#renewed,
+        age: this.#age,
+        readings: this.#readings.map(({ scale: { mean, scale, isBinary }, hasTrend }) => ({
+          ...{ mean, scale, isBinary, hasTrend },
+        })),
+        before: this.#before,
+        lastObserved: this.#lastObserved,
+        thresholds: this.#thresholds.map(({ logThreshold }) => logThreshold),
+        said: this.#said.map(({ quantiles, median, low, high }) => [...quantiles, median, low, high]),
+      };
+      return encodeStream(saved, this.#state.region, fingerprint);
+    });
+  }
+
+  /** @internal Takes over what a stream of the same model and options was. */
+  adopt(saved: SavedStream): void {
+    this.#state.writeAll(saved.state);
+    this.#window.restore(saved.window);
+    this.#renewed = saved.renewed;
+    this.#age = saved.age;
+    this.#readings = saved.readings.map((reading) => ({
+      scale: this.#patches.scaleFrom(reading),
+      hasTrend: reading.hasTrend,
+    }));
+    this.#before = [...saved.before];
+    this.#lastObserved = [...saved.lastObserved];
+    for (const [v, value] of saved.thresholds.entries()) this.#thresholds[v].logThreshold = value;
+    this.#said = saved.said.map((rows) => {
+      const [median, low, high] = rows.slice(-3);
+      return { quantiles: rows.slice(0, -3), median, low, high };
     });
   }
 
@@ -234,7 +282,7 @@ export class ForecastStream implements Disposable {
   /** The model reads patches of all variates and says what comes after them. */
   async #ask(read: readonly Float64Array[], length: number): Promise<void> {
     const { patchSize, levels } = this.#patches;
-    const patches = Math.ceil((this.#horizon + patchSize - 1) / patchSize);
+    const patches = patchesSaid(this.#horizon, patchSize);
     const size = 2 * patchSize * (length + patches - 1);
     const tokens = new Float64Array(read.length * size);
     for (const [v, row] of read.entries())

@@ -2,6 +2,8 @@ import { checkNames, checkOption, checkWhole } from '../checks.ts';
 import { XlstmError } from '../errors.ts';
 import { TirexNetwork } from '../models/tirex/network.ts';
 import { Tirex2Network } from '../models/tirex2/network.ts';
+import { modelFingerprint } from '../nn/fingerprint.ts';
+import { stateRegion } from '../nn/inference_programs.ts';
 import type { Network } from '../nn/layer.ts';
 import type { Model } from '../nn/model.ts';
 import { OneCall } from '../nn/one_call.ts';
@@ -17,9 +19,11 @@ import {
   rowsOf,
   type SeriesRows,
   sampleRows,
+  UNNAMED_TARGET,
   type VariateValues,
 } from './series.ts';
 import { StreamBatcher } from './stream_batcher.ts';
+import { decodeStream, patchesSaid, type SavedStreamOptions, type StreamSizes } from './stream_file.ts';
 import { TirexForecaster } from './tirex_forecaster.ts';
 import { Tirex2Forecaster } from './tirex2_forecaster.ts';
 
@@ -140,6 +144,34 @@ export class Forecaster implements Disposable {
     const patches = patchModel(this.model.network) as PatchModel;
     this.#streams ??= new StreamBatcher(this.model, patches);
     return new ForecastStream(this.model, patches, this.#streams, options);
+  }
+
+  /**
+   * A stream that goes on where a saved one was, to the bit. Rejects with a checkpoint error, in which `source` names the file, for
+   * a damaged one and for that of another model.
+   */
+  async restoreStream(bytes: Uint8Array, source = 'the saved stream'): Promise<ForecastStream> {
+    this.#calls.check('restoreStream');
+    const { network } = this.model;
+    const { patchSize, contextLength } = patchModel(network) as PatchModel;
+    const sizesOf = ({ horizon, targets = [UNNAMED_TARGET], past }: SavedStreamOptions): StreamSizes => ({
+      region: stateRegion(network, targets.length + past.length),
+      patchSize,
+      contextPatches: Math.ceil(contextLength / patchSize),
+      variates: targets.length + past.length,
+      targets: targets.length,
+      steps: patchesSaid(horizon, patchSize) * patchSize,
+    });
+    const saved = decodeStream(bytes, await modelFingerprint(this.model), sizesOf, source);
+    const { targets, ...options } = saved.options;
+    try {
+      const stream = this.stream({ ...options, ...(targets && { targets }) });
+      stream.adopt(saved);
+      return stream;
+    } catch (error) {
+      if (!(error instanceof XlstmError)) throw error;
+      throw new XlstmError('checkpoint', `${source}: ${error.message}`, error.hint);
+    }
   }
 
   /** Gives all memory back, that of the model too; streams are to be freed before. */

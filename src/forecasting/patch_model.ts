@@ -6,7 +6,7 @@ import type { RowLayout } from '../models/tirex2/rows.ts';
 import { type LayerOutput, type LayerState, type Network, Pass } from '../nn/layer.ts';
 import type { LevelRows } from './levels.ts';
 import { scaleOf } from './tirex_scale.ts';
-import { type RowScale, rowScale } from './tirex2_scale.ts';
+import { type RowScale, rowScale, type ScaleNumbers, scaleFrom } from './tirex2_scale.ts';
 import { hasTrend, summed, widened } from './tirex2_trend.ts';
 
 /** What a stream asks of a network that reads patches. */
@@ -22,6 +22,8 @@ export interface PatchModel {
   quantiles(y: Tensor): Tensor;
   /** That of the row's values, or of its differences where it has a trend. */
   scaleOf(row: Float64Array): RowScale;
+  /** The one that `scaleOf` gave, from its numbers. */
+  scaleFrom(numbers: ScaleNumbers): RowScale;
   hasTrend(row: Float64Array): boolean;
   /** What is forecast of a target, of what the network gave in the units of the row; with a trend the differences from `last` on. */
   finish(raw: LevelRows, trend: boolean, last: number, horizon: number): LevelRows;
@@ -41,9 +43,9 @@ function ofTirex(network: TirexNetwork): PatchModel {
     forward: (tokens, _, state, keep, read) => network.forward(tokens, new Pass(), state, keep, read),
     quantiles: (y) => network.quantiles(y),
     scaleOf(row) {
-      const { mean, scale } = scaleOf(row);
-      return { scaled: (x) => (x - mean) / scale, restored: (x) => x * scale + mean, isBinary: false };
+      return scaleFrom({ ...scaleOf(row), isBinary: false }, false);
     },
+    scaleFrom: (numbers) => scaleFrom(numbers, false),
     hasTrend: () => false,
     finish: (raw) => raw,
   };
@@ -58,6 +60,7 @@ function ofTirex2(network: Tirex2Network): PatchModel {
       network.forward(tokens, layout, new Pass(), state, keep, read),
     quantiles: (y) => network.quantiles(y),
     scaleOf: (row) => rowScale(row, config),
+    scaleFrom: (numbers) => scaleFrom(numbers, config.arcsinh),
     hasTrend: (row) => differencing && hasTrend(row),
     finish: (raw, trend, last, horizon) => (trend ? summed(raw, last, horizon) : widened(raw)),
   };

@@ -1,3 +1,13 @@
+/** What a window holds. */
+export interface SavedWindow {
+  /** Of each variate as many values as are kept; a ring. */
+  readonly rows: readonly Float64Array[];
+  /** Patches that were filled since the beginning. */
+  readonly patches: number;
+  /** Values of the patch that is being filled. */
+  readonly step: number;
+}
+
 /** The last patches of some variates: values that come step by step, NaN where one is missing. */
 export class PatchWindow {
   readonly #patchSize: number;
@@ -11,6 +21,18 @@ export class PatchWindow {
     this.#patchSize = patchSize;
     this.#most = most;
     this.#rows = Array.from({ length: variates }, () => new Float64Array(most * patchSize));
+  }
+
+  /** A copy. */
+  save(): SavedWindow {
+    return { rows: this.#rows.map((row) => row.slice()), patches: this.#patches, step: this.#step };
+  }
+
+  /** Takes over what a window of the same sizes held. */
+  restore({ rows, patches, step }: SavedWindow): void {
+    for (const [v, row] of rows.entries()) this.#rows[v].set(row);
+    this.#patches = patches;
+    this.#step = step;
   }
 
   /** Patches that were filled since the beginning. */

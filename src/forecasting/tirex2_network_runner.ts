@@ -64,7 +64,8 @@ export class Tirex2NetworkRunner implements Disposable {
 
   /** tokens [rows, L, 2·P] to what the blocks make of them: [rows, L, blocks, D]. */
   async hidden(tokens: Float64Array, { layout, length }: Tirex2HiddenRun): Promise<ArrayLike<number>> {
-    const key = ['hidden', layout.series, layout.targets, length].join(' ');
+    const { series, targets, past, known } = layout;
+    const key = ['hidden', series, targets, past, known, length].join(' ');
     const executable = this.#executables.use(key, () =>
       this.#bind(key, layout, length, (tokens) =>
         concat(this.#model.network.forward(tokens, layout, new Pass(), {}).hidden),

@@ -9,6 +9,7 @@ import { Pass } from '../nn/layer.ts';
 import type { Model } from '../nn/model.ts';
 import { type Hidden, type HiddenReader, hiddenOfWindows, type Variates } from './embedding.ts';
 import { runSizes } from './network_forecaster.ts';
+import { RecentExecutables } from './recent_executables.ts';
 import { lastValues, type Scale, scaleOf, type Values, writePatches } from './tirex_scale.ts';
 
 /** What is computed of windows of series. */
@@ -24,7 +25,7 @@ const ROWS = 32;
 /** Runs a TiRex network over windows of series. To be freed. */
 export class TirexNetworkRunner implements Disposable, HiddenReader {
   readonly #model: Model<TirexNetwork>;
-  readonly #executables = new Map<string, Executable>();
+  readonly #executables = new RecentExecutables();
 
   /** The model is freed by who made it, after the runner. */
   constructor(model: Model<TirexNetwork>) {
@@ -81,8 +82,7 @@ export class TirexNetworkRunner implements Disposable, HiddenReader {
 
   /** Gives the memory of its Programs back. */
   free(): void {
-    for (const executable of this.#executables.values()) executable.free();
-    this.#executables.clear();
+    this.#executables.free();
   }
 
   [Symbol.dispose](): void {
@@ -121,8 +121,7 @@ export class TirexNetworkRunner implements Disposable, HiddenReader {
         ? batch * length * numBlocks * embeddingDim
         : batch * result.patches * quantiles.length * patchSize;
     const key = `${batch} × ${result === 'hidden' ? result : result.patches}`;
-    let executable = this.#executables.get(key);
-    if (!executable) {
+    const executable = this.#executables.use(key, () => {
       const io = new Region('io');
       const tokens = leaf(io, 'tokens', [batch, length, 2 * patchSize]);
       const read =
@@ -130,9 +129,8 @@ export class TirexNetworkRunner implements Disposable, HiddenReader {
       const { y, hidden } = network.forward(tokens, new Pass(), {}, undefined, read);
       const value = read ? network.quantiles(y) : concat(hidden);
       const root = assign(leaf(io, 'result', value.shape), value);
-      executable = engine.bind(plan(`tirex ${key}`, { io, roots: [root], limits: engine.limits }), memories);
-      this.#executables.set(key, executable);
-    }
+      return engine.bind(plan(`tirex ${key}`, { io, roots: [root], limits: engine.limits }), memories);
+    });
     return { executable, size };
   }
 }

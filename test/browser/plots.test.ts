@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { lossChart, type PredictedRow, predictionCharts } from '../../src/cli/plots.ts';
+import { htmlFile } from '../../src/lab/charts/html_file.ts';
 import type { ChartSpec } from '../../src/lab/charts/line_chart.ts';
 import { svgFile } from '../../src/lab/charts/svg_file.ts';
 import { sequenceConfig } from '../../src/models/sequence/config.ts';
@@ -116,6 +117,49 @@ describe.runIf(hasChromium)('plots in a browser', () => {
         expect(texts.filter((text) => ['row', 'epoch'].includes(text))).toHaveLength(charts().length);
       } finally {
         await page.close();
+      }
+    },
+    TIMEOUT,
+  );
+
+  it.each(['light', 'dark'] as const)(
+    'are a page by themselves, on a %s screen, whose points say what they are',
+    async (colorScheme) => {
+      const charts = forecasts(60).map((chart) => ({
+        ...chart,
+        series: chart.series.map((series) => ({
+          ...series,
+          points: series.points.map((point) => ({ ...point, tip: `row ${point.x}\n<${point.y}>` })),
+        })),
+      }));
+      const file = join(folder, `${colorScheme}.html`);
+      await writeFile(file, htmlFile('load & <price>: forecast', charts));
+      const context = await browser.newContext({ viewport: { width: 700, height: 800 }, colorScheme });
+      const page = await context.newPage();
+      const requests: string[] = [];
+      const complaints: string[] = [];
+      page.on('request', (request) => requests.push(request.url()));
+      page.on('console', (message) => complaints.push(message.text()));
+      page.on('pageerror', (error) => complaints.push(error.message));
+      try {
+        const address = pathToFileURL(file).href;
+        await page.goto(address);
+        expect(await page.locator('h1').textContent()).toBe('load & <price>: forecast');
+        expect(await page.locator('svg.chart').count()).toBe(2);
+        await page.locator('[data-tip]').nth(30).hover({ force: true });
+        expect(await page.locator('#tip').textContent()).toMatch(/^row \d+\n<[\d.]+>$/);
+        const { ground, overflow } = await page.evaluate(() => ({
+          ground: getComputedStyle(document.body).backgroundColor,
+          overflow: document.documentElement.scrollWidth - innerWidth,
+        }));
+        expect(ground).toBe(colorScheme === 'light' ? 'rgb(255, 255, 255)' : 'rgb(22, 24, 28)');
+        expect(overflow).toBeLessThanOrEqual(0);
+        expect(complaints).toEqual([]);
+        expect(requests).toEqual([address]);
+        // A drawing has no pointer.
+        expect(svgFile('x', charts)).not.toContain('data-tip');
+      } finally {
+        await context.close();
       }
     },
     TIMEOUT,

@@ -20,7 +20,7 @@ const server = createServer((request, response) => {
   });
   if (name) response.end(content(name));
   else if (request.url?.startsWith('/api/models/me/tiny/'))
-    response.end(JSON.stringify({ sha: COMMIT, siblings }));
+    response.end(JSON.stringify({ sha: COMMIT, siblings, cardData: { license: 'apache-2.0' } }));
   else response.writeHead(404).end();
 });
 let env: Record<string, string> = {};
@@ -43,6 +43,8 @@ it('downloads a model, whose name every command takes afterwards', async () => {
   const { code, stdout, stderr } = await xlstm(['download', 'me/tiny'], env);
   expect(code, stderr).toBe(0);
   expect(stdout.trim()).toBe(path('hub/models--me--tiny/snapshots', COMMIT));
+  expect(stderr).toMatch(/^licence me\/tiny is given under apache-2\.0$/m);
+  expect((await xlstm(['download', 'me/tiny'], env)).stderr).not.toContain('licence');
   const { stdout: json, stderr: problem } = await xlstm(
     ['generate', 'me/tiny', '--prompt', 'a', '--max-tokens', '3', '--json'],
     env,

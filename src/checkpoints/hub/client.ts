@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { XlstmError } from '../../errors.ts';
 import { parseJson } from '../../json.ts';
-import { quote } from '../../quote.ts';
+import { oneLine, quote } from '../../quote.ts';
 import { COMMIT, type HubName } from './cache.ts';
 import type { HubEnvironment } from './environment.ts';
 
@@ -13,8 +13,17 @@ export interface HubFile {
   readonly digest: { readonly kind: 'sha256' | 'git'; readonly hex: string };
 }
 
+/** Under which terms a model is given, as its page says. */
+export interface HubLicence {
+  /** Its short name, such as apache-2.0. Undefined: the page names none. */
+  readonly name: string | undefined;
+  /** Where its text is. Undefined: the page does not say. */
+  readonly link: string | undefined;
+}
+
 /** What a hub has of a model at a revision. */
 export interface HubListing {
+  readonly licence: HubLicence;
   readonly commit: string;
   readonly files: readonly HubFile[];
 }
@@ -132,7 +141,7 @@ function listingIn(json: unknown, source: string): HubListing {
       'Is HF_ENDPOINT a hub?',
     );
   };
-  const { sha, siblings } = (json ?? {}) as { sha?: unknown; siblings?: unknown };
+  const { sha, siblings, cardData } = (json ?? {}) as Readonly<Record<string, unknown>>;
   if (typeof sha !== 'string' || !COMMIT.test(sha)) return fail('sha', 'a commit', sha);
   if (!Array.isArray(siblings)) return fail('siblings', 'a list of files', siblings);
   const files = siblings.map((entry: unknown, i): HubFile => {
@@ -148,7 +157,19 @@ function listingIn(json: unknown, source: string): HubListing {
       return fail(`siblings[${i}].${large ? 'lfs.sha256' : 'blobId'}`, `${length} hexadecimal digits`, hex);
     return { path, bytes, digest: { kind: large ? 'sha256' : 'git', hex } };
   });
-  return { commit: sha, files };
+  return { commit: sha, files, licence: licenceIn(cardData) };
+}
+
+/** What the head of the model's page says. */
+function licenceIn(card: unknown): HubLicence {
+  const {
+    license,
+    license_name: own,
+    license_link: link,
+  } = (card ?? {}) as Readonly<Record<string, unknown>>;
+  const text = (value: unknown): string | undefined =>
+    typeof value === 'string' && value !== '' ? oneLine(value, 200) : undefined;
+  return { name: (license === 'other' && text(own)) || text(license), link: text(link) };
 }
 
 /** Node says what happened in the cause. */

@@ -111,8 +111,8 @@ it('lays the files of the model where other programs look for them, and asks for
   const seen: [number, number][] = [];
   const path = await download({ onProgress: (...counts) => seen.push(counts) });
   expect(path).toBe(join(folder(), 'snapshots', COMMIT));
-  expect(readdirSync(path).sort()).toEqual(['LICENSE', 'config.json', 'model.safetensors']);
-  for (const name of readdirSync(path)) {
+  expect(readdirSync(path).sort()).toEqual(['LICENSE', 'config.json', 'licence.json', 'model.safetensors']);
+  for (const name of ['LICENSE', 'config.json', 'model.safetensors']) {
     expect(new Uint8Array(await readFile(join(path, name)))).toEqual(hub.files.get(name));
   }
   expect(await readFile(join(folder(), 'refs/main'), 'utf8')).toBe(COMMIT);
@@ -147,6 +147,47 @@ it('the name then stands for the folder, without a connection', async () => {
       environment: { endpoint: 'http://x', cache, token: undefined, offline: true },
     }),
   ).rejects.toThrow('HF_HUB_OFFLINE');
+});
+
+describe('the licence', () => {
+  const recorded = async (): Promise<unknown> =>
+    JSON.parse(await readFile(join(folder(), 'snapshots', COMMIT, 'licence.json'), 'utf8'));
+
+  it.each([
+    [{ license: 'apache-2.0' }, 'apache-2.0', undefined],
+    [
+      { license: 'other', license_name: 'nxai-community', license_link: 'https://hub/LICENSE' },
+      'nxai-community',
+      'https://hub/LICENSE',
+    ],
+    [{ license: 'other' }, 'other', undefined],
+    [{ license: ['a'], license_link: '' }, undefined, undefined],
+    [undefined, undefined, undefined],
+  ])('is told once and recorded beside the files: %j', async (cardData, name, link) => {
+    const { listing } = hub;
+    hub.listing = () => ({ ...(listing() as object), cardData });
+    try {
+      const told: unknown[] = [];
+      for (let time = 0; time < 2; time++) await download({ onLicence: (licence) => told.push(licence) });
+      const file = join(folder(), 'snapshots', COMMIT, 'LICENSE');
+      expect(told).toEqual([{ name, link, file }]);
+      expect(await recorded()).toEqual({
+        ...{ model: NAME, commit: COMMIT, file: 'LICENSE' },
+        ...(name && { licence: name }),
+        ...(link && { link }),
+      });
+    } finally {
+      hub.listing = listing;
+    }
+  });
+
+  it('of a model without a file of its own, whose configuration is in its .ckpt', async () => {
+    hub.files = new Map([['model.ckpt', new Uint8Array(10)]]);
+    const told: unknown[] = [];
+    const path = await download({ onLicence: ({ file }) => told.push(file) });
+    expect(told).toEqual([undefined]);
+    expect(readdirSync(path).sort()).toEqual(['licence.json', 'model.ckpt']);
+  });
 });
 
 it('sends the token, if there is one', async () => {
@@ -313,7 +354,11 @@ describe('says what is wrong, and leaves no model', () => {
       { sha: COMMIT, siblings: [{ rfilename: 'a', size: 1, blobId: '../../x' }] },
       'blobId: expected 40',
     ],
-    ['another thing than a model', { sha: COMMIT, siblings: [] }, 'expected a model (config.json)'],
+    [
+      'another thing than a model',
+      { sha: COMMIT, siblings: [] },
+      'expected a model (config.json, or a .ckpt)',
+    ],
     ['JSON that is none', undefined, 'expected'],
   ])('a listing with %s', async (_, listing, message) => {
     hub.answer = (path, response) => {
@@ -339,7 +384,7 @@ describe('says what is wrong, and leaves no model', () => {
       return true;
     };
     const path = await download();
-    expect(readdirSync(path).sort()).toEqual(['LICENSE', 'config.json', 'model.safetensors']);
+    expect(readdirSync(path).sort()).toEqual(['LICENSE', 'config.json', 'licence.json', 'model.safetensors']);
   });
 });
 

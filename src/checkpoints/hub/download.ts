@@ -6,9 +6,9 @@ import { XlstmError } from '../../errors.ts';
 import { quote } from '../../quote.ts';
 import { writeError, writeFileAtomic } from '../files.ts';
 import { FileLock } from '../lock.ts';
-import { modelFilesIn } from '../model_files.ts';
+import { CONFIGS, isLightning, modelFilesIn } from '../model_files.ts';
 import { cachedModel, type HubName, modelFolder, requireHubName, snapshotFolder } from './cache.ts';
-import { ATTEMPTS, HubClient, type HubFile, reasonOf } from './client.ts';
+import { ATTEMPTS, HubClient, type HubFile, type HubLicence, reasonOf } from './client.ts';
 import { type HubEnvironment, hubEnvironment } from './environment.ts';
 
 /** How a model is downloaded. */
@@ -17,14 +17,26 @@ export interface DownloadOptions {
   readonly signal?: AbortSignal;
   /** Called as bytes arrive: of all files together, those that were there before included. */
   onProgress?(bytes: number, totalBytes: number): void;
+  /** Called once for each version of a model, when its files are there: under which terms it is given. */
+  onLicence?(licence: ModelLicence): void;
   /** Default: what the environment says. */
   readonly environment?: HubEnvironment;
   /** Waiting before the first repeat of a request that failed, in milliseconds. Default: 500. */
   readonly firstWaitMs?: number;
 }
 
+/** Under which terms a model is given. */
+export interface ModelLicence extends HubLicence {
+  /** The file with its text among those of the model. Undefined: there is none. */
+  readonly file: string | undefined;
+}
+
+/** Records the terms that were told, beside the files of the model. */
+const RECORD = 'licence.json';
+
 /** Files that come along where they are there: they say who may use the model, and how it was meant to write. */
-const ABOUT = ['LICENSE', 'LICENSE.md', 'generation_config.json'];
+const LICENCES = ['LICENSE', 'LICENSE.md', 'LICENSE.txt'];
+const ABOUT = [...LICENCES, 'NOTICE', 'generation_config.json'];
 
 /** Files that are downloaded at the same time. */
 const PARALLEL = 4;
@@ -38,7 +50,7 @@ const PARALLEL = 4;
  * @param model Its name, 'NX-AI/xLSTM-7b', and a branch, tag or commit if it is not `main`: 'NX-AI/xLSTM-7b@v2'.
  */
 export async function downloadModel(model: string, options: DownloadOptions = {}): Promise<string> {
-  const { signal, onProgress = () => {}, firstWaitMs } = options;
+  const { signal, onProgress = () => {}, onLicence = () => {}, firstWaitMs } = options;
   const environment = options.environment ?? (await hubEnvironment());
   const hubName = requireHubName(model);
   if (environment.offline) {
@@ -51,13 +63,13 @@ export async function downloadModel(model: string, options: DownloadOptions = {}
     );
   }
   const client = new HubClient(environment, signal, firstWaitMs);
-  const { commit, files: all } = await client.list(hubName);
+  const { commit, files: all, licence } = await client.list(hubName);
   const names = new Set([...modelFilesIn(all.map(({ path }) => path)), ...ABOUT]);
   const files = all.filter(({ path }) => names.has(path) && !path.includes('/') && !path.includes('\\'));
-  if (!files.some(({ path }) => path.startsWith('config.'))) {
+  if (!files.some(({ path }) => CONFIGS.some((name) => name === path) || isLightning(path))) {
     throw new XlstmError(
       'checkpoint',
-      `${model}: expected a model (config.json), found ${quote(all.map(({ path }) => path).slice(0, 8))}`,
+      `${model}: expected a model (config.json, or a .ckpt), found ${quote(all.map(({ path }) => path).slice(0, 8))}`,
     );
   }
   const folder = modelFolder(environment.cache, hubName);
@@ -80,6 +92,13 @@ export async function downloadModel(model: string, options: DownloadOptions = {}
     await mkdir(snapshot, { recursive: true });
     for (const { path, digest } of files) {
       await link(join(folder, 'blobs', digest.hex), join(snapshot, path));
+    }
+    const record = join(snapshot, RECORD);
+    if ((await sizeOf(record)) === undefined) {
+      const file = LICENCES.find((name) => files.some(({ path }) => path === name));
+      onLicence({ ...licence, file: file && join(snapshot, file) });
+      const terms = { model: hubName.name, commit, licence: licence.name, link: licence.link, file };
+      await writeFileAtomic(record, `${JSON.stringify(terms, null, 2)}\n`);
     }
     if (hubName.revision !== commit) {
       const ref = join(folder, 'refs', hubName.revision);

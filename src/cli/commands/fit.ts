@@ -20,7 +20,7 @@ import { windows } from '../../sequences/windows.ts';
 import { addEngineOptions, type EngineChoice, withEngine } from '../engine_options.ts';
 import { interruptible } from '../interrupt.ts';
 import { standardOutput } from '../output.ts';
-import { integer, nameList, number, path, positive, svgPath } from '../parse.ts';
+import { integer, nameList, number, path, plotPath, positive } from '../parse.ts';
 import { lossChart, predictionCharts, requirePlotFolder, writePlot } from '../plots.ts';
 import { LiveBlock } from '../ui/live_block.ts';
 import { renderTable } from '../ui/table.ts';
@@ -80,11 +80,7 @@ export function fitCommand(): Command {
     )
     .option('--seed <n>', 'seed of initial values and order', integer(0), 1)
     .option('--out <folder>', 'folder of the model (default: a new one under runs/)', path)
-    .option(
-      '--plot <file.svg>',
-      'draw the held-out rows as predicted and as they were, and the losses',
-      svgPath,
-    )
+    .option('--plot <file>', 'draw the held-out rows as predicted and as they were, and the losses', plotPath)
     .option('--json', 'print the result as one JSON object on standard output')
     .addHelpText(
       'after',

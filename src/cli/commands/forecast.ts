@@ -23,7 +23,7 @@ import {
   timeOf,
 } from '../forecast_text.ts';
 import { standardOutput } from '../output.ts';
-import { integer, nameList, path, quantileList, svgPath } from '../parse.ts';
+import { integer, nameList, path, plotPath, quantileList } from '../parse.ts';
 import { requirePlotFolder, writePlot } from '../plots.ts';
 import { forecastTrainCommand } from './forecast_train.ts';
 
@@ -81,7 +81,11 @@ export function forecastCommand(): Command {
       'measure as many forecasts of what is over, beside simple methods',
       integer(1, 1000),
     )
-    .option('--plot <file.svg>', 'draw the forecast, and the back-test, as SVG', svgPath)
+    .option(
+      '--plot <file>',
+      'draw the forecast, and the back-test: as SVG, or as a page (.html) that needs nothing beside it',
+      plotPath,
+    )
     .option('--json', 'print everything as one JSON object on standard output')
     .addHelpText(
       'after',

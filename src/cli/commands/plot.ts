@@ -4,7 +4,7 @@ import { XlstmError } from '../../errors.ts';
 import { formatCount, formatDuration, formatFixed, formatInteger, NOTHING } from '../../format.ts';
 import { readRunHistory } from '../../training/run_history.ts';
 import { type Output, standardOutput } from '../output.ts';
-import { svgPath } from '../parse.ts';
+import { plotPath } from '../parse.ts';
 import { requirePlotFolder, writePlot } from '../plots.ts';
 import { type CurveAxis, curveAxis, curvePoints, onGrid, type RunCurve, runCharts } from '../run_curves.ts';
 import { type ChartSeries, renderChart } from '../ui/chart.ts';
@@ -22,7 +22,7 @@ export function plotCommand(): Command {
     .addOption(
       new Option('--over <axis>', 'what the curves go over').choices(['tokens', 'time']).default('tokens'),
     )
-    .option('--plot <file.svg>', 'write the curves as SVG, too', svgPath)
+    .option('--plot <file>', 'write the curves as SVG or as a page (.html), too', plotPath)
     .addHelpText(
       'after',
       `

@@ -10,7 +10,7 @@ import { type Prediction, quantileName } from '../../sequences/prediction.ts';
 import { SequenceModel } from '../../sequences/sequence_model.ts';
 import { addEngineOptions, type EngineChoice, withEngine } from '../engine_options.ts';
 import { standardOutput } from '../output.ts';
-import { path, svgPath } from '../parse.ts';
+import { path, plotPath } from '../parse.ts';
 import { predictionCharts, requirePlotFolder, writePlot } from '../plots.ts';
 import { renderChart } from '../ui/chart.ts';
 import { renderTable } from '../ui/table.ts';
@@ -33,7 +33,11 @@ export function predictCommand(): Command {
         .default('refuse'),
     )
     .option('--out <file>', 'write all predictions as CSV', path)
-    .option('--plot <file.svg>', 'draw all predictions beside what came true, with quantiles', svgPath)
+    .option(
+      '--plot <file>',
+      'draw all predictions beside what came true, with quantiles: SVG, or a page (.html)',
+      plotPath,
+    )
     .option('--json', 'print all predictions as JSON')
     .addHelpText(
       'after',

@@ -101,6 +101,18 @@ describe('the series of a table', () => {
     ],
     ['no numbers', 'a\nx\ny', {}, /expected a column of numbers to forecast, found none/],
     [
+      'a text among the only numbers',
+      'day,a\n2024-01-01,1\n2024-01-02,2\n2024-01-03,x7',
+      {},
+      /a\.csv, line 4, column "a": expected a number or nothing, found "x7"/,
+    ],
+    [
+      'an infinite one among them, beside a covariate',
+      'a,b\n1,4\n-Infinity,5\n3,6',
+      { past: ['b'] },
+      /a\.csv, line 3, column "a": expected a finite number, found "-Infinity"/,
+    ],
+    [
       'two columns of dates',
       'a,b,v\n2024-01-01,2024-01-01,1',
       {},

@@ -129,8 +129,17 @@ function onlyTimes(table: Table, taken: readonly (string | undefined)[]): string
   );
 }
 
+const mostlyNumeric = ({ columns, rows }: Table): string[] =>
+  columns.filter((_, c) => {
+    const cells = rows.map((row) => row[c]).filter((cell) => !isMissing(cell));
+    return cells.filter((cell) => !Number.isNaN(Number(cell))).length > cells.length / 2;
+  });
+
 function onlyNumbers(table: Table, taken: readonly (string | undefined)[]): string {
-  const found = numericColumns(table).filter((name) => !taken.includes(name));
+  const free = (names: readonly string[]): string[] => names.filter((name) => !taken.includes(name));
+  const whole = free(numericColumns(table));
+  // Where there is none, one with a few other cells is meant: reading it tells which.
+  const found = whole.length > 0 ? whole : free(mostlyNumeric(table));
   if (found.length === 1) return found[0];
   throw new XlstmError(
     'data',

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Random } from '../../random.ts';
 import { momentsOf } from '../tirex_scale.ts';
+import { scaleFrom } from '../tirex2_scale.ts';
 import {
   mixedWindows,
   ownWindows,
@@ -16,13 +17,10 @@ const config: WindowReader = {
   hasTrend: () => false,
   scaleOf(row) {
     const { mean, deviation } = momentsOf(row);
-    return {
-      scaled: (x) => (x - mean) / deviation,
-      restored: (x) => x * deviation + mean,
-      isBinary: false,
-    };
+    return scaleFrom({ mean, scale: deviation, isBinary: false }, false);
   },
 };
+
 const P = 4;
 const LENGTH = 6;
 
@@ -90,7 +88,7 @@ describe('a batch of windows', () => {
     const plain: WindowReader = {
       ...config,
       hasTrend: (row) => !Number.isNaN(row[0]),
-      scaleOf: () => ({ scaled: (x) => x / 100, restored: (x) => 100 * x, isBinary: false }),
+      scaleOf: () => scaleFrom({ mean: 0, scale: 100, isBinary: false }, false),
     };
     const { tokens, next, counts } = windowBatch(new Random(1), squares, plain, 20);
     for (let b = 0; b < 20; b++) {

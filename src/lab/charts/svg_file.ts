@@ -1,5 +1,5 @@
 import { chartRules, hueRules, palette, surfaces } from './chart_style.ts';
-import { type ChartSpec, drawChart } from './line_chart.ts';
+import { type ChartSpec, drawChart, type Series } from './line_chart.ts';
 import type { Hue } from './line_style.ts';
 import { element, pixels, svgText } from './svg.ts';
 
@@ -14,7 +14,7 @@ const FONT = '13px system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Ar
  */
 export function svgFile(title: string, specs: readonly ChartSpec[]): string {
   const charts = specs.flatMap((spec) => {
-    const chart = drawChart(spec);
+    const chart = drawChart({ ...spec, series: spec.series.map(withoutTips) });
     return chart ? [{ ...chart, title: spec.title }] : [];
   });
   let top = MARGIN + TITLE_HEIGHT;
@@ -36,6 +36,12 @@ export function svgFile(title: string, specs: readonly ChartSpec[]): string {
   );
   return `${drawing}\n`;
 }
+
+/** A drawing has no pointer. */
+const withoutTips = (series: Series): Series => ({
+  ...series,
+  points: series.points.map(({ x, y }) => ({ x, y })),
+});
 
 const rules = [
   `svg{font:${FONT}}`,

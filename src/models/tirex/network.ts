@@ -1,17 +1,10 @@
 import { add } from '../../compute/graph/elementwise.ts';
 import { cells } from '../../compute/graph/recurrent.ts';
 import type { Tensor } from '../../compute/graph/tensor.ts';
-import {
-  type LayerOutput,
-  type LayerState,
-  type Network,
-  type Pass,
-  type StateShapes,
-  stateBelow,
-  under,
-} from '../../nn/layer.ts';
+import type { LayerOutput, LayerState, Network, Pass, StateShapes } from '../../nn/layer.ts';
 import { LayerNorm } from '../../nn/norm.ts';
 import type { Scope } from '../../nn/parameters.ts';
+import { BlockStack } from './block_stack.ts';
 import { feedForwardDim, type TirexConfig } from './config.ts';
 import { ResidualBlock, SwiGlu, WeightedRmsNorm } from './layers.ts';
 import { TirexSlstm } from './slstm.ts';
@@ -61,7 +54,7 @@ export class TirexNetwork implements Network {
   /** What it was built from. */
   readonly config: TirexConfig;
   readonly #input: ResidualBlock;
-  readonly #blocks: readonly Block[];
+  readonly #blocks: BlockStack<Block>;
   readonly #norm: WeightedRmsNorm;
   readonly #output: ResidualBlock;
 
@@ -76,7 +69,10 @@ export class TirexNetwork implements Network {
       embeddingDim,
       'relu',
     );
-    this.#blocks = Array.from({ length: numBlocks }, (_, i) => new Block(scope.child(`blocks.${i}`), config));
+    this.#blocks = new BlockStack(
+      'blocks',
+      Array.from({ length: numBlocks }, (_, i) => new Block(scope.child(`blocks.${i}`), config)),
+    );
     this.#norm = new WeightedRmsNorm(scope.child('out_norm'), embeddingDim);
     this.#output = new ResidualBlock(
       scope.child('output_patch_embedding'),
@@ -89,10 +85,7 @@ export class TirexNetwork implements Network {
 
   /** Those of block i under `blocks.i`: y, c, n and m [B, D]. */
   stateShapes(batch: number): StateShapes {
-    return Object.assign(
-      {},
-      ...this.#blocks.map((block, i) => under(`blocks.${i}`, block.stateShapes(batch))),
-    );
+    return this.#blocks.stateShapes(batch);
   }
 
   /**
@@ -107,23 +100,9 @@ export class TirexNetwork implements Network {
     keep?: number,
     read?: TokenRange,
   ): LayerOutput & { readonly hidden: readonly Tensor[] } {
-    const hidden: Tensor[] = [];
-    const states: Record<string, Tensor> = {};
-    const last = this.#blocks.length - 1;
-    let y = this.#input.forward(tokens);
-    for (const [i, block] of this.#blocks.entries()) {
-      const output = block.forward(
-        y,
-        pass,
-        stateBelow(state, `blocks.${i}`),
-        keep,
-        i === last ? read : undefined,
-      );
-      y = output.y;
-      hidden.push(y);
-      Object.assign(states, under(`blocks.${i}`, output.state));
-    }
-    return { y, state: states, hidden };
+    return this.#blocks.forward(this.#input.forward(tokens), state, (block, x, own, isLast) =>
+      block.forward(x, pass, own, keep, isLast ? read : undefined),
+    );
   }
 
   /** The last block's vectors [B, L, D] to the scaled next patches [B, L, Q·P], all of the first quantile first. */

@@ -1,14 +1,7 @@
 import type { Tensor } from '../../compute/graph/tensor.ts';
-import {
-  type LayerOutput,
-  type LayerState,
-  type Network,
-  type Pass,
-  type StateShapes,
-  stateBelow,
-  under,
-} from '../../nn/layer.ts';
+import type { LayerOutput, LayerState, Network, Pass, StateShapes } from '../../nn/layer.ts';
 import type { Scope } from '../../nn/parameters.ts';
+import { BlockStack } from '../tirex/block_stack.ts';
 import { ResidualBlock, WeightedRmsNorm } from '../tirex/layers.ts';
 import type { TokenRange } from '../tirex/tokens.ts';
 import { outputHiddenDim, type Tirex2Cell, type Tirex2Config } from './config.ts';
@@ -51,7 +44,7 @@ export class Tirex2Network implements Network {
   /** What it was built from. */
   readonly config: Tirex2Config;
   readonly #input: ResidualBlock;
-  readonly #blocks: readonly Block[];
+  readonly #blocks: BlockStack<Block>;
   readonly #norm: WeightedRmsNorm | undefined;
   readonly #output: ResidualBlock;
 
@@ -66,7 +59,10 @@ export class Tirex2Network implements Network {
       embeddingDim,
       activation,
     );
-    this.#blocks = blocks.map((cell, i) => new Block(scope.child(`stack.${i}`), cell, config));
+    this.#blocks = new BlockStack(
+      'stack',
+      blocks.map((cell, i) => new Block(scope.child(`stack.${i}`), cell, config)),
+    );
     this.#norm =
       outNormEps === null
         ? undefined
@@ -82,7 +78,7 @@ export class Tirex2Network implements Network {
 
   /** Of so many rows, those of block i under `stack.i`. */
   stateShapes(rows: number): StateShapes {
-    return Object.assign({}, ...this.#blocks.map((block, i) => under(`stack.${i}`, block.stateShapes(rows))));
+    return this.#blocks.stateShapes(rows);
   }
 
   /**
@@ -98,24 +94,9 @@ export class Tirex2Network implements Network {
     keep?: number,
     read?: TokenRange,
   ): LayerOutput & { readonly hidden: readonly Tensor[] } {
-    const hidden: Tensor[] = [];
-    const states: Record<string, Tensor> = {};
-    const last = this.#blocks.length - 1;
-    let y = this.#input.forward(tokens);
-    for (const [i, block] of this.#blocks.entries()) {
-      const output = block.forward(
-        y,
-        layout,
-        pass,
-        stateBelow(state, `stack.${i}`),
-        keep,
-        i === last ? read : undefined,
-      );
-      y = output.y;
-      hidden.push(y);
-      Object.assign(states, under(`stack.${i}`, output.state));
-    }
-    return { y, state: states, hidden };
+    return this.#blocks.forward(this.#input.forward(tokens), state, (block, x, own, isLast) =>
+      block.forward(x, layout, pass, own, keep, isLast ? read : undefined),
+    );
   }
 
   /** The last block's vectors [..., D] to the scaled next patches [..., Q·P], all of the first quantile first. */

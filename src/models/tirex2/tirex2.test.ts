@@ -1,9 +1,13 @@
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { stringify } from 'yaml';
 import { checkpointFiles, decodeCheckpoint } from '../../checkpoints/checkpoint.ts';
 import { loadCheckpoint } from '../../checkpoints/checkpoint_folder.ts';
 import { parseSafetensors } from '../../checkpoints/safetensors.ts';
+import { pickle, tensor, torchFile } from '../../checkpoints/testing/torch.ts';
 import { createReferenceEngine } from '../../compute/engines/reference/engine.ts';
 import { Model } from '../../nn/model.ts';
 import { formatDesign, readDesign } from '../registry.ts';
@@ -80,6 +84,38 @@ describe('the configuration of a TiRex-2', () => {
     [{ qkNorm: 1 }, 'qkNorm'],
   ])('refuses %j of a program', (given, named) => {
     expect(() => parseTirex2Config(given, 'p')).toThrow(named);
+  });
+});
+
+describe('the older files of a TiRex-2, model-config.yaml and model.ckpt', () => {
+  it.each([['at the top'], ['under state_dict']])('are read, tensors %s', async (where) => {
+    const place = await mkdtemp(join(tmpdir(), 'xlstm-tirex2-'));
+    try {
+      await writeFile(join(place, 'model-config.yaml'), stringify(file));
+      const { tensors } = parseSafetensors(await readFile(`${folder}/model.safetensors`), 'golden');
+      const stored = [...tensors];
+      const all = pickle.dict(
+        ...stored.flatMap(([name, { shape }], i) => {
+          const strides = shape.map((_, d) => shape.slice(d + 1).reduce((product, n) => product * n, 1));
+          const length = shape.reduce((product, n) => product * n, 1);
+          return [pickle.text(name), tensor({ key: `${i}`, length, shape, strides })];
+        }),
+      );
+      const storages = stored.map(([, each], i) => [`${i}`, new Uint8Array(each.read().buffer)]);
+      const root = where === 'at the top' ? all : pickle.dict(pickle.text('state_dict'), all);
+      await writeFile(join(place, 'model.ckpt'), torchFile(pickle.of(root), Object.fromEntries(storages)));
+      const { model } = await loadCheckpoint(engine, place);
+      const expected = await golden.read();
+      for (const [name, { values }] of await model.read())
+        expect(values, name).toEqual(expected.get(name)?.values);
+      model.free();
+      await rm(join(place, 'model-config.yaml'));
+      await expect(loadCheckpoint(engine, place)).rejects.toThrow(
+        "model.ckpt: expected the model's configuration as hyper_parameters in it or as config.json beside it, found none",
+      );
+    } finally {
+      await rm(place, { recursive: true });
+    }
   });
 });
 

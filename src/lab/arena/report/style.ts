@@ -1,4 +1,5 @@
-import { chartRules, hueRules, palette, surfaces, type Theme } from '../../charts/chart_style.ts';
+import type { Theme } from '../../charts/chart_style.ts';
+import { pageRules } from '../../charts/html_page.ts';
 import { SHADES } from './heat_map.ts';
 
 /** From the ground to a deep blue on paper; on a dark screen more is brighter. */
@@ -6,11 +7,6 @@ const heat = {
   light: { low: [240, 244, 249], high: [4, 60, 122], dark: '#10233a', bright: '#ffffff', turn: 6 },
   dark: { low: [34, 39, 47], high: [132, 204, 255], dark: '#0b1a28', bright: '#e6eaf0', turn: 6 },
 } as const;
-
-const variables = (theme: Theme): string =>
-  Object.entries({ ...palette[theme], ...surfaces[theme] })
-    .map(([name, value]) => `--${name}:${value}`)
-    .join(';');
 
 function shadeRules(theme: Theme): string {
   const { low, high, dark, bright, turn } = heat[theme];
@@ -23,19 +19,8 @@ function shadeRules(theme: Theme): string {
   }).join('');
 }
 
-const hues = Object.keys(palette.light)
-  .map((hue) => `.${hue}{--hue:var(--${hue})}`)
-  .join('');
-
 export const styleSheet = `
-:root{color-scheme:light;${variables('light')}}
-${shadeRules('light')}
-@media screen and (prefers-color-scheme:dark){:root{color-scheme:dark;${variables('dark')}}${shadeRules('dark')}}
-${hues}
-*{box-sizing:border-box}
-body{margin:0 auto;max-width:1160px;padding:28px 36px 60px;background:var(--page);color:var(--text);
-font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,"DejaVu Sans",sans-serif;
-font-variant-numeric:tabular-nums lining-nums}
+${pageRules(shadeRules)}
 h1{font-size:30px;line-height:1.2;margin:0 0 6px;letter-spacing:-.01em}
 h2{font-size:21px;margin:44px 0 8px;padding-top:14px;border-top:1px solid var(--rule)}
 h3{font-size:14.5px;margin:0 0 4px}
@@ -44,15 +29,10 @@ ul{padding-left:20px}
 nav{display:flex;flex-wrap:wrap;gap:4px 18px;margin:14px 0 0;font-size:14px}
 a{color:var(--blue);text-underline-offset:2px}
 .lead{font-size:16px;color:var(--soft)}
-figure{margin:0;break-inside:avoid}
 figcaption{font-size:12.5px;color:var(--soft);margin-top:2px;overflow-wrap:break-word}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr));gap:26px 28px;margin:18px 0 26px}
 .wide{margin:18px 0 24px;overflow-x:auto}
-svg{display:block;width:100%;height:auto;font:12px system-ui,-apple-system,"Segoe UI",Roboto,Arial,"DejaVu Sans",sans-serif;
-font-variant-numeric:tabular-nums lining-nums}
 .chart{max-width:620px}
-${chartRules((name) => `var(--${name})`)}
-${hueRules('', 'var(--hue)')}
 .cell text{font-size:12.5px}
 .lost rect{stroke:var(--hatch)}
 .lost text{font-size:11.5px;font-weight:600;paint-order:stroke;stroke:var(--page);stroke-width:4px;stroke-linejoin:round}
@@ -62,7 +42,6 @@ svg .missing text{fill:var(--soft)}
 .hatch-line{stroke:var(--hatch);stroke-width:3}
 .flag{fill:var(--vermilion);stroke:var(--page)}
 .group-line{fill:none;stroke:var(--soft)}
-[data-tip]:hover{filter:brightness(1.12)}
 .table{overflow-x:auto;margin:18px 0 24px}
 table{border-collapse:collapse;font-size:13px;line-height:1.35}
 caption{text-align:left;font-weight:600;font-size:14px;padding-bottom:6px}
@@ -82,14 +61,10 @@ td.left:first-child{white-space:nowrap}
 .tables td,.tables th{padding:3px 7px}
 .dense table{font-size:12px}
 .dense td{padding:3px 8px}
-#tip{position:fixed;z-index:1;max-width:420px;padding:6px 9px;border-radius:5px;background:var(--text);color:var(--page);
-font-size:12.5px;line-height:1.4;white-space:pre-line;pointer-events:none;overflow-wrap:anywhere}
-#tip[hidden]{display:none}
 @media print{
 @page{margin:14mm}
-body{max-width:none;padding:0;font-size:10.5pt}
-nav,#tip{display:none}
-*{-webkit-print-color-adjust:exact;print-color-adjust:exact}
+body{font-size:10.5pt}
+nav{display:none}
 h2{break-after:avoid}
 tr,figure,li{break-inside:avoid}
 .table,.wide{overflow:visible}
