@@ -5,7 +5,7 @@ import { availableCores, inNode } from './host.ts';
 import { createWasmEngine } from './wasm/engine.ts';
 
 /** What can be asked for. */
-export const engineChoices = ['auto', 'native', 'wasm', 'reference'] as const satisfies (
+export const engineChoices = ['auto', 'native', 'wasm', 'webgpu', 'reference'] as const satisfies (
   | EngineName
   | 'auto'
 )[];
@@ -43,6 +43,10 @@ async function choose(name: EngineChoice, options: EngineOptions): Promise<Chose
       return { engine: await createWasmEngine(options), reason: 'asked for by name' };
     case 'native':
       return { engine: await createNative(options), reason: 'asked for by name' };
+    case 'webgpu': {
+      const { createWebgpuEngine } = await import('./webgpu/engine.ts');
+      return { engine: await createWebgpuEngine(options), reason: 'asked for by name' };
+    }
     case 'auto':
       return chooseFastest(options);
     default:

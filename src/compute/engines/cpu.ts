@@ -3,11 +3,11 @@ import { type EngineLimits, requireKernel } from '../program/limits.ts';
 import { type Address, linkedWords, type Program } from '../program/program.ts';
 import type { Region } from '../program/region.ts';
 import type { Engine, EngineName, Executable, Memory } from './engine.ts';
-import { boundMemories, freedProgram, HostMemory, type Storage } from './memory.ts';
+import { boundMemories, CheckedMemory, freedProgram, type HostStorage } from './memory.ts';
 import { closedError, Stream } from './stream.ts';
 
 /** A piece of an engine's memory. What is not released is given back when nothing refers to the block any more. */
-export interface Block extends Storage {
+export interface Block extends HostStorage {
   /** Bytes from the start of the address space in which the kernels run. */
   readonly address: number;
 }
@@ -81,9 +81,9 @@ export class CpuEngine implements Engine {
     return this.#machine.limits;
   }
 
-  allocate(region: Region): HostMemory<Block> {
+  allocate(region: Region): CheckedMemory<Block> {
     this.#stream.check();
-    return new HostMemory(region, this.#machine.allocate(region.bytes, region.name), this.#stream);
+    return new CheckedMemory(region, this.#machine.allocate(region.bytes, region.name), this.#stream);
   }
 
   bind(program: Program, memories: readonly Memory[]): Executable {

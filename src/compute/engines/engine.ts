@@ -6,9 +6,9 @@ import type { Region } from '../program/region.ts';
 
 /**
  * reference: TypeScript in float64, slow, for checking the others. wasm: WebAssembly, everywhere. native: machine code,
- * in Node.
+ * in Node. webgpu: graphics processors, in browsers and, with the package "webgpu", in Node.
  */
-export type EngineName = 'reference' | 'wasm' | 'native';
+export type EngineName = 'reference' | 'wasm' | 'native' | 'webgpu';
 
 /** Values of an engine's memory; `reference` computes in float64. */
 export type Values = Float32Array | Float64Array;

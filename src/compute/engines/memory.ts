@@ -5,19 +5,51 @@ import { type Entry, type Region, sizeOf, startOf } from '../program/region.ts';
 import type { CopiedPart, Memory, Values } from './engine.ts';
 import type { Stream } from './stream.ts';
 
-/** Where a memory's numbers lie. */
+/** Where a memory's numbers lie. Places and counts are in elements of a type, and checked. */
 export interface Storage {
   readonly bytes: number;
-  /** All of it as numbers of a type (f32 where none is named); ask anew for each use, since growing memory can move the view. */
-  values(dtype?: Dtype): Numbers;
+  write(values: ArrayLike<number>, at: number, dtype: Dtype): void;
+  /** A copy as it is now. */
+  read(at: number, count: number, dtype: Dtype): Values | Promise<Values>;
+  clear(): void;
+  /** Gives `work` all numbers to read and change. */
+  lend<T>(work: (values: Values) => T | Promise<T>): T | Promise<T>;
+  /** Takes over elements of another storage of the same engine. */
+  copy(source: Storage, from: number, count: number, at: number): void;
   /** Gives the elements back: nothing uses them from now on. */
   release(): void;
 }
 
+/** One that JavaScript reaches. */
+export interface HostStorage extends Storage {
+  /** All of it as numbers of a type (f32 where none is named); ask anew for each use, since growing memory can move the view. */
+  values(dtype?: Dtype): Numbers;
+}
+
+/** How numbers that JavaScript reaches are written, read and copied. */
+export function hostStorage(
+  bytes: number,
+  values: (dtype?: Dtype) => Numbers,
+  release: () => void,
+): HostStorage {
+  return {
+    bytes,
+    values,
+    release,
+    write: (numbers, at, dtype) => values(dtype).set(numbers, at),
+    read: (at, count, dtype) => floating(values(dtype).slice(at, at + count)),
+    clear: () => void values().fill(0),
+    lend: (work) => work(floating(values())),
+    copy: (source, from, count, at) =>
+      // As i32: bits of packed weights are no numbers.
+      values('i32').set((source as HostStorage).values('i32').subarray(from, from + count), at),
+  };
+}
+
 const usage = (message: string, hint?: string): XlstmError => new XlstmError('usage', message, hint);
 
-/** Memory that JavaScript reaches, in the order of the engine whose stream it is given. */
-export class HostMemory<S extends Storage = Storage> implements Memory {
+/** Memory whose calls are checked and take place in the order of the engine whose stream it is given. */
+export class CheckedMemory<S extends Storage = Storage> implements Memory {
   readonly region: Region;
   readonly storage: S;
   readonly stream: Stream;
@@ -45,7 +77,7 @@ export class HostMemory<S extends Storage = Storage> implements Memory {
 
   clear(): void {
     this.check();
-    this.stream.act(() => this.storage.values().fill(0));
+    this.stream.act(() => this.storage.clear());
   }
 
   copyFrom(source: Memory, part?: CopiedPart): void {
@@ -57,7 +89,7 @@ export class HostMemory<S extends Storage = Storage> implements Memory {
           `${this.region.name} and ${source.region.name} differ in their layout: name the part to copy`,
         );
       }
-      this.stream.act(() => this.storage.values().set(from.storage.values()));
+      this.stream.act(() => this.storage.copy(from.storage, 0, this.#elements, 0));
       return;
     }
     const start = part.from ?? 0;
@@ -68,25 +100,29 @@ export class HostMemory<S extends Storage = Storage> implements Memory {
     if (this.#entry(part.name).dtype !== dtype) {
       throw usage(`${part.name} is ${dtype} in ${source.region.name}, not in ${this.region.name}`);
     }
-    this.stream.act(() =>
-      this.storage.values(dtype).set(from.storage.values(dtype).subarray(read, read + count), written),
-    );
+    this.stream.act(() => this.storage.copy(from.storage, read, count, written));
   }
 
   async read(name: string, at = 0, count = sizeOf(this.#entry(name).shape) - at): Promise<Values> {
     const start = this.#place(name, at, count);
     const { dtype } = this.#entry(name);
-    return this.stream.read(() => floating(this.storage.values(dtype).slice(start, start + count)));
+    return this.#read(start, count, dtype);
   }
 
   async readAll(): Promise<Values> {
     this.check();
-    return this.stream.read(() => floating(this.storage.values().slice()));
+    return this.#read(0, this.#elements, 'f32');
+  }
+
+  /** What was asked for after it does not wait for numbers that are still on their way. */
+  async #read(at: number, count: number, dtype: Dtype): Promise<Values> {
+    const { values } = await this.stream.read(() => ({ values: this.storage.read(at, count, dtype) }));
+    return values;
   }
 
   async access<T>(work: (values: Values) => T | Promise<T>): Promise<T> {
     this.check();
-    return this.stream.ask(() => work(floating(this.storage.values())));
+    return this.stream.ask(() => this.storage.lend(work));
   }
 
   free(): void {
@@ -109,7 +145,7 @@ export class HostMemory<S extends Storage = Storage> implements Memory {
   #set(values: ArrayLike<number>, at: number, dtype: Dtype = 'f32'): void {
     const { stream, storage } = this;
     const kept = stream.idle ? values : new Float64Array(values);
-    stream.act(() => storage.values(dtype).set(kept, at));
+    stream.act(() => storage.write(kept, at, dtype));
   }
 
   /** Float32 that fill the memory. */
@@ -145,14 +181,14 @@ const floating = (values: Numbers): Values =>
 
 export const freedProgram = ({ name }: Program): XlstmError => usage(`program ${name} was freed`);
 
-const grown = ({ region, storage }: HostMemory): XlstmError =>
+const grown = ({ region, storage }: CheckedMemory): XlstmError =>
   usage(
     `${region.name} has grown to ${region.bytes} bytes since it got memory for ${storage.bytes}`,
     'allocate memory when the region is complete',
   );
 
-function ownMemory(memory: Memory, stream: Stream): HostMemory {
-  if (!(memory instanceof HostMemory) || memory.stream !== stream) {
+function ownMemory(memory: Memory, stream: Stream): CheckedMemory {
+  if (!(memory instanceof CheckedMemory) || memory.stream !== stream) {
     throw usage(`the memory of ${memory.region.name} belongs to another engine`);
   }
   memory.check();
@@ -164,11 +200,11 @@ export function boundMemories<S extends Storage>(
   program: Program,
   memories: readonly Memory[],
   stream: Stream,
-): Map<Region, HostMemory<S>> {
+): Map<Region, CheckedMemory<S>> {
   const given = new Map(
-    memories.map((memory) => [memory.region, ownMemory(memory, stream) as HostMemory<S>]),
+    memories.map((memory) => [memory.region, ownMemory(memory, stream) as CheckedMemory<S>]),
   );
-  const bound = new Map<Region, HostMemory<S>>();
+  const bound = new Map<Region, CheckedMemory<S>>();
   for (const region of program.regions) {
     if (region === program.work || region === program.io) continue;
     const memory = given.get(region);

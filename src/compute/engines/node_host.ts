@@ -15,6 +15,10 @@ import { optionalRemedy } from './remedies.ts';
 export const importKoffi = (name = 'koffi'): Promise<typeof import('koffi')> =>
   import(/* @vite-ignore */ /* webpackIgnore: true */ name);
 
+/** The same for the package that brings WebGPU to Node. */
+export const importWebgpu = (name = 'webgpu'): Promise<{ create(options: string[]): unknown }> =>
+  import(/* @vite-ignore */ /* webpackIgnore: true */ name);
+
 /** Cores that this process may use: by the machine, its affinity, and the limits of its container. */
 export async function availableCores(): Promise<number> {
   const cores = availableParallelism();

@@ -51,6 +51,11 @@ export interface EngineLimits {
   /** Kernels that the engine has not, by their names. */
   readonly lacks: Readonly<Record<string, Lack>>;
   /**
+   * Whether the mLSTM computes its chunks at once, after the states between them: then it has workspace for all of these,
+   * and for what a token adds to them.
+   */
+  readonly chunksAtOnce?: true;
+  /**
    * Whether arrays of the workspace share no memory and lie apart: for kernels that report who touches what is between
    * them (scripts/check_sanitized.js).
    */

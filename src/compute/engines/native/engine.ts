@@ -4,6 +4,7 @@ import { type Dtype, dtypes, type Numbers } from '../../program/dtypes.ts';
 import { apartLimits, cpuLimits, type EngineLimits, withoutBf16 } from '../../program/limits.ts';
 import { type Block, CpuEngine, type Machine, type Words } from '../cpu.ts';
 import type { EngineOptions } from '../engine.ts';
+import { hostStorage } from '../memory.ts';
 import { availableCores, importKoffi, readOrNothing, sha256 } from '../node_host.ts';
 import { buildRemedy, libraryRemedy, optionalRemedy } from '../remedies.ts';
 import { kernelTableSignature } from '../signature.ts';
@@ -198,7 +199,7 @@ class NativeMachine implements Machine {
       held = undefined;
       views = {};
     };
-    return { address: start + padding, bytes, values, release };
+    return { address: start + padding, ...hostStorage(bytes, values, release) };
   }
 
   place(words: Float64Array): Words & { readonly held: Float64Array } {

@@ -5,7 +5,7 @@ import { cpuLimits } from '../../program/limits.ts';
 import type { Instruction, Program, Word } from '../../program/program.ts';
 import type { Region } from '../../program/region.ts';
 import type { Engine, Executable, Memory } from '../engine.ts';
-import { boundMemories, freedProgram, HostMemory, type Storage } from '../memory.ts';
+import { boundMemories, CheckedMemory, freedProgram, type HostStorage, hostStorage } from '../memory.ts';
 import { closedError, Stream } from '../stream.ts';
 import { attentionBackward, attentionForward } from './attention.ts';
 import { blockLinear, blockLinearGradient } from './block_linear.ts';
@@ -81,12 +81,12 @@ function zeros(bytes: number, what: string): Float64Array<ArrayBuffer> {
   }
 }
 
-const allocated = (bytes: number, what: string): Storage => {
+const allocated = (bytes: number, what: string): HostStorage => {
   let values = zeros(bytes, what);
   const release = (): void => {
     values = new Float64Array(0); // garbage collection takes the rest
   };
-  return { bytes, values: () => values, release };
+  return hostStorage(bytes, () => values, release);
 };
 
 /** Runs Programs in float64 with plain loops: the oracle with which every other engine is compared. */
@@ -99,13 +99,13 @@ export class ReferenceEngine implements Engine {
   readonly #stream = new Stream();
   #work = new Float64Array(0);
 
-  allocate(region: Region): HostMemory {
+  allocate(region: Region): CheckedMemory<HostStorage> {
     this.#stream.check();
-    return new HostMemory(region, allocated(region.bytes, region.name), this.#stream);
+    return new CheckedMemory(region, allocated(region.bytes, region.name), this.#stream);
   }
 
   bind(program: Program, memories: readonly Memory[]): Executable {
-    const bound = boundMemories(program, memories, this.#stream);
+    const bound = boundMemories<HostStorage>(program, memories, this.#stream);
     this.#reserveWork(program);
     const io = this.allocate(program.io);
     for (const { name, values } of program.constants) io.write(name, values);

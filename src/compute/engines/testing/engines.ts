@@ -3,6 +3,8 @@ import type { Engine } from '../engine.ts';
 import { findCompiler } from '../native/compiler.ts';
 import { createNativeEngine } from '../native/engine.ts';
 import { createWasmEngine } from '../wasm/engine.ts';
+import { createWebgpuEngine } from '../webgpu/engine.ts';
+import { hasSoftwareGpu, useSoftwareGpu } from '../webgpu/testing/software_gpu.ts';
 
 /** An engine under test; `open` makes a new one. */
 export interface EngineCase {
@@ -33,4 +35,11 @@ export async function fastEngines(): Promise<EngineCases> {
     open: (threads: number) => createNativeEngine({ threads, instructionSet }),
   }));
   return { cases: [...wasm, ...native], missing: undefined };
+}
+
+/** WebGPU over a GPU in software, where there is one. */
+export async function gpuEngines(): Promise<EngineCases> {
+  if (!hasSoftwareGpu) return { cases: [], missing: 'the GPU in software is for Linux x64' };
+  await useSoftwareGpu();
+  return { cases: [{ name: 'webgpu', open: () => createWebgpuEngine() }], missing: undefined };
 }

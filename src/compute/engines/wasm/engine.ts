@@ -4,6 +4,7 @@ import { cpuLimits, type EngineLimits, withoutBf16 } from '../../program/limits.
 import { type Block, CpuEngine, type Machine, type Words } from '../cpu.ts';
 import type { EngineOptions } from '../engine.ts';
 import { addressSpaceLeft, availableCores, mayWait, wasmHint } from '../host.ts';
+import { hostStorage } from '../memory.ts';
 import { kernelTableSignature } from '../signature.ts';
 import { createMemory, MAX_BYTES, WasmHeap } from './heap.ts';
 import { chooseVariant, compileWasmModule, hasSharedMemory, type WasmVariant } from './module.ts';
@@ -79,7 +80,7 @@ class WasmMachine implements Machine {
       const { array, bytes: size } = dtypes[dtype];
       return new array(this.#heap.memory.buffer, piece.address, bytes / size);
     };
-    return this.#watched({ ...piece, bytes, values }, piece);
+    return this.#watched({ ...piece, ...hostStorage(bytes, values, piece.release) }, piece);
   }
 
   place(words: Float64Array): Words {

@@ -165,8 +165,12 @@ export const mlstmKernels = {
       a.length *
       (2 * a.keyDim * a.valueDim + 0.5 * Math.min(a.chunk, a.length) * (a.keyDim + a.valueDim)),
     bytes: (a) => f32(2 * rowElements(a) + (a.c + a.lastC + a.chunkStates * chunksOf(a)) * memoryElements(a)),
-    // Holds C from chunk to chunk where no output does.
-    scratch: (a) => (a.lastC || a.chunkStates ? 0 : a.batch * a.heads * a.keyDim * a.valueDim),
+    // Holds C from chunk to chunk where no output does; or what would be saved, where nothing is.
+    scratch(a, { chunksAtOnce }) {
+      const members = a.batch * a.heads;
+      if (!chunksAtOnce) return a.lastC || a.chunkStates ? 0 : members * a.keyDim * a.valueDim;
+      return a.chunkStates ? 0 : chunksOf(a) * (memoryElements(a) + members) + 2 * members * a.length;
+    },
     threadScratch: (a) => chunkScratch(a, 'forward'),
   },
   /**
@@ -206,7 +210,10 @@ export const mlstmKernels = {
       a.length *
       (4 * a.keyDim * a.valueDim + 0.5 * Math.min(a.chunk, a.length) * (3 * a.keyDim + 2 * a.valueDim)),
     bytes: (a) => f32(4 * rowElements(a) + (chunksOf(a) + a.dlastC + a.dc) * memoryElements(a)),
-    scratch: (a) => a.batch * a.heads * a.keyDim * a.valueDim,
+    scratch: (a, { chunksAtOnce }) =>
+      chunksAtOnce
+        ? (chunksOf(a) + 1) * memoryElements(a) + a.batch * a.heads * a.length
+        : a.batch * a.heads * a.keyDim * a.valueDim,
     threadScratch: (a) => chunkScratch(a, 'backward'),
   },
   /** mlstmForward for T = 1 in the recurrent form; the last state may be the same memory as the given one. */

@@ -1,0 +1,179 @@
+import { XlstmError } from '../../../errors.ts';
+import type { Program } from '../../program/program.ts';
+import type { Region } from '../../program/region.ts';
+import { lowerings } from './kernels.ts';
+import type { Pipelines } from './pipelines.ts';
+import { callOf, gridOf, type Shader, shaderOf } from './shader.ts';
+import { usage } from './storage.ts';
+
+/** Offsets of a uniform binding are multiples of it, at most. */
+const UNIFORM_ALIGNMENT = 256;
+
+interface Step extends Shader {
+  readonly instruction: number;
+  readonly kernel: string;
+  /** Bytes from the start of the buffer of offsets. */
+  readonly at: number;
+}
+
+/** A Program as dispatches: compiled from its binding on, submitted at once for each run. */
+export class Commands {
+  /** Resolves when every pipeline is there. */
+  readonly compiled: Promise<void>;
+  readonly #program: Program;
+  readonly #device: GPUDevice;
+  readonly #pipelines: Pipelines;
+  readonly #steps: readonly Step[];
+  readonly #offsets: GPUBuffer;
+  #ready: readonly GPUComputePipeline[] | undefined;
+  #groups: GPUBindGroup[] = [];
+  /** The buffers that the groups were made for. */
+  #boundTo = new Map<Region, GPUBuffer>();
+
+  constructor(program: Program, device: GPUDevice, pipelines: Pipelines) {
+    this.#program = program;
+    this.#device = device;
+    this.#pipelines = pipelines;
+    this.#steps = stepsOf(program, device.limits);
+    const last = this.#steps.at(-1);
+    const bytes = last ? last.at + Math.max(16, 4 * last.offsets.length) : 0;
+    const words = new Uint32Array(Math.ceil(bytes / UNIFORM_ALIGNMENT + 1) * (UNIFORM_ALIGNMENT / 4));
+    for (const { at, offsets } of this.#steps) words.set(offsets, at / 4);
+    this.#offsets = device.createBuffer({
+      label: `offsets of program ${program.name}`,
+      size: words.byteLength,
+      usage: usage.uniform | usage.copyTarget,
+    });
+    device.queue.writeBuffer(this.#offsets, 0, words);
+    const compiling = this.#steps.map(({ kernel, text, regions }) =>
+      pipelines.compile(kernel, text, regions.length),
+    );
+    this.compiled = Promise.all(compiling).then((ready) => {
+      this.#ready = ready;
+    });
+    this.compiled.catch(() => {}); // whoever runs it hears of it
+  }
+
+  get ready(): boolean {
+    return this.#ready !== undefined;
+  }
+
+  submit(bufferOf: (region: Region) => GPUBuffer): void {
+    this.#bind(bufferOf);
+    const commands = this.#device.createCommandEncoder();
+    const pass = commands.beginComputePass();
+    for (const index of this.#steps.keys()) this.#dispatch(pass, index);
+    pass.end();
+    this.#device.queue.submit([commands.finish()]);
+  }
+
+  /** Seconds of each instruction, each in a pass of its own between two timestamps. */
+  async profile(bufferOf: (region: Region) => GPUBuffer): Promise<Float64Array> {
+    const device = this.#device;
+    if (!device.features.has('timestamp-query')) {
+      throw new XlstmError('engine', 'this graphics processor or browser measures no time (timestamp-query)');
+    }
+    this.#bind(bufferOf);
+    const seconds = new Float64Array(this.#program.instructions.length);
+    const MOST = 2048; // queries of a set: 4096
+    for (let from = 0; from < this.#steps.length; from += MOST) {
+      const count = Math.min(MOST, this.#steps.length - from);
+      const queries = device.createQuerySet({ type: 'timestamp', count: 2 * count });
+      const resolved = device.createBuffer({
+        size: 16 * count,
+        usage: usage.queryResolve | usage.copySource,
+      });
+      const staging = device.createBuffer({ size: 16 * count, usage: usage.mapRead | usage.copyTarget });
+      const commands = device.createCommandEncoder();
+      for (let i = 0; i < count; i++) {
+        const pass = commands.beginComputePass({
+          timestampWrites: {
+            querySet: queries,
+            beginningOfPassWriteIndex: 2 * i,
+            endOfPassWriteIndex: 2 * i + 1,
+          },
+        });
+        this.#dispatch(pass, from + i);
+        pass.end();
+      }
+      commands.resolveQuerySet(queries, 0, 2 * count, resolved, 0);
+      commands.copyBufferToBuffer(resolved, 0, staging, 0, 16 * count);
+      device.queue.submit([commands.finish()]);
+      await staging.mapAsync(usage.mapRead);
+      const times = new BigInt64Array(staging.getMappedRange().slice(0));
+      for (let i = 0; i < count; i++) {
+        seconds[this.#steps[from + i].instruction] += Number(times[2 * i + 1] - times[2 * i]) / 1e9;
+      }
+      for (const owned of [queries, resolved, staging]) owned.destroy();
+    }
+    return seconds;
+  }
+
+  release(): void {
+    this.#offsets.destroy();
+    this.#groups = [];
+    this.#boundTo.clear();
+  }
+
+  #dispatch(pass: GPUComputePassEncoder, index: number): void {
+    pass.setPipeline(this.#ready![index]);
+    pass.setBindGroup(0, this.#groups[index]);
+    pass.dispatchWorkgroups(...gridOf(this.#steps[index].groups));
+  }
+
+  /** Anew only where a buffer is another one than before, as the workspace after it has grown. */
+  #bind(bufferOf: (region: Region) => GPUBuffer): void {
+    const { regions } = this.#program;
+    if (this.#boundTo.size > 0 && regions.every((region) => this.#boundTo.get(region) === bufferOf(region)))
+      return;
+    this.#boundTo = new Map(regions.map((region) => [region, bufferOf(region)]));
+    this.#groups = this.#steps.map(({ kernel, regions, offsets, at }) =>
+      this.#device.createBindGroup({
+        label: kernel,
+        layout: this.#pipelines.layout(regions.length),
+        entries: [
+          {
+            binding: 0,
+            resource: {
+              buffer: this.#offsets,
+              offset: at,
+              size: 16 * Math.max(1, Math.ceil(offsets.length / 4)),
+            },
+          },
+          ...regions.map((region, i) => ({ binding: i + 1, resource: { buffer: bufferOf(region) } })),
+        ],
+      }),
+    );
+  }
+}
+
+function stepsOf(program: Program, limits: GPUSupportedLimits): Step[] {
+  const lacking = new Set(program.instructions.map(({ kernel }) => kernel).filter((k) => !lowerings[k]));
+  if (lacking.size > 0) {
+    throw new XlstmError(
+      'engine',
+      `program ${program.name}: the webgpu engine has no kernel ${[...lacking].join(', ')}`,
+      'use another engine for this model',
+    );
+  }
+  const steps: Step[] = [];
+  let at = 0;
+  for (const [index, instruction] of program.instructions.entries()) {
+    const { kernel } = instruction;
+    const call = callOf(instruction);
+    for (const dispatch of lowerings[kernel]!(call)) {
+      const shader = shaderOf(instruction, call, dispatch);
+      if (shader.regions.length > limits.maxStorageBuffersPerShaderStage) {
+        throw new XlstmError(
+          'engine',
+          `program ${program.name}: kernel ${kernel} reads and writes ${shader.regions.length} regions, the graphics ` +
+            `processor takes ${limits.maxStorageBuffersPerShaderStage} at once`,
+          'use another engine for this model',
+        );
+      }
+      steps.push({ ...shader, instruction: index, kernel, at });
+      at += Math.ceil(Math.max(1, 4 * shader.offsets.length) / UNIFORM_ALIGNMENT) * UNIFORM_ALIGNMENT;
+    }
+  }
+  return steps;
+}

@@ -1,0 +1,90 @@
+import { XlstmError } from '../../../errors.ts';
+import { inNode, nodeHost } from '../host.ts';
+
+/** What a GPU is called, for people. */
+export interface Adapter {
+  readonly adapter: GPUAdapter;
+  /** For example "google swiftshader". */
+  readonly description: string;
+}
+
+const DRIVER = 'install a driver with Vulkan (on Linux also its loader: libvulkan1), or use another engine';
+
+/**
+ * WebGPU of this process. Node's comes from the optional package "webgpu". One instance serves the process and is kept:
+ * devices of an instance that was collected crash it.
+ */
+let instance: Promise<GPU> | undefined;
+
+async function gpu(): Promise<GPU> {
+  if (!inNode) {
+    if ('gpu' in navigator) return navigator.gpu;
+    throw new XlstmError(
+      'engine',
+      'this browser has no WebGPU, or the page is not served over HTTPS or from localhost',
+      'use a current browser, or the wasm engine',
+    );
+  }
+  instance ??= nodeInstance();
+  instance.catch(() => {
+    instance = undefined; // what was missing may be installed meanwhile
+  });
+  return instance;
+}
+
+async function nodeInstance(): Promise<GPU> {
+  try {
+    const { importWebgpu } = await nodeHost();
+    return (await importWebgpu()).create([]) as GPU;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw code === 'ERR_MODULE_NOT_FOUND'
+      ? new XlstmError(
+          'engine',
+          'the package "webgpu", which brings WebGPU to Node, is not installed',
+          'install it with "npm install webgpu@0.6.2", or use another engine',
+        )
+      : new XlstmError(
+          'engine',
+          `the package "webgpu", which brings WebGPU to Node, does not load: ${message.split('\n')[0]}`,
+          'install it again for this platform, or use another engine',
+        );
+  }
+}
+
+/** The fastest adapter that the host offers. */
+export async function findAdapter(): Promise<Adapter> {
+  const adapter = await (await gpu()).requestAdapter({ powerPreference: 'high-performance' });
+  if (!adapter) {
+    throw new XlstmError(
+      'engine',
+      'WebGPU finds no graphics processor',
+      inNode ? DRIVER : 'allow the browser hardware acceleration, or use the wasm engine',
+    );
+  }
+  const { vendor, architecture, device, description } = adapter.info;
+  const named = [vendor, architecture, device].filter(Boolean).join(' ');
+  return { adapter, description: description || named || 'an unnamed graphics processor' };
+}
+
+/** A device with all that the adapter allows: Programs are planned to its limits. */
+export async function openDevice({ adapter, description }: Adapter): Promise<GPUDevice> {
+  const { limits, features } = adapter;
+  try {
+    return await adapter.requestDevice({
+      requiredFeatures: features.has('timestamp-query') ? ['timestamp-query'] : [],
+      requiredLimits: {
+        maxBufferSize: limits.maxBufferSize,
+        maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
+        maxStorageBuffersPerShaderStage: limits.maxStorageBuffersPerShaderStage,
+        maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
+      },
+    });
+  } catch (error) {
+    throw new XlstmError(
+      'engine',
+      `${description} gives no device: ${(error as Error).message}`,
+      'close other programs that use the graphics processor, or use another engine',
+    );
+  }
+}

@@ -1,0 +1,86 @@
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { verifyFile } from '../../../lab/verification/verify.ts';
+import { evaluation } from '../../evaluation.ts';
+import { add, tanh } from '../../graph/elementwise.ts';
+import { linear } from '../../graph/matmul.ts';
+import { Program } from '../../program/program.ts';
+import { Region } from '../../program/region.ts';
+import { chooseEngine } from '../choose.ts';
+import type { Engine } from '../engine.ts';
+import { createReferenceEngine } from '../reference/engine.ts';
+import { hasSoftwareGpu, useSoftwareGpu } from './testing/software_gpu.ts';
+
+const inputs = {
+  x: { shape: [70, 40], values: Array.from({ length: 2800 }, (_, i) => Math.sin(i)) },
+  w: { shape: [72, 40], values: Array.from({ length: 2880 }, (_, i) => Math.cos(3 * i)) },
+};
+const compute = (engine: Engine) =>
+  evaluation(engine, inputs, ({ x, w }) => ({ outputs: { y: tanh(add(linear(x, w), 0.5)) } }));
+
+describe.runIf(hasSoftwareGpu)('the webgpu engine', { timeout: 300_000 }, () => {
+  let engine: Engine;
+  beforeAll(async () => {
+    await useSoftwareGpu();
+    ({ engine } = await chooseEngine('webgpu'));
+  }, 300_000);
+  afterAll(() => engine?.close());
+
+  it('computes what the reference engine computes, twice to the same bits', async () => {
+    const { y } = await compute(createReferenceEngine()).run();
+    const { run } = compute(engine);
+    const first = (await run()).y;
+    expect((await run()).y).toEqual(first);
+    expect(Math.max(...Array.from(y, (value, i) => Math.abs(value - first[i])))).toBeLessThan(2e-6);
+  });
+
+  it('passes the golden vectors of sLSTM and LSTM, gradients included', async () => {
+    const path = fileURLToPath(new URL('../../../../test/golden/slstm_cell.safetensors', import.meta.url));
+    const { rows } = await verifyFile(engine, path);
+    expect(rows).not.toEqual([]);
+    expect(rows.filter(({ passed }) => !passed)).toEqual([]);
+  });
+
+  it('does everything in the order of the calls', async () => {
+    const region = new Region('numbers');
+    region.add('x', [4]);
+    region.add('ids', [2], 'i32');
+    const memory = engine.allocate(region);
+    const other = engine.allocate(region);
+    expect([...(await memory.readAll())].every((value) => value === 0)).toBe(true);
+    memory.write('x', [1, 2, 3, 4]);
+    const before = memory.read('x', 1, 2);
+    memory.write('x', [9], 1);
+    memory.write('ids', [2 ** 24 + 1, -7]);
+    other.copyFrom(memory);
+    memory.clear();
+    expect([...(await before)]).toEqual([2, 3]);
+    expect([...(await other.read('x'))]).toEqual([1, 9, 3, 4]);
+    expect([...(await other.read('ids'))]).toEqual([2 ** 24 + 1, -7]);
+    expect([...(await memory.read('x'))]).toEqual([0, 0, 0, 0]);
+  });
+
+  it('says which kernel it lacks when a program is bound', () => {
+    const work = new Region('work');
+    const io = new Region('io');
+    const lacking = new Program('lacking', [{ kernel: 'deltaScanForward', words: [] }], work, io, []);
+    expect(() => engine.bind(lacking, [])).toThrow(
+      'program lacking: the webgpu engine has no kernel deltaScanForward',
+    );
+  });
+
+  it('says what does not fit', async () => {
+    const large = new Region('large');
+    large.add('x', [engine.limits.largestBinding / 4 + 1]);
+    expect(() => engine.allocate(large)).toThrow(/no memory for large: it takes [\d,]+ bytes, the graphics/);
+    await expect(chooseEngine('webgpu', { threads: 2 })).rejects.toThrow(
+      'threads: the webgpu engine has none',
+    );
+  });
+
+  it('refuses everything once it is closed', async () => {
+    const { engine: other } = await chooseEngine('webgpu');
+    await other.close();
+    expect(() => compute(other)).toThrow('the webgpu engine is closed');
+  });
+});

@@ -1,0 +1,159 @@
+import { XlstmError } from '../../../errors.ts';
+import { cpuLimits, type EngineLimits, withoutBf16 } from '../../program/limits.ts';
+import type { Program } from '../../program/program.ts';
+import type { Region } from '../../program/region.ts';
+import type { Engine, EngineOptions, Executable, Memory } from '../engine.ts';
+import { boundMemories, CheckedMemory, freedProgram } from '../memory.ts';
+import { closedError, Stream } from '../stream.ts';
+import { Commands } from './commands.ts';
+import { findAdapter, openDevice } from './device.ts';
+import { Pipelines } from './pipelines.ts';
+import { GpuStorage } from './storage.ts';
+
+/** What WebGPU's kernels are given: the tiles of the mLSTM's are made for chunks of 64 tokens. */
+const limitsOf = ({ limits }: GPUDevice): EngineLimits => ({
+  ...withoutBf16(cpuLimits, 'the webgpu engine has no products in bfloat16'),
+  threadScratch: Number.MAX_SAFE_INTEGER, // workgroups have memory of their own, which kernels check
+  largestBinding: Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize),
+  longArrays: { fromBytes: Number.MAX_SAFE_INTEGER, gapBytes: 0 },
+  mlstmChunk: { narrow: 64, wide: 64, wideFrom: 256, whole: 64 },
+  chunksAtOnce: true,
+  scanChunk: { tokens: 16, stateElements: 1 << 18 },
+});
+
+/** Runs Programs on a graphics processor: a Program is one command buffer, its kernels WGSL made for its shapes. */
+export class WebgpuEngine implements Engine {
+  readonly name = 'webgpu';
+  readonly threads = 1;
+  readonly limits: EngineLimits;
+  readonly description: string;
+  readonly #device: GPUDevice;
+  readonly #pipelines: Pipelines;
+  readonly #stream = new Stream();
+  readonly #fail = (error: { message: string }): void => void this.#failed(error);
+  /** Workspace of all Programs, as large as the largest needs. */
+  #work: GpuStorage | undefined;
+  #failure: XlstmError | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(device: GPUDevice, description: string) {
+    this.#device = device;
+    this.#pipelines = new Pipelines(device);
+    this.limits = limitsOf(device);
+    this.description = `webgpu, ${description}`;
+    void device.lost.then(({ reason, message }) => {
+      if (!this.#closing) this.#failed(new Error(`the device was lost (${reason}: ${message})`));
+    });
+    device.addEventListener('uncapturederror', ({ error }) => void this.#failed(error));
+  }
+
+  allocate(region: Region): CheckedMemory<GpuStorage> {
+    this.#stream.check();
+    return new CheckedMemory(region, this.#storage(region.bytes, region.name), this.#stream);
+  }
+
+  bind(program: Program, memories: readonly Memory[]): Executable {
+    this.#stream.check();
+    const bound = boundMemories<GpuStorage>(program, memories, this.#stream);
+    const commands = new Commands(program, this.#device, this.#pipelines);
+    this.#reserveWork(program);
+    const io = this.allocate(program.io);
+    for (const { name, values } of program.constants) io.write(name, values);
+    bound.set(program.io, io);
+    const used = [...bound.values()];
+    const bufferOf = (region: Region): GPUBuffer =>
+      (region === program.work ? this.#work! : bound.get(region)!.storage).buffer;
+
+    let freed = false;
+    const check = (): void => {
+      this.#stream.check();
+      if (freed) throw freedProgram(program);
+      for (const memory of used) memory.check();
+    };
+    // What fails between two runs, such as a write, has failed before this one is over.
+    const attempt = async <T>(work: () => Promise<T>): Promise<T> => {
+      try {
+        const result = await work();
+        if (this.#failure) throw this.#failure;
+        return result;
+      } catch (error) {
+        throw this.#failed(error as Error);
+      }
+    };
+    const run = async (): Promise<void> => {
+      check();
+      const start = (): { done: Promise<unknown> } => {
+        commands.submit(bufferOf);
+        return { done: this.#device.queue.onSubmittedWorkDone() };
+      };
+      const { done } =
+        this.#stream.idle && commands.ready
+          ? start()
+          : await this.#stream.ask(async () => {
+              await attempt(() => commands.compiled);
+              return start();
+            });
+      await attempt(() => done);
+    };
+    const profile = async (): Promise<Float64Array> => {
+      check();
+      return this.#stream.ask(() =>
+        attempt(async () => {
+          await commands.compiled;
+          return commands.profile(bufferOf);
+        }),
+      );
+    };
+    const free = (): void => {
+      if (freed) return;
+      freed = true;
+      io.free();
+      if (!this.#stream.ended) this.#stream.act(() => commands.release());
+    };
+    return { program, io, run, profile, free, [Symbol.dispose]: free };
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#stream.end(closedError(this.name)).then(async () => {
+      await this.#device.queue.onSubmittedWorkDone().catch(() => {}); // nothing to wait for where it is lost
+      this.#device.destroy();
+    });
+    return this.#closing;
+  }
+
+  #storage(bytes: number, what: string): GpuStorage {
+    return new GpuStorage(this.#device, bytes, what, this.#fail);
+  }
+
+  /** What a kernel left behind is unknown: nothing can go on from here. */
+  #failed(error: { readonly message: string }): XlstmError {
+    if (error instanceof XlstmError && error !== this.#failure && !this.#failure) {
+      this.#failure = error;
+    }
+    this.#failure ??= new XlstmError(
+      'engine',
+      `the webgpu engine failed and cannot be used any more: ${error.message}`,
+      'create another engine to go on; what was in the memory of this one is lost',
+    );
+    if (!this.#closing) this.#stream.abandon(this.#failure);
+    return this.#failure;
+  }
+
+  #reserveWork(program: Program): void {
+    const before = this.#work;
+    const { bytes } = program.work;
+    if (before && bytes <= before.bytes) return;
+    this.#work = this.#storage(bytes, `the workspace of program ${program.name}`);
+    if (before) this.#stream.act(() => before.release());
+  }
+}
+
+/** The engine of the fastest adapter. It takes no options: a GPU's threads are its own affair. */
+export async function createWebgpuEngine(options: EngineOptions = {}): Promise<WebgpuEngine> {
+  for (const name of ['threads', 'instructionSet'] as const) {
+    if (options[name] !== undefined)
+      throw new XlstmError('usage', `${name}: the webgpu engine has none`, 'leave it out');
+  }
+  const adapter = await findAdapter();
+  return new WebgpuEngine(await openDevice(adapter), adapter.description);
+}

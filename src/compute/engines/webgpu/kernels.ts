@@ -1,0 +1,49 @@
+import type { KernelName } from '../../program/kernels.ts';
+import { attentionBackward, attentionForward, rotate } from './kernels/attention.ts';
+import { blockLinear, blockLinearGradient } from './kernels/block_linear.ts';
+import { convBackward, convForward } from './kernels/conv.ts';
+import { embeddingBackward, embeddingForward } from './kernels/embedding.ts';
+import { gemm } from './kernels/gemm.ts';
+import { linearScanBackward, linearScanForward } from './kernels/linear_scan.ts';
+import { map } from './kernels/map.ts';
+import { mlstmBackward } from './kernels/mlstm_backward.ts';
+import { mlstmForward, mlstmStep } from './kernels/mlstm_forward.ts';
+import { mlstmProjectionsBackward, mlstmProjectionsForward } from './kernels/mlstm_projections.ts';
+import { gatedNormBackward, gatedNormForward, normBackward, normForward } from './kernels/norm.ts';
+import { packedLinear } from './kernels/packed_linear.ts';
+import { recurrentBackward, recurrentForward } from './kernels/recurrent.ts';
+import { adamw, crossEntropyBackward, crossEntropyForward, reduce } from './kernels/training.ts';
+import type { Lowering } from './shader.ts';
+
+/** The kernels that there are in WGSL. What is not here is refused when a Program is bound. */
+export const lowerings: { readonly [Name in KernelName]?: Lowering } = {
+  map,
+  gemm,
+  packedLinear,
+  blockLinear,
+  blockLinearGradient,
+  normForward,
+  normBackward,
+  embeddingForward,
+  embeddingBackward,
+  convForward,
+  convBackward,
+  gatedNormForward,
+  gatedNormBackward,
+  crossEntropyForward,
+  crossEntropyBackward,
+  reduce,
+  adamw,
+  mlstmProjectionsForward,
+  mlstmProjectionsBackward,
+  mlstmForward,
+  mlstmBackward,
+  mlstmStep,
+  recurrentForward,
+  recurrentBackward,
+  rotate,
+  attentionForward,
+  attentionBackward,
+  linearScanForward,
+  linearScanBackward,
+};

@@ -1,0 +1,123 @@
+import { type Dispatch, each, type Lowering } from '../shader.ts';
+
+const TILE = 64;
+const DEPTH = 16;
+/** Each invocation keeps so many rows and columns of a tile in registers. */
+const MINE = 4;
+const SIDE = TILE / MINE;
+/** Up to this many rows a product reads one matrix only once, which bounds it. */
+const FEW_ROWS = 8;
+/** Up to this many elements a product is too small for tiles to keep a GPU busy. */
+const SMALL = 4096;
+/** Invocations that share a sum over k of a product of few rows. */
+const LANES = 64;
+
+const places = `
+fn a_place(z: u32, row: u32, i: u32) -> u32 { return z * strideA + select(row * lda + i, i * lda + row, transA == 1u); }
+fn b_place(z: u32, i: u32, column: u32) -> u32 { return z * strideB + select(i * ldb + column, column * ldb + i, transB == 1u); }
+fn finish(z: u32, row: u32, column: u32, sum: f32) {
+  var result = sum;
+  if (has_bias) { result += bias_at(z * strideBias + column); }
+  if (has_residual) { result += residual_at(z * strideResidual + row * ldResidual + column); }
+  set_c(z * strideC + row * ldc + column, result);
+}
+`;
+
+/** Tiles of C, each summed by a workgroup in registers over slices of A and B in workgroup memory. */
+function tiled(batch: number, m: number, n: number): Dispatch {
+  const [down, across] = [Math.ceil(m / TILE), Math.ceil(n / TILE)];
+  const loads = (TILE * DEPTH) / (SIDE * SIDE);
+  return {
+    groups: batch * down * across,
+    size: SIDE * SIDE,
+    module: `${places}
+var<workgroup> left: array<f32, ${DEPTH * (TILE + 1)}>;
+var<workgroup> right: array<f32, ${DEPTH * (TILE + 1)}>;
+`,
+    body: `
+let z = block / ${down * across}u;
+let top = (block / ${across}u) % ${down}u * ${TILE}u;
+let first = block % ${across}u * ${TILE}u;
+let y = lane / ${SIDE}u;
+let x = lane % ${SIDE}u;
+var sum: array<vec4f, ${MINE}>;
+for (var start = 0u; start < k; start += ${DEPTH}u) {
+  for (var load = 0u; load < ${loads}u; load++) {
+    let flat = load * ${SIDE * SIDE}u + lane;
+    var ai = flat % ${DEPTH}u;
+    var row = flat / ${DEPTH}u;
+    if (transA == 1u) { ai = flat / ${TILE}u; row = flat % ${TILE}u; }
+    var av = 0.0;
+    if (top + row < m && start + ai < k) { av = a_at(a_place(z, top + row, start + ai)); }
+    left[ai * ${TILE + 1}u + row] = av;
+    var bi = flat / ${TILE}u;
+    var column = flat % ${TILE}u;
+    if (transB == 1u) { bi = flat % ${DEPTH}u; column = flat / ${DEPTH}u; }
+    var bv = 0.0;
+    if (first + column < n && start + bi < k) { bv = b_at(b_place(z, start + bi, first + column)); }
+    right[bi * ${TILE + 1}u + column] = bv;
+  }
+  workgroupBarrier();
+  for (var i = 0u; i < ${DEPTH}u; i++) {
+    let at = i * ${TILE + 1}u;
+    let b = vec4f(right[at + x], right[at + ${SIDE}u + x], right[at + ${2 * SIDE}u + x], right[at + ${3 * SIDE}u + x]);
+    for (var j = 0u; j < ${MINE}u; j++) { sum[j] += left[at + ${SIDE}u * j + y] * b; }
+  }
+  workgroupBarrier();
+}
+for (var j = 0u; j < ${MINE}u; j++) {
+  for (var i = 0u; i < ${MINE}u; i++) {
+    let row = top + ${SIDE}u * j + y;
+    let column = first + ${SIDE}u * i + x;
+    if (row < m && column < n) { finish(z, row, column, sum[j][i]); }
+  }
+}`,
+  };
+}
+
+/** A workgroup sums a column of C for all of few rows, its lanes sharing k: B is read once. */
+function thin(batch: number, m: number, n: number): Dispatch {
+  return {
+    groups: batch * n,
+    size: LANES,
+    module: `${places}
+var<workgroup> sums: array<f32, ${m * LANES}>;
+`,
+    body: `
+let z = block / n;
+let column = block % n;
+var sum: array<f32, ${m}>;
+for (var i = lane; i < k; i += ${LANES}u) {
+  let b = b_at(b_place(z, i, column));
+  for (var row = 0u; row < m; row++) { sum[row] += a_at(a_place(z, row, i)) * b; }
+}
+for (var row = 0u; row < m; row++) { sums[row * ${LANES}u + lane] = sum[row]; }
+workgroupBarrier();
+for (var s = ${LANES / 2}u; s > 0u; s = s / 2u) {
+  if (lane < s) {
+    for (var row = 0u; row < m; row++) { sums[row * ${LANES}u + lane] += sums[row * ${LANES}u + lane + s]; }
+  }
+  workgroupBarrier();
+}
+if (lane < m) { finish(z, lane, column, sums[lane * ${LANES}u]); }`,
+  };
+}
+
+export const gemm: Lowering = ({ sizes: { batch, m, n, transB, k } }) => {
+  if (m <= FEW_ROWS && transB && k >= LANES) return [thin(batch, m, n)];
+  if (m * n <= SMALL || k <= 2) {
+    return [
+      each(
+        batch * m * n,
+        `let z = index / ${m * n}u;
+let row = index / n % m;
+let column = index % n;
+var sum = 0.0;
+for (var i = 0u; i < k; i++) { sum += a_at(a_place(z, row, i)) * b_at(b_place(z, i, column)); }
+finish(z, row, column, sum);`,
+        places,
+      ),
+    ];
+  }
+  return [tiled(batch, m, n)];
+};

@@ -1,0 +1,134 @@
+import type { Sizes } from '../../../program/kernels/kernel.ts';
+
+/** Invocations of a workgroup of the chunkwise mLSTM. */
+export const LANES = 64;
+/** Rows and columns of the tile of a state [DK, DV + 1] that a workgroup carries along the sequence. */
+export const TILE = 16;
+/** Tokens whose keys and values are in workgroup memory at once. */
+export const SLICE = 32;
+
+/** Sizes that the shaders of both directions share. */
+export function chunkSizes({ batch, heads, length, chunk, keyDim, valueDim }: Sizes) {
+  const tokens = Math.min(chunk, length);
+  const members = batch * heads;
+  const chunks = Math.ceil(length / chunk);
+  /** Tokens of a workgroup that has scores of them with a whole chunk in workgroup memory. */
+  const few = Math.max(1, Math.min(16, Math.floor(1024 / tokens)));
+  const tilesDown = Math.ceil(keyDim / TILE);
+  const tilesAcross = Math.ceil((valueDim + 1) / TILE);
+  return {
+    members,
+    chunks,
+    tokens,
+    few,
+    /** Pieces of `few` tokens that a chunk has. */
+    pieces: Math.ceil(tokens / few),
+    tilesAcross,
+    tiles: tilesDown * tilesAcross,
+    stateElements: keyDim * (valueDim + 1),
+  };
+}
+
+/**
+ * What a chunk's gates give: decay[j] = Σ log σ(f) from its first token to j, peak[j] = m_j, and since[j] = 1 + the last
+ * document start up to j, 0 where the state at entry still counts. Then
+ *   the weight of token j for token t is exp(decay[t] − decay[j] + i_j − peak[t]) where j + 1 ≥ since[t],
+ *   that of the state at entry exp(decay[t] + m_entry − peak[t]) where since[t] = 0.
+ * A state is [DK, DV + 1]: n is the column of values that are all 1.
+ */
+export function gatesModule(sizes: Sizes): string {
+  const { tokens, chunks, stateElements, members } = chunkSizes(sizes);
+  const states = members * chunks * stateElements;
+  const inScratch = 'chunkStates' in sizes && !sizes.chunkStates;
+  const [stateArray, maxima, stats] = inScratch
+    ? ['scratch', `${states}u + `, `${states + members * chunks}u + `]
+    : ['chunkStates', '', ''];
+  const [maximaArray, statsArray] = inScratch ? ['scratch', 'scratch'] : ['chunkMaxima', 'tokenStats'];
+  return `
+fn state_at(member: u32, c: u32, d: u32, e: u32) -> f32 {
+  return ${stateArray}_at((member * ${chunks}u + c) * ${stateElements}u + d * (valueDim + 1u) + e);
+}
+fn set_state(member: u32, c: u32, d: u32, e: u32, value: f32) {
+  set_${stateArray}((member * ${chunks}u + c) * ${stateElements}u + d * (valueDim + 1u) + e, value);
+}
+fn entry_m(member: u32, c: u32) -> f32 { return ${maximaArray}_at(${maxima}member * ${chunks}u + c); }
+fn set_entry_m(member: u32, c: u32, value: f32) { set_${maximaArray}(${maxima}member * ${chunks}u + c, value); }
+fn stats_at(member: u32, t: u32, which: u32) -> f32 { return ${statsArray}_at(${stats}2u * (member * length + t) + which); }
+fn set_stats(member: u32, t: u32, which: u32, value: f32) { set_${statsArray}(${stats}2u * (member * length + t) + which, value); }
+// Where a piece of a chunk has no such token: the last one, whose results are not stored.
+fn token_of(c: u32, j: u32) -> u32 { return min(c * chunk + j, length - 1u); }
+fn row_of(member: u32, t: u32) -> u32 { return member / heads * length + t; }
+fn q_of(member: u32, t: u32, d: u32) -> f32 { return queryScale * q_at(row_of(member, t) * ldq + member % heads * keyDim + d); }
+fn k_of(member: u32, t: u32, d: u32) -> f32 { return keyScale * k_at(row_of(member, t) * ldk + member % heads * keyDim + d); }
+fn v_of(member: u32, t: u32, e: u32) -> f32 {
+  if (e == valueDim) { return 1.0; }
+  return v_at(row_of(member, t) * ldv + member % heads * valueDim + e);
+}
+fn i_of(member: u32, t: u32) -> f32 { return i_at(row_of(member, t) * ldi + member % heads); }
+var<workgroup> decay: array<f32, ${tokens}>;
+var<workgroup> peak: array<f32, ${tokens}>;
+var<workgroup> inputs: array<f32, ${tokens}>;
+var<workgroup> since: array<u32, ${tokens}>;
+fn read_gates(lane: u32, member: u32, c: u32) {
+  let count = min(chunk, length - c * chunk);
+  workgroupBarrier();
+  for (var j = lane; j < count; j += ${LANES}u) {
+    let t = c * chunk + j;
+    decay[j] = log_sigmoid_of(f_at(row_of(member, t) * ldf + member % heads));
+    inputs[j] = i_of(member, t);
+    peak[j] = stats_at(member, t, 0u);
+    since[j] = select(0u, j + 1u, reset_at(row_of(member, t)) == 1.0);
+  }
+  workgroupBarrier();
+  if (lane == 0u) {
+    for (var j = 1u; j < count; j++) {
+      decay[j] += decay[j - 1u];
+      since[j] = max(since[j], since[j - 1u]);
+    }
+  }
+  workgroupBarrier();
+}
+fn weight_of(j: u32, t: u32) -> f32 {
+  if (j > t || j + 1u < since[t]) { return 0.0; }
+  return exp(decay[t] - decay[j] + inputs[j] - peak[t]);
+}
+fn entry_weight(t: u32, m: f32) -> f32 {
+  if (since[t] > 0u) { return 0.0; }
+  return exp(decay[t] + m - peak[t]);
+}
+`;
+}
+
+/**
+ * A workgroup's tile of states: `lane` keeps four columns, e to e + 3, of row d. multiply_add adds Σ_j left[j][row] ·
+ * right[j][column] over a slice of tokens.
+ */
+export const tileModule = `
+var<workgroup> left: array<f32, ${SLICE * TILE}>;
+var<workgroup> right: array<f32, ${SLICE * TILE}>;
+fn slice_product(lane: u32) -> vec4f {
+  var sum = vec4f();
+  let row = lane / 4u;
+  let column = lane % 4u * 4u;
+  for (var j = 0u; j < ${SLICE}u; j++) {
+    let at = j * ${TILE}u + column;
+    sum += left[j * ${TILE}u + row] * vec4f(right[at], right[at + 1u], right[at + 2u], right[at + 3u]);
+  }
+  return sum;
+}
+`;
+
+/** For each of a tile's four elements of this invocation that is there: `x` is its part of a vec4. */
+export const eachElement = (body: (x: string) => string): string =>
+  ['x', 'y', 'z', 'w']
+    .map((x, i) => `{ let e = first_e + ${i}u; if (d < keyDim && e <= valueDim) { ${body(x)} } }`)
+    .join('\n');
+
+/** Declares member, d, first_e and the tile's corner for a workgroup of `tiles` a member. */
+export const tilePlace = (tiles: number, across: number): string => `
+let member = block / ${tiles}u;
+let top = block % ${tiles}u / ${across}u * ${TILE}u;
+let side = block % ${tiles}u % ${across}u * ${TILE}u;
+let d = top + lane / 4u;
+let first_e = side + lane % 4u * 4u;
+`;

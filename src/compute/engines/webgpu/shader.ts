@@ -1,0 +1,179 @@
+import { invariant } from '../../../errors.ts';
+import { bytesOf } from '../../program/dtypes.ts';
+import type { Sizes } from '../../program/kernels/kernel.ts';
+import { kernels } from '../../program/kernels.ts';
+import type { Address, Instruction, Word } from '../../program/program.ts';
+import type { Region } from '../../program/region.ts';
+import { scalarMath } from './scalar_math.ts';
+
+/** Part of a kernel call that the GPU runs at once: workgroups that share nothing with each other. */
+export interface Dispatch {
+  /** Workgroups; the shader finds its own number in `block`. */
+  readonly groups: number;
+  /** Invocations of a workgroup; the shader finds its own number in `lane`. */
+  readonly size: number;
+  /** Declarations: functions, workgroup memory. */
+  readonly module?: string;
+  /** Statements of the entry point. */
+  readonly body: string;
+}
+
+/** A kernel call as its shaders see it. */
+export interface Call {
+  /** Numbers by operand; an array counts as 1, one that is absent as 0. */
+  readonly sizes: Sizes;
+  /** The words after the operands. */
+  readonly tail: readonly Word[];
+}
+
+/** The dispatches of a kernel call, in the order in which they run. */
+export type Lowering = (call: Call) => readonly Dispatch[];
+
+/** What an engine needs to run a dispatch. */
+export interface Shader {
+  /** WGSL. The same text is compiled once: where arrays lie is not part of it. */
+  readonly text: string;
+  readonly groups: number;
+  /** Bindings 1, 2, … in order; binding 0 holds the offsets. */
+  readonly regions: readonly Region[];
+  /** Elements from the start of its region to each array. */
+  readonly offsets: readonly number[];
+}
+
+/** Workgroups of one dimension of a grid; WebGPU guarantees 65,535. */
+const GRID = 32768;
+
+/** The two dimensions of a grid. */
+export const gridOf = (groups: number): [x: number, y: number] => [
+  Math.min(groups, GRID),
+  Math.ceil(groups / GRID),
+];
+
+/** A float32 as WGSL writes it. What is not finite has no literal and is made from bits at run time. */
+export function literal(value: number): string {
+  const rounded = Math.fround(value);
+  if (Number.isNaN(rounded)) return 'not_a_number()';
+  if (!Number.isFinite(rounded)) return rounded > 0 ? 'infinity()' : '(-infinity())';
+  const text = String(rounded);
+  return `${/[.e]/.test(text) ? text : `${text}.0`}f`;
+}
+
+const isAddress = (word: Word): word is Address => typeof word !== 'number';
+
+/** The names and arrays of a call: those of its operands, then `t0`, `t1`, … for those of the tail. */
+function arraysOf({ kernel, words }: Instruction): [name: string, address: Address | undefined][] {
+  const operands = Object.entries(kernels[kernel].operands);
+  const named = operands.flatMap(([name, kind], i): [string, Address | undefined][] => {
+    if (kind === 'int' || kind === 'float') return [];
+    const word = words[i];
+    invariant(isAddress(word) || word === 0, `${kernel}: operand ${name} is ${String(word)}`);
+    return [[name, isAddress(word) ? word : undefined]];
+  });
+  const tail = words.slice(operands.length).filter(isAddress);
+  return [...named, ...tail.map((address, i): [string, Address] => [`t${i}`, address])];
+}
+
+export function callOf({ kernel, words }: Instruction): Call {
+  const names = Object.keys(kernels[kernel].operands);
+  const sizes = Object.fromEntries(
+    names.map((name, i) => {
+      const word = words[i];
+      return [name, typeof word === 'number' ? word : 1];
+    }),
+  );
+  return { sizes, tail: words.slice(names.length) };
+}
+
+/**
+ * The shader of a dispatch. Every number of the call is a constant of its name; every array `x` is read with x_at(i) and
+ * written with set_x(i, value), i in elements from its start; an absent one reads as 0 and is not written.
+ */
+export function shaderOf(instruction: Instruction, { sizes }: Call, dispatch: Dispatch): Shader {
+  const arrays = arraysOf(instruction);
+  const regions = [...new Set(arrays.flatMap(([, address]) => (address ? [address.region] : [])))];
+  const offsets: number[] = [];
+  const access = arrays.map(([name, address]) => {
+    if (!address) return `fn ${name}_at(i: u32) -> f32 { return 0.0; }\nfn set_${name}(i: u32, v: f32) {}\n`;
+    const at = offsets.length;
+    offsets.push(address.offset / bytesOf('f32'));
+    const place = `r${regions.indexOf(address.region)}[offsets[${at >> 2}].${'xyzw'[at & 3]} + i]`;
+    return (
+      `fn ${name}_at(i: u32) -> f32 { return bitcast<f32>(${place}); }\n` +
+      `fn ${name}_word(i: u32) -> u32 { return ${place}; }\n` +
+      `fn set_${name}(i: u32, v: f32) { ${place} = bitcast<u32>(v); }\n`
+    );
+  });
+  const numbers = Object.entries(kernels[instruction.kernel].operands).flatMap(([name, kind]) => {
+    if (kind === 'int')
+      return [`const ${name} = ${sizes[name] < 0 ? `${sizes[name]}i` : `${sizes[name]}u`};\n`];
+    if (kind === 'float') return [`const ${name} = ${literal(sizes[name])};\n`];
+    return kind.endsWith('?') ? [`const has_${name} = ${sizes[name] !== 0};\n`] : [];
+  });
+  const { module = '', body, groups, size } = dispatch;
+  const text = [
+    `@group(0) @binding(0) var<uniform> offsets: array<vec4u, ${Math.max(1, Math.ceil(offsets.length / 4))}>;\n`,
+    ...regions.map((_, i) => `@group(0) @binding(${i + 1}) var<storage, read_write> r${i}: array<u32>;\n`),
+    ...numbers,
+    ...access,
+    scalarMath,
+    module,
+    `@compute @workgroup_size(${size})\n`,
+    'fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {\n',
+    `let block = group.x + ${GRID}u * group.y;\n`,
+    `if (block >= ${groups}u) { return; }\n`,
+    body,
+    '\n}\n',
+  ].join('');
+  return { text, groups, regions, offsets };
+}
+
+/** One invocation for each of `count` things, whose number is `index`. */
+export function each(count: number, body: string, module?: string): Dispatch {
+  const size = 64;
+  return {
+    groups: Math.ceil(count / size),
+    size,
+    module,
+    body: `let index = block * ${size}u + lane;\nif (index >= ${count}u) { return; }\n${body}`,
+  };
+}
+
+/** A power of two of invocations that `count` things of a row keep busy, at most `most`. */
+export const widthFor = (count: number, most = 64): number => {
+  let width = 1;
+  while (width < count && width < most) width *= 2;
+  return width;
+};
+
+/** total(lane, x) and largest(lane, x) of a workgroup of `size`, in an order that is always the same. */
+export const workgroupSums = (size: number): string => `
+var<workgroup> partial: array<f32, ${size}>;
+fn total(lane: u32, value: f32) -> f32 {
+  partial[lane] = value;
+  workgroupBarrier();
+  for (var s = ${size >> 1}u; s > 0u; s = s / 2u) {
+    if (lane < s) { partial[lane] += partial[lane + s]; }
+    workgroupBarrier();
+  }
+  let sum = partial[0];
+  workgroupBarrier();
+  return sum;
+}
+fn largest(lane: u32, value: f32) -> f32 {
+  partial[lane] = value;
+  workgroupBarrier();
+  for (var s = ${size >> 1}u; s > 0u; s = s / 2u) {
+    if (lane < s) { partial[lane] = max(partial[lane], partial[lane + s]); }
+    workgroupBarrier();
+  }
+  let most = partial[0];
+  workgroupBarrier();
+  return most;
+}
+`;
+
+/** Rows [first, last) of partition `p` of `rows` rows in `parts` partitions. */
+export const partitionRows = (rows: number, parts: number): string => {
+  const share = Math.ceil(rows / parts);
+  return `let first = p * ${share}u;\nlet last = min(first + ${share}u, ${rows}u);\n`;
+};
