@@ -4,6 +4,7 @@
 //
 // The last five stretches of each series are forecast from what was before them. Prints a table in Markdown.
 
+import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { frequencyText, usualSeason } from '../dist/data/series/frequency.js';
 import { seriesOfTable } from '../dist/data/series/read_series.js';
@@ -11,21 +12,10 @@ import { readTable } from '../dist/data/table.js';
 import { modelMethod } from '../dist/forecasting/model_method.js';
 import { backtest, exponentialSmoothing, loadForecaster, seasonalNaive } from '../dist/forecasting_node.js';
 
-const SERIES = [
-  ['co2', { target: 'co2' }, 24],
-  ['unemployment', { target: 'rate', id: 'industry' }, 12],
-  ['employment', { target: 'thousands', id: 'sector' }, 12],
-  ['global-temperature', { target: 'anomaly' }, 10],
-  ['births', { target: 'births' }, 28],
-  ['seattle-weather', { target: 'temp_max' }, 28],
-  ['seattle-weather', { target: 'wind' }, 28],
-  ['flights', { target: 'flights' }, 48],
-  ['sensor', { target: 'humidity' }, 96],
-  ['sensor', { target: 'temperature' }, 96],
-];
 const LEVELS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
 
 const folder = fileURLToPath(new URL('../examples/series/', import.meta.url));
+const SERIES = JSON.parse(await readFile(`${folder}forecasts.json`, 'utf8'));
 const models = process.argv.slice(2);
 const forecasters = await Promise.all(models.map((path) => loadForecaster(path)));
 const methods = {
@@ -40,7 +30,7 @@ row(['series', 'step', 'horizon', ...names.map((name) => `${name}: MASE / SQL / 
 row(['---', '---', ...names.map(() => '---:'), '---:']);
 const text = ({ mase, scaledQuantileLoss, coverage }) =>
   `${mase.toFixed(3)} / ${scaledQuantileLoss.toFixed(3)} / ${(100 * coverage).toFixed(0)} %`;
-for (const [file, options, horizon] of SERIES) {
+for (const { file, horizon, ...options } of SERIES) {
   const { series } = seriesOfTable(await readTable(`${folder}${file}.csv`), options);
   const season = (times) => (times ? usualSeason(times.frequency) : 1);
   const results = await backtest(

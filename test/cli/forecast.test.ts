@@ -99,6 +99,19 @@ describe('xlstm forecast', () => {
     expect(svg).not.toMatch(/NaN|undefined/);
   });
 
+  it('draws the same as a page', async () => {
+    const options = ['--horizon', '24', '--plot', 'co2.html', ...NAIVE];
+    const { code, stderr } = await forecast(example('co2.csv'), ...options);
+    expect(code, stderr).toBe(0);
+    const page = await readFile(path('co2.html'), 'utf8');
+    expect(page).toMatch(/^<!doctype html>/);
+    for (const text of ['as it was', '10 % to 90 %', '2019', 'data-tip="2019-01'])
+      expect(page).toContain(text);
+    expect(page).not.toMatch(/NaN|undefined|https?:(?!\/\/www\.w3\.org)/);
+    const other = await forecast(example('co2.csv'), '--plot', 'co2.png', ...NAIVE);
+    expect(other.stderr).toMatch(/Expected the name of a file that ends in \.svg or \.html/);
+  });
+
   it('forecasts by the forecaster of the package where no other is named', async () => {
     const { code, stdout, stderr } = await forecast(
       'load.csv',

@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, it } from 'vitest';
 import { chooseEngine } from '../../src/compute/engines/choose.ts';
@@ -16,16 +16,10 @@ const folder = `${project}models/forecaster-tiny`;
 const { engine } = await chooseEngine('auto', { threads: 1 });
 afterAll(() => engine.close());
 
-const SERIES: readonly [string, SeriesOptions, number][] = [
-  ['co2', { target: 'co2' }, 24],
-  ['unemployment', { target: 'rate', id: 'industry' }, 12],
-  ['employment', { target: 'thousands', id: 'sector' }, 12],
-  ['global-temperature', { target: 'anomaly' }, 10],
-  ['births', { target: 'births' }, 28],
-  ['seattle-weather', { target: 'temp_max' }, 28],
-  ['flights', { target: 'flights' }, 48],
-  ['sensor', { target: 'humidity' }, 96],
-];
+interface Case extends SeriesOptions {
+  readonly file: string;
+  readonly horizon: number;
+}
 
 it('the forecaster of the package is small', async () => {
   expect((await stat(`${folder}/model.safetensors`)).size).toBeLessThan(3e6);
@@ -34,7 +28,10 @@ it('the forecaster of the package is small', async () => {
 it('it beats the seasonal naive forecast on the real series, in the mean', { timeout: 60_000 }, async () => {
   using forecaster = await loadForecaster(folder, { engine });
   const ratios: number[] = [];
-  for (const [file, options, horizon] of SERIES) {
+  const cases: readonly Case[] = JSON.parse(
+    await readFile(`${project}examples/series/forecasts.json`, 'utf8'),
+  );
+  for (const { file, horizon, ...options } of cases) {
     const { series } = seriesOfTable(await readTable(`${project}examples/series/${file}.csv`), options);
     const { tiny, naive } = await backtest(
       series.map((one) => ({ ...one, season: one.times ? usualSeason(one.times.frequency) : 1 })),
