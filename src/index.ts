@@ -97,7 +97,8 @@ export { type GradientResult, type StepResult, Trainer, type TrainerOptions } fr
 
 // Generation.
 
-export type { Grammar, GrammarCursor } from './generation/grammar/grammar.ts';
+export { type AnswerOptions, Conversation } from './generation/conversation.ts';
+export { Grammar, type GrammarCursor } from './generation/grammar/grammar.ts';
 export type { LogProbability } from './generation/log_probabilities.ts';
 export { Sampler, type SamplingOptions } from './generation/sampling.ts';
 export {

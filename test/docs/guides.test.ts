@@ -38,7 +38,7 @@ describe('the programs and commands of the guides run from a folder in which xls
 
   it.each([
     ['getting-started.md', 6],
-    ['states-and-streaming.md', 4],
+    ['states-and-streaming.md', 5],
     ['own-layers-and-losses.md', 2],
     ['training.md', 7],
     ['mathematics.md', 1],
