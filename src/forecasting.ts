@@ -31,8 +31,10 @@ export { encodeHead, type HeadSource, loadHead, saveHead } from './saved/head_fi
 // Series with times, and measuring forecasts of them.
 
 export type { Frequency } from './data/series/frequency.ts';
+export { type SeriesOptions, seriesOfTable, type TableSeries } from './data/series/table_series.ts';
 export type { TimeAxis } from './data/series/time_axis.ts';
 export { type TimedValue, type TimeSeries, timeSeries } from './data/series/time_series.ts';
+export { numericColumns, parseTable, type Table } from './data/table.ts';
 export {
   type BacktestOptions,
   type BacktestResult,

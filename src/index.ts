@@ -97,6 +97,16 @@ export { type GradientResult, type StepResult, Trainer, type TrainerOptions } fr
 
 // Generation.
 
+export {
+  CellTrace,
+  type MlstmCell,
+  type MlstmReading,
+  type SlstmCell,
+  type SlstmReading,
+  type TracedCell,
+  type TraceStep,
+  type TraceValues,
+} from './generation/cell_trace.ts';
 export { type AnswerOptions, Conversation } from './generation/conversation.ts';
 export { Grammar, type GrammarCursor } from './generation/grammar/grammar.ts';
 export type { LogProbability } from './generation/log_probabilities.ts';

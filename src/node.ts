@@ -18,7 +18,8 @@ export { type Converted, type ConvertOptions, convertCheckpoint } from './checkp
 export type { HubLicence } from './checkpoints/hub/client.ts';
 export { type DownloadOptions, downloadModel, type ModelLicence } from './checkpoints/hub/download.ts';
 export { type HubEnvironment, hubEnvironment } from './checkpoints/hub/environment.ts';
-export { readSeries, type SeriesOptions, type TableSeries } from './data/series/read_series.ts';
+export { readSeries } from './data/series/read_series.ts';
+export type { SeriesOptions, TableSeries } from './data/series/table_series.ts';
 export {
   type TokenizerProgress,
   type TokenizerTraining,

@@ -17,15 +17,15 @@ export interface PredictedRow {
 }
 
 /** Throws where a plot could not be written: before work that takes long. */
-export async function requirePlotFolder(path: string): Promise<void> {
+export async function requirePlotFolder(path: string, option = '--plot'): Promise<void> {
   const folder = await stat(dirname(path)).catch(() => undefined);
   const found = await stat(path).catch(() => undefined);
   if (folder?.isDirectory() && !found?.isDirectory()) return;
   throw new XlstmError(
     'data',
     found
-      ? `--plot ${path}: expected a file or nothing, found a folder`
-      : `--plot ${path}: there is no folder ${dirname(path)}`,
+      ? `${option} ${path}: expected a file or nothing, found a folder`
+      : `${option} ${path}: there is no folder ${dirname(path)}`,
     found ? 'Choose another name.' : 'Make the folder first, or check the path.',
   );
 }

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { XlstmError } from '../errors.ts';
-import { labelsOf, numbersOf, numericColumns, readTable } from './table.ts';
+import { labelsOf, numbersOf, numericColumns } from './table.ts';
+import { readTable } from './table_file.ts';
 
 let folder: string;
 beforeAll(async () => {

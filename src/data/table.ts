@@ -1,13 +1,14 @@
 import { XlstmError } from '../errors.ts';
 import { quote } from '../quote.ts';
 import { nearest } from './nearest.ts';
-import { openParquet } from './parquet_file.ts';
-import { readText } from './text.ts';
 
 /** Rows of named columns, as texts; what a row lacks is an empty text. */
 export interface Table {
+  /** That of its file. */
   readonly name: string;
+  /** Their names. */
   readonly columns: readonly string[];
+  /** Of each a text for every column. */
   readonly rows: readonly (readonly string[])[];
   /** The line of the file on which a row ends, counted from 1; of a Parquet file its row. */
   readonly lines: readonly number[];
@@ -17,48 +18,22 @@ export interface Table {
 export type MissingPolicy = 'refuse' | 'previous';
 
 /**
- * Reads a CSV file whose first row names the columns; where the name ends in .jsonl or .ndjson, JSON lines; in .parquet,
- * the columns of a Parquet file that hold numbers, texts, dates or truth values.
+ * The table of a text: CSV whose first row names the columns, or JSON lines where the name ends in .jsonl or .ndjson. The
+ * name begins messages. Rejects with a data error that names the line of what is neither, and for a table without rows.
  */
-export async function readTable(path: string): Promise<Table> {
-  const table = /\.parquet$/i.test(path) ? await parquetTable(path) : await textTable(path);
-  if (table.rows.length > 0) return table;
+export async function parseTable(text: string, name: string): Promise<Table> {
+  const table = /\.(jsonl|ndjson)$/i.test(name) ? parseJsonLines(text, name) : await parseCsv(text, name);
+  requireRows(table);
+  return table;
+}
+
+/** Throws a data error for a table without rows. */
+export function requireRows({ name, rows }: Table): void {
+  if (rows.length > 0) return;
   throw new XlstmError(
     'data',
-    `${table.name}: expected at least one row below the names of the columns, found none`,
+    `${name}: expected at least one row below the names of the columns, found none`,
   );
-}
-
-async function textTable(path: string): Promise<Table> {
-  const found = await readText(path);
-  if (!found) throw new XlstmError('data', `${path}: expected a table, found a folder`);
-  const { name, text } = found;
-  return /\.(jsonl|ndjson)$/i.test(path) ? parseJsonLines(text, name) : parseCsv(text, name);
-}
-
-async function parquetTable(path: string): Promise<Table> {
-  const file = await openParquet(path, path);
-  try {
-    const columns = file.columns
-      .filter(({ type, isRepeated }) => type !== undefined && !isRepeated)
-      .map(({ name }) => name);
-    const rows: string[][] = [];
-    for (const count of file.groups) {
-      const records = await file.rows(columns, rows.length, rows.length + count);
-      for (const record of records) {
-        rows.push(columns.map((column) => cellText(record[column])));
-      }
-    }
-    await file.checkUnchanged();
-    return { name: path, columns, rows, lines: rows.map((_, r) => r + 1) };
-  } finally {
-    await file.close();
-  }
-}
-
-function cellText(value: unknown): string {
-  if (value === null || value === undefined) return '';
-  return value instanceof Date ? value.toISOString().replace('.000Z', 'Z') : String(value);
 }
 
 async function parseCsv(text: string, name: string): Promise<Table> {
@@ -154,9 +129,9 @@ function nearby(column: string, columns: readonly string[]): string {
 export const isMissing = (cell: string): boolean => cell === '' || /^(na|nan|null|\?)$/i.test(cell);
 
 /** The columns in which every value that is there is a number, and one is there. */
-export const numericColumns = ({ columns, rows }: Table): readonly string[] =>
-  columns.filter((_, c) => {
-    const present = rows.filter((row) => !isMissing(row[c]));
+export const numericColumns = (table: Table): readonly string[] =>
+  table.columns.filter((_, c) => {
+    const present = table.rows.filter((row) => !isMissing(row[c]));
     return present.length > 0 && present.every((row) => Number.isFinite(Number(row[c])));
   });
 

@@ -7,9 +7,9 @@ import {
   type MissingPolicy,
   numbersOf,
   numericColumns,
-  readTable,
   type Table,
 } from '../../data/table.ts';
+import { readTable } from '../../data/table_file.ts';
 import { XlstmError } from '../../errors.ts';
 import { formatDuration, formatFixed, formatInteger, formatRate, formatSignificant } from '../../format.ts';
 import type { SequenceExample } from '../../sequences/examples.ts';

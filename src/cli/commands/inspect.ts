@@ -4,6 +4,7 @@ import { formatBytes, formatCount, formatInteger } from '../../format.ts';
 import { type AdapterFacts, type Inspection, inspect } from '../../lab/inspect.ts';
 import { oneLine } from '../../quote.ts';
 import { isTokenFile } from '../../training/token_file.ts';
+import { writeGates } from '../gates.ts';
 import { type Output, standardOutput } from '../output.ts';
 import { integer } from '../parse.ts';
 import { readModelDesign } from '../read_config.ts';
@@ -14,6 +15,8 @@ interface InspectOptions {
   readonly length?: number;
   readonly verify?: boolean;
   readonly json?: boolean;
+  readonly gates?: string;
+  readonly out?: string;
 }
 
 export function inspectCommand(): Command {
@@ -25,6 +28,8 @@ export function inspectCommand(): Command {
     .option('--length <n>', "tokens of a training sequence (default: the model's context length)", integer(1))
     .option('--verify', 'read all of a token file and compare it with its digest')
     .option('--json', 'print the facts as JSON')
+    .option('--gates <text>', 'what the gates and memories do while the model reads this text, as a page')
+    .option('--out <file.html>', 'where that page is written')
     .addHelpText(
       'after',
       `
@@ -32,10 +37,22 @@ Examples:
   xlstm inspect runs/moby-dick
   xlstm inspect my-model/config.json --json
   xlstm inspect from-pytorch            (config.json beside model.safetensors, or a .pt, .pth or .ckpt)
-  xlstm inspect library.tokens --verify`,
+  xlstm inspect library.tokens --verify
+  xlstm inspect runs/moby-dick --gates 'The whale!' --out gates.html`,
     )
-    .action(async (path: string, { length, verify = false, json = false }: InspectOptions) => {
+    .action(async (path: string, options: InspectOptions) => {
+      const { length, verify = false, json = false, gates, out } = options;
       const output = standardOutput();
+      if ((gates === undefined) !== (out === undefined)) {
+        throw new XlstmError(
+          'usage',
+          gates === undefined
+            ? '--out: expected --gates with it, found none'
+            : '--gates: expected --out with it, found none',
+          'xlstm inspect RUN --gates TEXT --out gates.html',
+        );
+      }
+      if (gates !== undefined && out !== undefined) return output.line(await writeGates(path, gates, out));
       if (isTokenFile(path)) return inspectTokenFile(output, path, verify, json);
       if (verify) {
         throw new XlstmError('usage', `--verify: expected a token file, found something else at ${path}`);

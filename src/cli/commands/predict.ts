@@ -1,7 +1,8 @@
 import { Command, Option } from 'commander';
 import { loadCheckpoint } from '../../checkpoints/checkpoint_folder.ts';
 import { writeFileAtomic } from '../../checkpoints/files.ts';
-import { type MissingPolicy, numbersOf, readTable, type Table } from '../../data/table.ts';
+import { type MissingPolicy, numbersOf, type Table } from '../../data/table.ts';
+import { readTable } from '../../data/table_file.ts';
 import { XlstmError } from '../../errors.ts';
 import { shareEventLoop } from '../../event_loop.ts';
 import { formatSignificant } from '../../format.ts';

@@ -1,6 +1,6 @@
 import { fitsThread } from '../program/kernels.ts';
 import type { EngineLimits } from '../program/limits.ts';
-import { attributes, defineOp, type KernelNumbers, type Tensor } from './op.ts';
+import { attributes, defineOp, type KernelNumbers, type Named, type Node, type Tensor } from './op.ts';
 import { requireCount, requireFinite, requireNotNegative } from './options.ts';
 import { createNode, requireShape } from './tensor.ts';
 
@@ -47,6 +47,15 @@ export interface MlstmInputs {
 }
 
 type MlstmAttributes = Omit<KernelNumbers<'mlstmForward'>, 'chunk'> & Pick<MlstmOptions, 'chunk'>;
+
+/** A node that `mlstm` made. */
+export interface MlstmNode extends Node {
+  readonly inputs: Named;
+  readonly outputs: Named;
+  readonly attributes: MlstmAttributes;
+}
+
+export const isMlstm = (node: Node): node is MlstmNode => node.op === mlstmOp;
 
 /** Tokens of a chunk, the same in both passes. */
 function chunkOf(attributes: MlstmAttributes, limits: EngineLimits): number {

@@ -2,7 +2,15 @@ import { type CellName, cellNames, recurrentCells as cells } from '../program/co
 import { sizeOf } from '../program/region.ts';
 import { sumRows } from './elementwise.ts';
 import { headwiseOuter } from './matmul.ts';
-import { attributes, defineOp, type KernelNumbers, oneCall, type Tensor } from './op.ts';
+import {
+  attributes,
+  defineOp,
+  type KernelNumbers,
+  type Named,
+  type Node,
+  oneCall,
+  type Tensor,
+} from './op.ts';
 import { requireCount, requireNotNegative, requireOption } from './options.ts';
 import { createNode, requireShape } from './tensor.ts';
 import { concat, reshape, split } from './views.ts';
@@ -26,10 +34,21 @@ export interface RecurrentOptions {
   readonly cutRecurrent: boolean;
 }
 
+type RecurrentAttributes = KernelNumbers<'recurrentForward'> & KernelNumbers<'recurrentBackward'>;
+
+/** A node that `recurrent` made. */
+export interface RecurrentNode extends Node {
+  readonly inputs: Named;
+  readonly outputs: Named;
+  readonly attributes: RecurrentAttributes;
+}
+
+export const isRecurrent = (node: Node): node is RecurrentNode => node.op === recurrentOp;
+
 const recurrentOp = defineOp({
   name: 'recurrent',
   ...oneCall('recurrentForward'),
-  ...attributes<KernelNumbers<'recurrentForward'> & KernelNumbers<'recurrentBackward'>>(),
+  ...attributes<RecurrentAttributes>(),
   constants: ['reset', 'm0'],
   inPlace: { lastY: 'y0', lastC: 'c0', lastN: 'n0', lastM: 'm0' },
   gradient({ inputs, outputs, attributes }, d) {

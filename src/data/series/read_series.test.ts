@@ -2,7 +2,8 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { XlstmError } from '../../errors.ts';
 import type { Table } from '../table.ts';
-import { readSeries, type SeriesOptions, seriesOfTable } from './read_series.ts';
+import { readSeries } from './read_series.ts';
+import { type SeriesOptions, seriesOfTable } from './table_series.ts';
 import { requireKnown, timeSeries } from './time_series.ts';
 
 function table(text: string): Table {

@@ -1,0 +1,36 @@
+import type { ForecastCalls } from './worker/forecast.ts';
+import type { LookCalls } from './worker/look.ts';
+import type { QuestionCalls } from './worker/question.ts';
+import type { TrainCalls } from './worker/train.ts';
+import type { WriteCalls } from './worker/write.ts';
+
+/** What a page can ask its worker for, by name. */
+export interface Calls extends TrainCalls, LookCalls, QuestionCalls, WriteCalls, ForecastCalls {
+  /** Starts the engine where it has not, and says what computes. */
+  engine(): Promise<EngineFacts>;
+}
+
+export interface EngineFacts {
+  readonly description: string;
+  readonly threads: number;
+  readonly isolated: boolean;
+}
+
+/** From the page. */
+export interface Request {
+  readonly id: number;
+  readonly call: string;
+  readonly argument: unknown;
+}
+
+/** What is said of a failure: what happened, and what to do about it. */
+export interface Failure {
+  readonly message: string;
+  readonly hint: string | undefined;
+}
+
+/** From the worker: an answer, or something that happened. */
+export type Reply =
+  | { readonly id: number; readonly result: unknown }
+  | { readonly id: number; readonly failure: Failure }
+  | { readonly event: string; readonly data: unknown };

@@ -1,0 +1,33 @@
+import type { Calls, Failure, Request } from '../protocol.ts';
+import { engineFacts } from './engine.ts';
+import { forecastCalls } from './forecast.ts';
+import { lookCalls } from './look.ts';
+import { port } from './port.ts';
+import { questionCalls } from './question.ts';
+import { trainCalls } from './train.ts';
+import { writeCalls } from './write.ts';
+
+const calls: Calls = {
+  engine: engineFacts,
+  ...trainCalls,
+  ...lookCalls,
+  ...questionCalls,
+  ...writeCalls,
+  ...forecastCalls,
+};
+
+type AnyCall = (argument: unknown) => Promise<unknown>;
+
+port.onmessage = async ({ data: { id, call, argument } }: MessageEvent<Request>) => {
+  try {
+    const result = call === 'ping' ? true : await (calls[call as keyof Calls] as AnyCall)(argument);
+    port.postMessage({ id, result });
+  } catch (error) {
+    port.postMessage({ id, failure: failureOf(error) });
+  }
+};
+
+function failureOf(error: unknown): Failure {
+  const { message, hint } = error as { readonly message: string; readonly hint?: string };
+  return { message, hint };
+}
