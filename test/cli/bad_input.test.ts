@@ -62,7 +62,7 @@ describe('wrong usage', () => {
     ['--beta2', '1', /--beta2 <b>.*'1'.*0 to 0\.9999/],
     ['--dropout', '1', /--dropout <rate>.*'1'.*0 to 0\.99/],
     ['--threads', '0', /--threads <n>.*'0'.*1 to 256/],
-    ['--engine', 'cuda', /--engine <name>.*'cuda'.*native, wasm, reference/],
+    ['--engine', 'cuda', /--engine <name>.*'cuda'.*native, wasm, webgpu, reference/],
     ['--order', 'sideways', /--order.*contiguous, documents, shuffled.*sideways/],
   ])('%s %s', async (option, value, expected) => {
     expect(await refusedRun([option, value], 2)).toMatch(expected);
