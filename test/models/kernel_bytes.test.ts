@@ -37,6 +37,14 @@ function packedProgram(format: PackedFormat): Program {
   return plan('packed', { io, roots: [assign(leaf(io, 'y', [20, 96]), y)], limits: cpuLimits });
 }
 
+/** Nor products in bfloat16, which not all engines have. */
+function halfProgram(): Program {
+  const io = new Region('io');
+  const y = linear(leaf(io, 'x', [20, 256]), leaf(io, 'w', [96, 256]));
+  const limits = { ...cpuLimits, lacks: {} };
+  return plan('bf16', { io, roots: [assign(leaf(io, 'y', [20, 96]), y)], limits, precision: 'bf16' });
+}
+
 /** Bytes of the arrays that a call names, by the shapes that its addresses' labels end with; its workspace has none. */
 function arrayBytes({ words }: Instruction): number {
   const shapes = words.flatMap((word) =>
@@ -60,6 +68,7 @@ it('every row of the kernel table states the bytes of its arrays', () => {
   const all = [
     ...contestantNames.map((name) => [name, [2, 8].flatMap((heads) => programs(name, heads))] as const),
     ...packedFormats.map((format) => [format, [packedProgram(format)]] as const),
+    ['bf16 products', [halfProgram()]] as const,
   ];
   for (const [name, planned] of all) {
     for (const instruction of planned.flatMap((p) => p.instructions)) {
