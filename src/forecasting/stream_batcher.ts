@@ -7,6 +7,7 @@ import { type RowLayout, splitRows, variatesOf } from '../models/tirex2/rows.ts'
 import { stateLeaves, stateRegion, storeState } from '../nn/inference_programs.ts';
 import type { Network } from '../nn/layer.ts';
 import type { Model } from '../nn/model.ts';
+import { copyStateRow } from '../nn/state_rows.ts';
 import { runSizes } from './network_forecaster.ts';
 import type { PatchModel } from './patch_model.ts';
 import { RecentExecutables } from './recent_executables.ts';
@@ -110,11 +111,12 @@ export class StreamBatcher {
         const row = tokens.subarray(v * tokenSize, (v + 1) * tokenSize);
         io.write('tokens', row, (v * steps.length + b) * tokenSize);
       }
-      copyRows(state, own, { from: 0, fromStride: 1, to: b, toStride: steps.length, count: variates });
+      for (let v = 0; v < variates; v++) copyStateRow(state, v * steps.length + b, own, v);
     }
     await executable.run();
-    for (const [b, { state: own }] of steps.entries())
-      copyRows(own, state, { from: b, fromStride: steps.length, to: 0, toStride: 1, count: variates });
+    for (const [b, { state: own }] of steps.entries()) {
+      for (let v = 0; v < variates; v++) copyStateRow(own, v, state, v * steps.length + b);
+    }
     const values = await io.read('result');
     const size = patches * this.#patches.levels.length * this.#patches.patchSize;
     return steps.map((_, b) => {
@@ -153,27 +155,5 @@ export class StreamBatcher {
     const roots = [assign(leaf(io, 'result', value.shape), value), ...storeState(before, after.state)];
     const program = plan(`stream ${key}`, { io, roots, limits: engine.limits });
     return engine.bind(program, [...memories, state]);
-  }
-}
-
-/** Rows of one state into another: of each array row `from + i · fromStride` to `to + i · toStride`. */
-function copyRows(
-  target: Memory,
-  source: Memory,
-  rows: {
-    readonly from: number;
-    readonly fromStride: number;
-    readonly to: number;
-    readonly toStride: number;
-    readonly count: number;
-  },
-): void {
-  for (const { name, shape } of source.region.entries) {
-    const count = shape.slice(1).reduce((a, b) => a * b, 1);
-    for (let i = 0; i < rows.count; i++) {
-      const from = (rows.from + i * rows.fromStride) * count;
-      const at = (rows.to + i * rows.toStride) * count;
-      target.copyFrom(source, { name, from, at, count });
-    }
   }
 }

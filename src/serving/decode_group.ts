@@ -2,7 +2,7 @@ import type { Memory } from '../compute/engines/engine.ts';
 import { PACKED_FEW_ROWS } from '../compute/program/constants.ts';
 import type { Model } from '../nn/model.ts';
 import { SequenceRunner } from '../nn/sequence_runner.ts';
-import { copyStateRow } from './state_rows.ts';
+import { copyStateRow } from '../nn/state_rows.ts';
 
 /** Steps for which a smaller batch was enough before the group takes it. */
 const PATIENCE = 16;
