@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline';
 import { Command } from 'commander';
-import { loadAdapter, loadTextModel } from '../../checkpoints/checkpoint_folder.ts';
 import { Conversation } from '../../generation/conversation.ts';
+import { adapterOption, loadAdapted } from '../adapter_option.ts';
 import { Chat } from '../chat.ts';
 import { addEngineOptions, type EngineChoice, withEngine } from '../engine_options.ts';
 import { standardOutput } from '../output.ts';
@@ -22,7 +22,7 @@ export function chatCommand(): Command {
   const command = new Command('chat')
     .description('talk with a model; what it remembers can be kept in a file')
     .argument('<model>', 'a checkpoint or the folder of a run')
-    .option('--adapter <folder>', 'an adapter over the model: its folder, or the run that trained it', path)
+    .addOption(adapterOption())
     .option(
       '--session <file>',
       'go on with the conversation of this file, if it is there, and write it after each answer',
@@ -55,9 +55,7 @@ Examples:
     );
   return addEngineOptions(command).action((place: string, options: ChatOptions) =>
     withEngine(options, async (engine) => {
-      const { model, tokenizer } = await loadTextModel(engine, place, {
-        adapter: options.adapter === undefined ? undefined : await loadAdapter(options.adapter),
-      });
+      const { model, tokenizer } = await loadAdapted(engine, place, options.adapter);
       const conversation = new Conversation(model, tokenizer);
       const saved = options.session === undefined ? undefined : await readSession(options.session);
       if (saved) await conversation.restore(saved, options.session);

@@ -1,13 +1,13 @@
 import { Command } from 'commander';
-import { loadAdapter, loadTextModel } from '../../checkpoints/checkpoint_folder.ts';
 import { readTexts } from '../../data/text.ts';
 import { XlstmError } from '../../errors.ts';
 import { formatFixed, formatInteger } from '../../format.ts';
 import { areTokenFiles } from '../../training/token_corpus.ts';
+import { adapterOption, loadAdapted } from '../adapter_option.ts';
 import { addEngineOptions, type EngineChoice, withEngine } from '../engine_options.ts';
 import { type Measured, TextMeasurer } from '../measure_text.ts';
 import { type Output, standardOutput } from '../output.ts';
-import { integer, path } from '../parse.ts';
+import { integer } from '../parse.ts';
 import { printTokens } from '../token_scores.ts';
 import { renderTable } from '../ui/table.ts';
 
@@ -33,7 +33,7 @@ export function evalCommand(): Command {
       'tokens of each text to measure at most, in windows evenly over it (default: all)',
       integer(2),
     )
-    .option('--adapter <folder>', 'an adapter over the model: its folder, or the run that trained it', path)
+    .addOption(adapterOption())
     .option('--per-token', 'print the log-probability of each token and line, in nats')
     .option('--json', 'print the measures as JSON; with --per-token JSON lines, one for each token and line')
     .addHelpText(
@@ -54,9 +54,7 @@ Examples:
     );
   return addEngineOptions(command).action((model: string, paths: string[], options: EvalOptions) =>
     withEngine(options, async (engine) => {
-      const checkpoint = await loadTextModel(engine, model, {
-        adapter: options.adapter === undefined ? undefined : await loadAdapter(options.adapter),
-      });
+      const checkpoint = await loadAdapted(engine, model, options.adapter);
       const { field, evaluationTokens } = options;
       if (options.perToken) {
         requireTexts(paths, evaluationTokens);

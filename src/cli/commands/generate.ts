@@ -1,5 +1,4 @@
 import { Command } from 'commander';
-import { loadAdapter, loadTextModel } from '../../checkpoints/checkpoint_folder.ts';
 import { writeFileAtomic } from '../../checkpoints/files.ts';
 import { readJsonFile } from '../../checkpoints/json_file.ts';
 import { encodeChat } from '../../data/subword/chat.ts';
@@ -10,6 +9,7 @@ import { formatCount, formatInteger } from '../../format.ts';
 import { Grammar } from '../../generation/grammar/grammar.ts';
 import { MAX_REPETITION_WINDOW } from '../../generation/sampling.ts';
 import { Session } from '../../generation/session.ts';
+import { adapterOption, loadAdapted } from '../adapter_option.ts';
 import { addEngineOptions, type EngineChoice, withEngine } from '../engine_options.ts';
 import { INTERRUPTED, interruptible } from '../interrupt.ts';
 import { standardOutput } from '../output.ts';
@@ -40,7 +40,7 @@ export function generateCommand(): Command {
   const command = new Command('generate')
     .description('let a model write: it continues a prompt')
     .argument('<model>', 'a checkpoint or the folder of a run')
-    .option('--adapter <folder>', 'an adapter over the model: its folder, or the run that trained it', path)
+    .addOption(adapterOption())
     .option('--prompt <text>', 'what the text starts with')
     .option('--prompt-file <path>', 'a file that holds the prompt, or - for standard input')
     .option('--message <text>', 'ask a model that was trained on conversations, by its chat template')
@@ -90,9 +90,7 @@ Examples:
     const prompt = await readPrompt(options);
     const grammar = await readGrammar(options);
     await withEngine(options, async (engine) => {
-      const { model, tokenizer } = await loadTextModel(engine, place, {
-        adapter: options.adapter === undefined ? undefined : await loadAdapter(options.adapter),
-      });
+      const { model, tokenizer } = await loadAdapted(engine, place, options.adapter);
       const asked =
         options.message && (await encodeChat(tokenizer, [{ role: 'user', content: options.message }]));
       const session = new Session(model, tokenizer);

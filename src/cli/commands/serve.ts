@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { Command } from 'commander';
-import { loadAdapter, loadTextModel } from '../../checkpoints/checkpoint_folder.ts';
 import { XlstmError } from '../../errors.ts';
 import { Batcher } from '../../serving/batcher.ts';
+import { adapterOption, loadAdapted } from '../adapter_option.ts';
 import { addEngineOptions, type EngineChoice, withEngine } from '../engine_options.ts';
 import { interruptible } from '../interrupt.ts';
 import { standardOutput } from '../output.ts';
@@ -26,7 +26,7 @@ export function serveCommand(): Command {
   const command = new Command('serve')
     .description("answer many at a time over HTTP, by OpenAI's API")
     .argument('<model>', 'a checkpoint or the folder of a run')
-    .option('--adapter <folder>', 'an adapter over the model: its folder, or the run that trained it', path)
+    .addOption(adapterOption())
     .option('--name <name>', 'what requests call the model (default: the name of its folder)')
     .option('--host <address>', 'where to listen; 0.0.0.0: for other machines too', '127.0.0.1')
     .option('--port <n>', 'where to listen; 0: a free one', integer(0, 65_535), 8080)
@@ -47,9 +47,7 @@ Examples:
   return addEngineOptions(command).action(async (place: string, options: ServeOptions) => {
     const keys = options.apiKeyFile === undefined ? [] : await readKeys(options.apiKeyFile);
     await withEngine(options, async (engine) => {
-      const { model, tokenizer } = await loadTextModel(engine, place, {
-        adapter: options.adapter === undefined ? undefined : await loadAdapter(options.adapter),
-      });
+      const { model, tokenizer } = await loadAdapted(engine, place, options.adapter);
       const { slots, queue, maxTokens, maxPromptTokens, maxSeconds, host, port } = options;
       const batcher = new Batcher(model, tokenizer, { slots, queue });
       const name = options.name ?? basename(resolve(place));
