@@ -34,21 +34,20 @@ export type { BestMeasurement, BestModel } from './training/best_model.ts';
 export { EventFile } from './training/event_file.ts';
 export { MetricsFile, type MetricsRecord, readMetrics } from './training/metrics_file.ts';
 export { openRun, type ResumeOptions, resumeTraining } from './training/resume.ts';
-export {
-  Run,
-  type RunControl,
-  type RunOptions,
-  type RunResult,
-  runTraining,
-  type StepEvent,
-  type TrainingRun,
-  trainRun,
-} from './training/run.ts';
+export { Run, type TrainingRun } from './training/run.ts';
 export type { ResumeData } from './training/run_data.ts';
 export type { RunFolder } from './training/run_folder.ts';
+export type { RunOptions } from './training/run_options.ts';
 export type { RunExtension } from './training/schedule.ts';
 export type { StepBatches, StepBatchOptions } from './training/step_batches.ts';
 export { TokenFile, type TokenFileFacts } from './training/token_file.ts';
+export {
+  type RunControl,
+  type RunResult,
+  runTraining,
+  type StepEvent,
+  trainRun,
+} from './training/train_run.ts';
 export {
   type TokenizeOptions,
   type TokenizeProgress,

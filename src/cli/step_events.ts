@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { XlstmError } from '../errors.ts';
 import { EventFile } from '../training/event_file.ts';
-import type { Run, StepEvent } from '../training/run.ts';
+import type { Run } from '../training/run.ts';
+import type { StepEvent } from '../training/train_run.ts';
 
 /** Steps of a run as event files in its folder. What cannot be written is told once, and tried again with the next step. */
 export class StepEvents {

@@ -17,7 +17,7 @@ import { Model } from '../nn/model.ts';
 import { Random } from '../random.ts';
 import { SequenceModel } from '../sequences/sequence_model.ts';
 import { resumeTraining } from './resume.ts';
-import { type RunControl, type RunResult, runTraining } from './run.ts';
+import { type RunControl, type RunResult, runTraining } from './train_run.ts';
 import { Trainer } from './trainer.ts';
 
 const tokenizer = new ByteTokenizer([DOCUMENT]);

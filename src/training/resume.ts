@@ -4,11 +4,13 @@ import { checkWhole } from '../checks.ts';
 import type { Engine } from '../compute/engines/engine.ts';
 import { type Collective, oneProcess } from '../distributed/collective.ts';
 import { XlstmError } from '../errors.ts';
-import { Run, type RunControl, type RunOptions, type RunResult, runSchedule, trainRun } from './run.ts';
+import { Run } from './run.ts';
 import { type ResumeData, readRunData } from './run_data.ts';
 import { CHECKPOINT, RunFolder } from './run_folder.ts';
+import { type RunOptions, runSchedule } from './run_options.ts';
 import { type Progress, parseProgress, windowOrderOf } from './run_progress.ts';
 import type { Wire } from './sharded_update.ts';
+import { type RunControl, type RunResult, trainRun } from './train_run.ts';
 
 /** How a run goes on: with which texts, and how far. */
 export interface ResumeOptions extends ResumeData {

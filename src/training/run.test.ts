@@ -11,8 +11,9 @@ import { createModel } from '../models/create_model.ts';
 import { languageModelConfig } from '../models/xlstm/config.ts';
 import { readMetrics } from './metrics_file.ts';
 import { resumeTraining } from './resume.ts';
-import { type RunControl, type RunOptions, type RunResult, runTraining } from './run.ts';
 import { dataSource } from './run_data.ts';
+import type { RunOptions } from './run_options.ts';
+import { type RunControl, type RunResult, runTraining } from './train_run.ts';
 
 const engine = createReferenceEngine();
 const tokenizer = new ByteTokenizer();

@@ -12,8 +12,9 @@ import { languageModelConfig } from '../models/xlstm/config.ts';
 import { Evaluator } from './evaluate.ts';
 import { readMetrics } from './metrics_file.ts';
 import { resumeTraining } from './resume.ts';
-import { type RunControl, type RunOptions, type RunResult, runTraining } from './run.ts';
 import { dataSource } from './run_data.ts';
+import type { RunOptions } from './run_options.ts';
+import { type RunControl, type RunResult, runTraining } from './train_run.ts';
 
 /** Of float32, as files are: what is loaded is what was saved, to the bit. */
 const { engine } = await chooseEngine('wasm', { threads: 1 });

@@ -13,7 +13,7 @@ import { createModel } from '../../src/models/create_model.ts';
 import type { Model } from '../../src/nn/model.ts';
 import { takesTokens } from '../../src/nn/model.ts';
 import { resumeTraining } from '../../src/training/resume.ts';
-import { type RunControl, runTraining } from '../../src/training/run.ts';
+import { type RunControl, runTraining } from '../../src/training/train_run.ts';
 
 const tokenizer = new ByteTokenizer([DOCUMENT]);
 
