@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { readRecords } from '../../lab/arena/records.ts';
+import { cellRecords } from '../../lab/arena/records.ts';
+import { readRecords } from '../../lab/cells/record_file.ts';
 import { nameList } from '../parse.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
@@ -31,7 +32,7 @@ describe('xlstm arena', () => {
     expect(stderr).toMatch(
       /^mqar\[16,2,16\] × xlstm\[1:0\] × seed 1: -?\d\.\d\d \(\d+ parameters, 2 steps, /m,
     );
-    const records = readRecords(join(out, 'results.jsonl'));
+    const records = readRecords(join(out, 'results.jsonl'), cellRecords);
     expect(records.map(({ task, model }) => `${task} ${model}`).sort()).toEqual([
       'even-pairs gru',
       'even-pairs xlstm[1:0]',

@@ -15,11 +15,12 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { Engine } from '../../compute/engines/engine.ts';
 import { createWasmEngine } from '../../compute/engines/wasm/engine.ts';
 import { XlstmError } from '../../errors.ts';
+import { readRecords } from '../cells/record_file.ts';
 import { type CellState, cellsOf, runArena } from './arena.ts';
 import type { CellSpec } from './cell.ts';
 import { type ArenaOptions, checkedModel, checkedTask } from './options.ts';
 import { type CellRunner, inProcesses } from './processes.ts';
-import { cellKey, readRecords } from './records.ts';
+import { cellKey, cellRecords } from './records.ts';
 import { runCell } from './run_cell.ts';
 
 const options: ArenaOptions = {
@@ -84,7 +85,7 @@ describe('the arena', () => {
       'lstm done',
     ]);
     expect(records.find(({ status }) => status === 'failed')?.message).toBe('out of memory');
-    expect(readRecords(join(folder, 'results.jsonl'))).toEqual(records);
+    expect(readRecords(join(folder, 'results.jsonl'), cellRecords)).toEqual(records);
 
     const started: CellSpec[] = [];
     const again = await arena({}, (spec, onProgress, signal) => {
@@ -179,7 +180,7 @@ describe('the arena', () => {
     writeFileSync(path, `${lines[0]}\n${lines[1].slice(0, 60)}`);
     const again = await arena({ tasks: ['parity'] }, here);
     expect(again.records.map(cellKey)).toEqual(records.map(cellKey));
-    expect(readRecords(path)).toEqual(again.records);
+    expect(readRecords(path, cellRecords)).toEqual(again.records);
   });
 
   it('has its folder for itself while it runs', async () => {

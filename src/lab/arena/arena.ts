@@ -1,18 +1,17 @@
 import { join } from 'node:path';
 import { makeFolder } from '../../checkpoints/files.ts';
-import type { JsonLinesFile } from '../../checkpoints/json_lines.ts';
 import { FileLock } from '../../checkpoints/lock.ts';
+import { RecordFile } from '../cells/record_file.ts';
+import * as cells from '../cells/run_cells.ts';
+import { keepSettings } from '../cells/settings.ts';
 import { type CellSpec, measuresTime, taskTitle } from './cell.ts';
-import { type ArenaOptions, checkedModel, keepSettings } from './options.ts';
+import { type ArenaOptions, COMMON, checkedModel } from './options.ts';
 import type { CellRunner } from './processes.ts';
-import { type CellName, type CellRecord, cellKey, openRecords, readRecords } from './records.ts';
+import { type CellName, type CellRecord, cellRecords } from './records.ts';
 import { checkCell } from './run_cell.ts';
 import type { CourseProgress } from './training.ts';
 
-export type CellState =
-  | { readonly kind: 'waiting' }
-  | { readonly kind: 'running'; readonly progress: CourseProgress | undefined }
-  | { readonly kind: 'ended'; readonly record: CellRecord };
+export type CellState = cells.CellState<CourseProgress, CellRecord>;
 
 export interface ArenaRun {
   readonly options: ArenaOptions;
@@ -56,83 +55,55 @@ export async function runArena(run: ArenaRun): Promise<ArenaResult> {
   await makeFolder(folder);
   const lock = await FileLock.acquire(join(folder, 'lock'), folder);
   try {
-    const path = join(folder, 'results.jsonl');
-    const ended = new Map(readRecords(path).map((record) => [cellKey(record), record]));
+    const records = new RecordFile(join(folder, 'results.jsonl'), cellRecords);
     // Loaded where it is needed: the command line starts faster without it.
     const { checkReport, writeReport } = await import('./report/report.ts');
     await checkReport(folder);
-    await keepSettings(folder, options);
-    const file = openRecords(path);
+    await keepSettings(folder, options, COMMON);
+    records.open();
     try {
-      await runCells(run, ended, file);
+      await runWaiting(run, records);
     } finally {
-      file.close();
+      records.close();
     }
-    const records = [...ended.values()];
-    await writeReport(folder, records);
-    const asked = cellsOf(options).flatMap((cell) => ended.get(cellKey(cell)) ?? []);
-    return { records, asked, interrupted: run.signal.aborted };
+    await writeReport(folder, records.all);
+    const asked = cellsOf(options).flatMap((cell) => records.get(cell) ?? []);
+    return { records: records.all, asked, interrupted: run.signal.aborted };
   } finally {
     await lock.release();
   }
 }
 
-/** Runs the cells without a record and adds theirs to `ended` and the file. */
-async function runCells(
-  run: ArenaRun,
-  ended: Map<string, CellRecord>,
-  file: JsonLinesFile<CellRecord>,
-): Promise<void> {
-  const { options } = run;
-  // A record that cannot be written ends the other cells, too.
-  const failed = new AbortController();
-  const signal = AbortSignal.any([run.signal, failed.signal]);
+/** Runs the cells without a record and adds theirs. */
+async function runWaiting(run: ArenaRun, records: RecordFile<CellName, CellRecord>): Promise<void> {
+  const { options, jobs } = run;
   const waiting: CellName[] = [];
   for (const cell of cellsOf(options)) {
-    const record = ended.get(cellKey(cell));
+    const record = records.get(cell);
     // What failed may have been the machine's fault, and is tried again.
     if (record && record.status !== 'failed') run.onChange?.(cell, { kind: 'ended', record });
     else waiting.push(cell);
   }
-
-  const runOne = async (cell: CellName, seconds: number): Promise<void> => {
-    run.onChange?.(cell, { kind: 'running', progress: undefined });
-    const spec = specOf(cell, options, seconds);
-    let record: CellRecord;
-    try {
-      record = await run.runner(
-        spec,
-        (progress) => run.onChange?.(cell, { kind: 'running', progress }),
-        signal,
-      );
-    } catch (error) {
-      if (signal.aborted) {
-        run.onChange?.(cell, { kind: 'waiting' });
-        return;
-      }
-      record = failure(spec, error);
-    }
-    file.append(record);
-    ended.set(cellKey(record), record);
-    run.onChange?.(cell, { kind: 'ended', record });
-  };
-
+  const { runner, signal, onChange } = run;
+  const common = { runner, records, signal, failure, onChange };
   const trained = waiting.filter((cell) => !measuresTime(cell));
   const timed = waiting.filter(measuresTime);
-  const shares = new TimeShares(options.minutes * 60, run.jobs, trained.length, timed.length);
-  const worker = async (): Promise<void> => {
-    for (let cell = trained.shift(); cell && !signal.aborted; cell = trained.shift()) {
-      const share = shares.start();
-      await runOne(cell, share.seconds);
-      share.end();
-    }
-  };
-  const workers = Array.from({ length: run.jobs }, () =>
-    worker().catch((error: unknown) => failed.abort(error)),
-  );
-  await Promise.all(workers);
-  failed.signal.throwIfAborted();
-  for (const cell of timed) if (!signal.aborted) await runOne(cell, Number.POSITIVE_INFINITY);
+  const shares = new TimeShares(options.minutes * 60, jobs, trained.length, timed.length);
+  await cells.runCells({
+    ...common,
+    cells: trained,
+    jobs,
+    start(cell) {
+      const { seconds, end } = shares.start();
+      return { spec: specOf(cell, options, seconds), end };
+    },
+  });
+  await cells.runCells({
+    ...common,
+    cells: timed,
+    jobs: 1,
+    start: (cell) => ({ spec: specOf(cell, options, Number.POSITIVE_INFINITY) }),
+  });
 }
 
 function specOf({ task, model, seed }: CellName, options: ArenaOptions, seconds: number): CellSpec {

@@ -1,9 +1,5 @@
-import { join } from 'node:path';
-import { writeFileAtomic } from '../../checkpoints/files.ts';
-import { readJsonFile } from '../../checkpoints/json_file.ts';
 import { XlstmError } from '../../errors.ts';
 import { type ContestantName, contestantNames } from '../../models/baselines/contestants.ts';
-import { quote } from '../../quote.ts';
 import { tasks as formalTasks, taskByName } from '../tasks/registry.ts';
 import { COST, TEXT } from './cell.ts';
 
@@ -54,7 +50,7 @@ export function checkedModel(name: string): ContestantName {
 }
 
 /** What all cells of a folder have in common: results of other settings would not stand side by side. */
-const COMMON = [
+export const COMMON = [
   'budget',
   'quick',
   'data',
@@ -62,30 +58,3 @@ const COMMON = [
   'steps',
   'engine',
 ] as const satisfies (keyof ArenaOptions)[];
-
-/** Writes the run's settings; throws where the folder holds results of a run with others. */
-export async function keepSettings(folder: string, options: ArenaOptions): Promise<void> {
-  const path = join(folder, 'settings.json');
-  const before = await readSettings(path);
-  for (const key of before ? COMMON : []) {
-    const [found, wanted] = [JSON.stringify(before?.[key]), JSON.stringify(options[key])];
-    if (found !== wanted) {
-      throw new XlstmError(
-        'data',
-        `${folder} holds results with ${key} ${found ?? 'not set'}, this run has ${wanted ?? 'none'}`,
-        'Use the same settings to go on with it, or choose another folder with --out.',
-      );
-    }
-  }
-  await writeFileAtomic(path, `${JSON.stringify(options, null, 2)}\n`);
-}
-
-async function readSettings(path: string): Promise<Partial<ArenaOptions> | undefined> {
-  const settings = await readJsonFile(path, 'data');
-  if (settings === undefined || (typeof settings === 'object' && settings !== null)) return settings;
-  throw new XlstmError(
-    'data',
-    `${path}: expected the settings of an arena, found ${quote(settings)}`,
-    'Choose another folder with --out.',
-  );
-}

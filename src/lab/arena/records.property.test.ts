@@ -6,7 +6,8 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { expectFrugal, outcome, RUNS } from '../../testing/foreign.ts';
 import { mutatedJsonLines, utf8 } from '../../testing/mutate.ts';
-import { type CellRecord, cellKey, readRecords } from './records.ts';
+import { readRecords } from '../cells/record_file.ts';
+import { type CellRecord, cellKey, cellRecords } from './records.ts';
 
 const base: CellRecord = {
   ...{ kind: 'cell', task: 'parity', taskTitle: 'Parity', model: 'lstm', seed: 1, status: 'done' },
@@ -38,7 +39,7 @@ describe('results.jsonl of foreign origin', { timeout: 300_000 }, () => {
     fc.assert(
       fc.property(mutatedJsonLines(LINES), (bytes) => {
         writeFileSync(path, bytes);
-        const result = outcome(path, () => readRecords(path));
+        const result = outcome(path, () => readRecords(path, cellRecords));
         if ('error' in result) return;
         expect(new Set(result.value.map(cellKey)).size).toBe(result.value.length);
         for (const record of result.value) {
@@ -67,7 +68,7 @@ describe('results.jsonl of foreign origin', { timeout: 300_000 }, () => {
 
   it('the published results are such records', () => {
     const published = fileURLToPath(new URL('../../../docs/arena/results.jsonl', import.meta.url));
-    expect(readRecords(published).length).toBeGreaterThan(50);
+    expect(readRecords(published, cellRecords).length).toBeGreaterThan(50);
   });
 
   it.each<[string, string]>([
@@ -78,6 +79,6 @@ describe('results.jsonl of foreign origin', { timeout: 300_000 }, () => {
     const bytes = utf8(text);
     writeFileSync(path, bytes);
     // The bytes, the text of the file and that of a line.
-    expectFrugal(path, 3 * bytes.length, () => readRecords(path));
+    expectFrugal(path, 3 * bytes.length, () => readRecords(path, cellRecords));
   });
 });

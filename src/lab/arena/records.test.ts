@@ -2,7 +2,15 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type CellRecord, openRecords, readRecords } from './records.ts';
+import { RecordFile, readRecords as readFile } from '../cells/record_file.ts';
+import { type CellRecord, cellRecords } from './records.ts';
+
+const readRecords = (path: string): CellRecord[] => readFile(path, cellRecords);
+const openRecords = (path: string) => {
+  const file = new RecordFile(path, cellRecords);
+  file.open();
+  return file;
+};
 
 const record = (seed: number): CellRecord => ({
   kind: 'cell',
@@ -24,7 +32,7 @@ const record = (seed: number): CellRecord => ({
 
 const appendRecord = (path: string, added: CellRecord): void => {
   const file = openRecords(path);
-  file.append(added);
+  file.add(added);
   file.close();
 };
 

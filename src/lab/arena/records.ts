@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { JsonLinesFile, type LineFormat, readJsonLines } from '../../checkpoints/json_lines.ts';
+import type { RecordKind } from '../cells/record_file.ts';
 
 /** What one cell of the arena, a task × model × seed, was and did. One line of `results.jsonl`. */
 export interface CellRecord {
@@ -86,17 +86,12 @@ export type CellName = Pick<CellRecord, 'task' | 'model' | 'seed'>;
 
 export const cellKey = ({ task, model, seed }: CellName): string => `${task} × ${model} × seed ${seed}`;
 
-const format: LineFormat<CellRecord> = {
-  is: isCellRecord,
-  expected: 'the record of a cell',
-  hint: 'Remove the line, and its cell runs again; or choose another folder with --out.',
+/** The lines of `results.jsonl`. */
+export const cellRecords: RecordKind<CellName, CellRecord> = {
+  format: {
+    is: isCellRecord,
+    expected: 'the record of a cell',
+    hint: 'Remove the line, and its cell runs again; or choose another folder with --out.',
+  },
+  key: cellKey,
 };
-
-/** Opens or makes a file of records to append to; what a crash left of one at its end is removed. */
-export const openRecords = (path: string): JsonLinesFile<CellRecord> => new JsonLinesFile(path, format);
-
-/** The whole records of a file, of a cell that was run again its last one; none where there is no file. */
-export function readRecords(path: string): CellRecord[] {
-  const records = (readJsonLines(path, format) ?? []).map(({ value }) => value);
-  return [...new Map(records.map((record) => [cellKey(record), record])).values()];
-}
