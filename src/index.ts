@@ -114,12 +114,12 @@ export { Sampler, type SamplingOptions } from './generation/sampling.ts';
 export {
   type CompleteOptions,
   type Completion,
-  type FinishReason,
   type GenerateOptions,
   Session,
 } from './generation/session.ts';
 export { TextModel } from './generation/text_model.ts';
 export { TokenWindow } from './generation/token_window.ts';
+export type { FinishReason } from './generation/writing.ts';
 
 // Texts as tokens, and batches of them.
 

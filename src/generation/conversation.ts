@@ -8,7 +8,8 @@ import { quote } from '../quote.ts';
 import { PrefixCache } from './prefix_cache.ts';
 import { promptTokens } from './prompt.ts';
 import type { SamplingOptions } from './sampling.ts';
-import { type FinishReason, Session } from './session.ts';
+import { Session } from './session.ts';
+import type { FinishReason } from './writing.ts';
 
 /** How an answer is written. */
 export interface AnswerOptions extends SamplingOptions {

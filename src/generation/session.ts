@@ -6,14 +6,14 @@ import { modelFingerprint } from '../nn/fingerprint.ts';
 import type { Model } from '../nn/model.ts';
 import { OneCall } from '../nn/one_call.ts';
 import { SequencePrograms, SequenceRunner } from '../nn/sequence_runner.ts';
-import type { Grammar, GrammarCursor } from './grammar/grammar.ts';
-import { type LogProbability, logProbabilities } from './log_probabilities.ts';
+import type { Grammar } from './grammar/grammar.ts';
+import type { LogProbability } from './log_probabilities.ts';
 import { pieceLength } from './piece_length.ts';
 import { promptTokens } from './prompt.ts';
-import { MAX_REPETITION_WINDOW, SAMPLING_OPTIONS, Sampler, type SamplingOptions } from './sampling.ts';
+import { MAX_REPETITION_WINDOW, SAMPLING_OPTIONS, type SamplingOptions } from './sampling.ts';
 import { decodeSession, encodeSession, type SequenceState } from './session_file.ts';
-import { StopFilter } from './stop_strings.ts';
 import { TokenWindow } from './token_window.ts';
+import { type FinishReason, type Piece, Writing } from './writing.ts';
 
 /** How the next token is drawn, and where a text ends. Everything has a default. */
 export interface GenerateOptions extends SamplingOptions {
@@ -28,12 +28,6 @@ export interface GenerateOptions extends SamplingOptions {
   /** Is told of each token as it is chosen; what it throws ends the text. */
   readonly onToken?: (id: number) => void;
 }
-
-/**
- * Why a text ended: after the tokens that were asked for, at a stop string or where its grammar lets nothing follow, or
- * because the model ended the document or began another.
- */
-export type FinishReason = 'length' | 'stop' | 'document';
 
 /** How `complete` draws tokens, where the text ends, and what is told of it. */
 export interface CompleteOptions extends GenerateOptions {
@@ -144,22 +138,16 @@ export class Session implements Disposable {
   }
 
   /** The options are checked before the iterator is there. */
-  #begin(options: GenerateOptions): AsyncGenerator<string, FinishReason, undefined> {
-    const {
-      maxTokens = Number.POSITIVE_INFINITY,
-      stop = [],
-      signal,
-      onToken,
-      grammar,
-      ...sampling
-    } = options;
+  #begin(
+    options: CompleteOptions,
+    told?: (piece: Piece) => void,
+  ): AsyncGenerator<string, FinishReason, undefined> {
+    const { signal, onToken, ...writing } = options;
     checkOption(onToken === undefined || typeof onToken === 'function', 'onToken', 'a function', onToken);
-    const isGrammar = grammar === undefined || typeof grammar?.begin === 'function';
-    checkOption(isGrammar, 'grammar', 'a Grammar', grammar);
-    const cursor = grammar?.begin(this.tokenizer);
-    if (maxTokens !== Number.POSITIVE_INFINITY) checkWhole('maxTokens', maxTokens, 1);
-    const sampler = new Sampler(this.tokenizer.vocabSize, sampling);
-    return this.#generate(sampler, new StopFilter(stop), maxTokens, signal, onToken, cursor);
+    return this.#generate(new Writing(this.tokenizer, writing), signal, (piece) => {
+      told?.(piece);
+      if (piece.id !== undefined) onToken?.(piece.id);
+    });
   }
 
   /**
@@ -172,16 +160,12 @@ export class Session implements Disposable {
   ): Promise<Completion> {
     const { logProbabilities: likeliest, ...generation } = options;
     checkGenerateOptions('complete', generation);
-    const { vocabSize } = this.tokenizer;
-    if (likeliest !== undefined) checkWhole('logProbabilities', likeliest, 0, vocabSize);
     const ids: number[] = [];
     const told: LogProbability[] = [];
-    const onToken = (id: number): void => {
-      ids.push(id);
-      if (likeliest !== undefined) told.push(logProbabilities(this.#logits, vocabSize, id, likeliest));
-      generation.onToken?.(id);
-    };
-    const pieces = this.#begin({ ...generation, onToken });
+    const pieces = this.#begin(options, ({ id, logProbability }) => {
+      if (id !== undefined) ids.push(id);
+      if (logProbability) told.push(logProbability);
+    });
     const before = this.#tokensSeen;
     if (prompt !== undefined) await this.append(prompt);
     const promptTokens = this.#tokensSeen - before;
@@ -198,46 +182,37 @@ export class Session implements Disposable {
   }
 
   async *#generate(
-    sampler: Sampler,
-    filter: StopFilter,
-    maxTokens: number,
+    writing: Writing,
     signal: AbortSignal | undefined,
-    onToken: GenerateOptions['onToken'],
-    grammar: GrammarCursor | undefined,
+    onPiece: (piece: Piece) => void,
   ): AsyncGenerator<string, FinishReason, undefined> {
     this.#claim('generate', true);
     this.#generating = true;
     const document = startToken(this.tokenizer);
-    const decoder = this.tokenizer.decoder();
-    // Where to go back to while the session has read tokens (the filter's held ones) whose text is not out.
+    // Where to go back to while the session has read tokens (those that are held) whose text is not out.
     let settled: SequenceState | undefined;
-    let ending: FinishReason = 'length';
     try {
       if (this.#tokensSeen === 0) {
         if (document === undefined) throw emptyPrompt();
         await this.#readOne(document);
       }
-      for (let count = 0; count < maxTokens; count++) {
+      for (;;) {
         signal?.throwIfAborted();
-        if (grammar?.complete) {
-          ending = 'stop';
-          break;
-        }
-        const id = sampler.sample(grammar?.masked(this.#logits) ?? this.#logits, this.#recent);
-        if (id === document || this.tokenizer.ends?.has(id)) {
-          ending = 'document';
-          break;
-        }
-        grammar?.push(id);
-        onToken?.(id);
-        const text = filter.push(id, decoder.push(id));
-        const { stopped, held } = filter;
-        if (held.length === 0) {
-          await this.#readOne(id);
+        const piece = writing.next(this.#logits, this.#recent);
+        onPiece(piece);
+        const { id, text, finishReason } = piece;
+        const { held, released, stopped } = writing;
+        // Whether the state is the one before the token, which alone is not out: then there is nothing to take back.
+        const before = held.length === 1 && id !== undefined;
+        if (stopped) {
+          if (!settled) await this.#read(Int32Array.from(released));
+          else if (!before) await this.#rewind(settled, released);
           settled = undefined;
-        } else if (settled && (text !== '' || stopped)) {
-          // Of what was read since then only the tokens that were let out count; a single held one is not read yet.
-          if (held.length > 1) await this.#rewind(settled, filter.released);
+        } else if (held.length === 0) {
+          if (id !== undefined) await this.#readOne(id);
+          settled = undefined;
+        } else if (settled && text !== '') {
+          if (!before) await this.#rewind(settled, released);
           settled = undefined;
         }
         if (text !== '') {
@@ -245,22 +220,13 @@ export class Session implements Disposable {
           yield text;
           this.#claim('generate', false);
         }
-        if (stopped) return 'stop';
+        if (finishReason !== undefined) return finishReason;
         if (held.length > 0) {
-          const ahead = settled ? [id] : held;
+          const ahead = settled ? [id as number] : held;
           settled ??= await this.#copy();
           for (const token of ahead) await this.#readOne(token);
         }
       }
-      const rest = filter.flush(decoder.flush());
-      if (settled && filter.stopped) await this.#rewind(settled, filter.released);
-      settled = undefined;
-      if (rest !== '') {
-        this.#calls.release();
-        yield rest;
-        this.#claim('generate', false);
-      }
-      return filter.stopped ? 'stop' : ending;
     } finally {
       if (settled) this.#load(settled);
       if (this.#calls.busy === 'generate') this.#calls.release();

@@ -7,6 +7,7 @@ import { ByteTokenizer, DOCUMENT } from '../data/tokenizer.ts';
 import { promptTokens } from '../generation/prompt.ts';
 import { Session } from '../generation/session.ts';
 import { successorModel, tinyModel } from '../generation/testing/models.ts';
+import type { Piece } from '../generation/writing.ts';
 import { createModel, type NamedConfig } from '../models/create_model.ts';
 import { readDesign } from '../models/registry.ts';
 import { Design } from '../nn/architecture.ts';
@@ -14,7 +15,6 @@ import type { LanguageModel } from '../nn/layer.ts';
 import { Model } from '../nn/model.ts';
 import { Batcher, type BatchRequest } from './batcher.ts';
 import { groupRows } from './decode_group.ts';
-import type { Piece } from './writing.ts';
 
 const tokenizer = new ByteTokenizer([DOCUMENT]);
 

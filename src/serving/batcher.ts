@@ -6,13 +6,13 @@ import { shareEventLoop } from '../event_loop.ts';
 import { pieceLength } from '../generation/piece_length.ts';
 import { PrefixCache } from '../generation/prefix_cache.ts';
 import { MAX_REPETITION_WINDOW } from '../generation/sampling.ts';
-import type { FinishReason } from '../generation/session.ts';
+import { TokenWindow } from '../generation/token_window.ts';
+import { type FinishReason, type Piece, Writing, type WritingOptions } from '../generation/writing.ts';
 import type { Model } from '../nn/model.ts';
 import { SequencePrograms, SequenceRunner } from '../nn/sequence_runner.ts';
 import { DecodeGroup, groupRows } from './decode_group.ts';
 import { Histogram } from './histogram.ts';
 import { Output } from './output.ts';
-import { type Piece, Writing, type WritingOptions } from './writing.ts';
 
 export interface BatcherOptions {
   /** Texts that are written at a time. Default: 16. */
@@ -25,6 +25,7 @@ export interface BatcherOptions {
 
 /** A text to be read, and how it is written on. */
 export interface BatchRequest extends WritingOptions {
+  readonly maxTokens: number;
   /** The tokens of the prompt, the one that starts a document among them: one at least. */
   readonly tokens: ArrayLike<number>;
   /** When it aborts, the text leaves its slot before the next step, and the loop over it throws its reason. */
@@ -51,6 +52,8 @@ interface Slot {
   readonly output: Output<Piece, FinishReason>;
   readonly signal: AbortSignal | undefined;
   readonly tokens: Int32Array;
+  /** The last tokens of the prompt and those that were chosen. */
+  readonly recent: TokenWindow;
   /** Tokens of the prompt that were read. */
   read: number;
   /** While the prompt is read by turns with others: the state so far. */
@@ -158,12 +161,13 @@ export class Batcher {
       output: new Output(),
       signal,
       tokens: Int32Array.from(tokens),
+      recent: new TokenWindow(MAX_REPETITION_WINDOW),
       read: 0,
       state: undefined,
       next: 0,
       lastMs: performance.now(),
     };
-    slot.writing.read(slot.tokens.subarray(-MAX_REPETITION_WINDOW));
+    for (const id of slot.tokens.subarray(-MAX_REPETITION_WINDOW)) slot.recent.push(id);
     this.#waiting.push(slot);
     this.#work ??= this.#run();
     return slot.output;
@@ -321,12 +325,13 @@ export class Batcher {
   #choose(slot: Slot, logits: Float32Array | Float64Array): boolean {
     let piece: Piece;
     try {
-      piece = slot.writing.next(logits);
+      piece = slot.writing.next(logits, slot.recent);
     } catch (error) {
       slot.output.fail(error);
       return false;
     }
     if (piece.id !== undefined) {
+      slot.recent.push(piece.id);
       this.#completionTokens++;
       const now = performance.now();
       const times = slot.writing.tokens === 1 ? this.times.toFirstToken : this.times.betweenTokens;

@@ -103,6 +103,15 @@ export class Automaton {
         }
         return end;
       }
+      case 'list': {
+        const start = this.#state();
+        this.#empty[from].push(start);
+        const end = this.#add(expression.part, start);
+        this.#empty[this.#add(expression.separator, end)].push(start);
+        const after = this.#state();
+        this.#empty[end].push(after);
+        return after;
+      }
       case 'repeat': {
         const { part, least, most } = expression;
         let at = from;

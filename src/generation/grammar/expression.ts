@@ -10,7 +10,9 @@ export type Expression =
       readonly part: Expression;
       readonly least: number;
       readonly most: number;
-    };
+    }
+  /** One or more of a part, the separator between any two. */
+  | { readonly kind: 'list'; readonly part: Expression; readonly separator: Expression };
 
 export type CodePoints = readonly [first: number, last: number];
 
@@ -23,6 +25,11 @@ export const repeat = (part: Expression, least: number, most = Number.POSITIVE_I
   part,
   least,
   most,
+});
+export const listOf = (part: Expression, separator: Expression): Expression => ({
+  kind: 'list',
+  part,
+  separator,
 });
 export const ranges = (...all: readonly CodePoints[]): Expression => ({ kind: 'ranges', ranges: all });
 

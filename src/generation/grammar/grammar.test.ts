@@ -6,7 +6,7 @@ import { AlphabetTokenizer, tinyModel } from '../testing/models.ts';
 import { Automaton, DEAD } from './automaton.ts';
 import { ranges } from './expression.ts';
 import { Grammar } from './grammar.ts';
-import { schemaExpression } from './json_schema.ts';
+import { anyObjectExpression, schemaExpression } from './json_schema.ts';
 import { parseRegularExpression } from './regular_expression.ts';
 
 function accepts(automaton: Automaton, text: string): boolean {
@@ -151,11 +151,33 @@ describe('JSON schemas', () => {
     }
   });
 
+  it('keep integers between their bounds', () => {
+    fc.assert(
+      fc.property(
+        fc.tuple(fc.integer({ min: -3000, max: 3000 }), fc.nat(3000)),
+        fc.integer({ min: -7000, max: 7000 }),
+        ([minimum, more], value) => {
+          const maximum = minimum + more;
+          const automaton = new Automaton(schemaExpression({ type: 'integer', minimum, maximum }));
+          for (const each of [value, minimum, maximum, minimum - 1, maximum + 1]) {
+            expect(accepts(automaton, String(each))).toBe(minimum <= each && each <= maximum);
+          }
+          expect(accepts(automaton, `0${value}`)).toBe(false);
+        },
+      ),
+      { numRuns: 100 },
+    );
+    const natural = new Automaton(schemaExpression({ type: 'integer', exclusiveMinimum: -1 }));
+    expect(['0', '-1', '999999999999999'].map((text) => accepts(natural, text))).toEqual([true, false, true]);
+  });
+
   it.each([
     [1, 'schema: expected an object, found 1'],
     [{}, 'schema.type: expected'],
     [{ type: 'date' }, 'schema.type: expected'],
-    [{ type: 'integer', minimum: 3 }, 'schema: "minimum" cannot be kept to here'],
+    [{ type: 'number', minimum: 3 }, 'schema: "minimum" cannot be kept to here'],
+    [{ type: 'integer', minimum: '3' }, 'schema.minimum: expected a number'],
+    [{ type: 'integer', minimum: 3, exclusiveMaximum: 4, maximum: 2 }, 'schema: expected bounds with'],
     [{ type: 'object', properties: { a: { $ref: '#' } } }, 'schema.properties.a.type: expected'],
     [
       { type: 'object', properties: {}, required: ['a'] },
@@ -202,6 +224,21 @@ describe('texts with a grammar', () => {
       kinds.add(value.kind);
     }
     expect(kinds.size).toBeGreaterThan(1);
+  });
+
+  it('are any object of JSON', { timeout: 60_000 }, async () => {
+    const grammar = Grammar.jsonObject();
+    const automaton = new Automaton(anyObjectExpression());
+    expect(accepts(automaton, '{}')).toBe(true);
+    expect(accepts(automaton, '{"a":{"b":[[],{"c":-1.5e3}],"d":"e"},"f":null}')).toBe(true);
+    for (const wrong of ['', '1', '[]', '{"a"}', '{"a":1,}', '{a:1}']) {
+      expect([wrong, accepts(automaton, wrong)]).toEqual([wrong, false]);
+    }
+    for (let seed = 0; seed < 4; seed++) {
+      const { text, finishReason } = await complete(grammar, seed);
+      expect(text[0]).toBe('{');
+      if (finishReason === 'stop') expect(JSON.parse(text)).toBeTypeOf('object');
+    }
   });
 
   it('may end where the grammar may, and have whole characters', async () => {

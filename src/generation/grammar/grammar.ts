@@ -3,7 +3,7 @@ import { startToken, type Tokenizer } from '../../data/tokenizer.ts';
 import { XlstmError } from '../../errors.ts';
 import { Automaton, DEAD } from './automaton.ts';
 import type { Expression } from './expression.ts';
-import { schemaExpression } from './json_schema.ts';
+import { anyObjectExpression, schemaExpression } from './json_schema.ts';
 import { parseRegularExpression } from './regular_expression.ts';
 
 /** So low that no token of it is ever drawn beside another, and still a number that sampling computes with. */
@@ -41,6 +41,11 @@ export class Grammar {
    */
   static jsonSchema(schema: unknown): Grammar {
     return new Grammar(schemaExpression(schema));
+  }
+
+  /** JSON without blanks: an object of any names and values, six within each other at most. */
+  static jsonObject(): Grammar {
+    return new Grammar(anyObjectExpression());
   }
 
   /** For one text of a model with this tokenizer. */

@@ -1,6 +1,16 @@
 import { XlstmError } from '../../errors.ts';
 import { quote } from '../../quote.ts';
-import { complement, type Expression, either, literal, ranges, repeat, sequence } from './expression.ts';
+import {
+  complement,
+  type Expression,
+  either,
+  listOf,
+  literal,
+  ranges,
+  repeat,
+  sequence,
+} from './expression.ts';
+import { integersBetween } from './integer_range.ts';
 import { parseRegularExpression } from './regular_expression.ts';
 
 /** What says nothing of what a value is. */
@@ -19,7 +29,7 @@ const ANNOTATIONS = [
 const KEYWORDS: Readonly<Record<string, readonly string[]>> = {
   string: ['minLength', 'maxLength', 'pattern'],
   number: [],
-  integer: [],
+  integer: ['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum'],
   boolean: [],
   null: [],
   array: ['items', 'minItems', 'maxItems'],
@@ -45,15 +55,35 @@ const CHARACTER = either(
     either(...Array.from('"\\/bfnrt', literal), sequence(literal('u'), repeat(HEX, 4, 4))),
   ),
 );
-const INTEGER = sequence(
+/** All of its digits are kept by a number of JavaScript. */
+const MOST_INTEGER = 1e15 - 1;
+const NUMBER = sequence(
   repeat(literal('-'), 0, 1),
   either(literal('0'), sequence(ranges([0x31, 0x39]), repeat(DIGIT, 0, 14))),
-);
-const NUMBER = sequence(
-  INTEGER,
   repeat(sequence(literal('.'), repeat(DIGIT, 1, 15)), 0, 1),
   repeat(sequence(literal('e'), repeat(either(literal('+'), literal('-')), 0, 1), repeat(DIGIT, 1, 2)), 0, 1),
 );
+
+const COMMA = literal(',');
+
+/** Objects within an object, of one that no schema describes. */
+const MOST_NESTED = 6;
+
+/** JSON without blanks: an object of any names and values. */
+export const anyObjectExpression = (): Expression => objectOf(valueExpression(MOST_NESTED - 1));
+
+function valueExpression(nested: number): Expression {
+  const scalars = either(literal('true'), literal('false'), literal('null'), NUMBER, text({}, ''));
+  if (nested === 0) return scalars;
+  const value = valueExpression(nested - 1);
+  const items = either(sequence(), listOf(value, COMMA));
+  return either(scalars, sequence(literal('['), items, literal(']')), objectOf(value));
+}
+
+function objectOf(value: Expression): Expression {
+  const members = listOf(sequence(text({}, ''), literal(':'), value), COMMA);
+  return sequence(literal('{'), either(sequence(), members), literal('}'));
+}
 
 type Schema = Readonly<Record<string, unknown>>;
 
@@ -106,7 +136,7 @@ function typed(type: string, schema: Schema, at: string, depth: number): Express
     case 'string':
       return text(schema, at);
     case 'integer':
-      return INTEGER;
+      return integer(schema, at);
     case 'number':
       return NUMBER;
     case 'boolean':
@@ -125,6 +155,26 @@ function typed(type: string, schema: Schema, at: string, depth: number): Express
     default:
       return object(schema, at, depth);
   }
+}
+
+function integer(schema: Schema, at: string): Expression {
+  const bound = (key: string, none: number): number => {
+    const { [key]: value = none } = schema;
+    if (typeof value === 'number') return value;
+    throw refused(`${at}.${key}`, 'a number', quote(value));
+  };
+  const least = Math.max(
+    Math.ceil(bound('minimum', -MOST_INTEGER)),
+    Math.floor(bound('exclusiveMinimum', -MOST_INTEGER - 1)) + 1,
+    -MOST_INTEGER,
+  );
+  const most = Math.min(
+    Math.floor(bound('maximum', MOST_INTEGER)),
+    Math.ceil(bound('exclusiveMaximum', MOST_INTEGER + 1)) - 1,
+    MOST_INTEGER,
+  );
+  if (least > most) throw refused(at, 'bounds with a whole number between them', `${least} to ${most}`);
+  return integersBetween(least, most);
 }
 
 function text(schema: Schema, at: string): Expression {
@@ -218,5 +268,5 @@ const unknownKeyword = (at: string, key: string): XlstmError =>
   new XlstmError(
     'usage',
     `${at}: "${key}" cannot be kept to here`,
-    'Taken are type, properties, required, items, enum, const, anyOf, lengths, numbers of items and patterns.',
+    'Taken are type, properties, required, items, enum, const, anyOf, lengths, numbers of items, bounds of integers and patterns.',
   );

@@ -1,7 +1,6 @@
 import type { Tokenizer } from '../../data/tokenizer.ts';
-import type { FinishReason } from '../../generation/session.ts';
+import type { FinishReason, Piece } from '../../generation/writing.ts';
 import { Output } from '../output.ts';
-import type { Piece } from '../writing.ts';
 import type { Choice } from './served_model.ts';
 
 /** A piece of one of several answers. */

@@ -110,6 +110,30 @@ describe('completions', () => {
     expect(await text(2)).not.toBe(await text(0));
   });
 
+  it('are JSON where that is asked for', async () => {
+    const schema = {
+      type: 'object',
+      properties: { n: { type: 'integer', minimum: 0, maximum: 9 }, kind: { enum: ['cat', 'dog'] } },
+      required: ['n', 'kind'],
+    };
+    const asked = { ...right, max_tokens: 60, n: 3 };
+    const response_format = { type: 'json_schema', json_schema: { name: 'pet', schema } };
+    const { choices } = await answered(await post('/v1/completions', { ...asked, response_format }));
+    for (const { text, finish_reason } of choices ?? []) {
+      expect(text).toMatch(/^\{"n":\d,"kind":"(cat|dog)"\}$/);
+      expect(finish_reason).toBe('stop');
+    }
+    const loose = await post('/v1/completions', { ...asked, response_format: { type: 'json_object' } });
+    for (const { text } of (await answered(loose)).choices ?? []) expect(text).toMatch(/^\{["}]/);
+    response_format.json_schema.schema.properties.n = { type: 'date' } as never;
+    const refused = await post('/v1/completions', { ...asked, response_format });
+    expect(refused.status).toBe(400);
+    expect((await answered(refused)).error).toMatchObject({
+      param: 'response_format',
+      message: expect.stringContaining('schema.properties.n.type: expected'),
+    });
+  });
+
   it.each([
     ['no JSON', '{', {}, 400, null],
     ['another type', JSON.stringify(right), { 'content-type': 'text/plain' }, 415, null],

@@ -6,6 +6,7 @@ import { Failure, failureOf } from './failure.ts';
 import { checkKey } from './keys.ts';
 import { Metrics } from './metrics.ts';
 import { type CommonRequest, parseChat, parseCompletion } from './requests.ts';
+import { ResponseFormats } from './response_format.ts';
 import { type Answers, ask, chatPrompt, completionPrompts, type ServedModel } from './served_model.ts';
 
 export interface AppOptions {
@@ -33,6 +34,7 @@ const JSON_TYPE = /^application\/json\b/i;
 export function createApp(options: AppOptions): App {
   const { models, keys = [], maxBodyBytes = 2 ** 20, maxSeconds = 600, onError } = options;
   const metrics = new Metrics(models);
+  const formats = new ResponseFormats();
   const app = new Hono();
   let draining = false;
 
@@ -110,7 +112,8 @@ export function createApp(options: AppOptions): App {
   ): Promise<Response> {
     if (draining) throw new Failure(503, 'the server is about to stop');
     const signal = AbortSignal.any([raw.signal, AbortSignal.timeout(1000 * maxSeconds)]);
-    const answers = ask(model, prompts, request, { ...asked, signal });
+    const grammar = formats.grammar(request.response_format);
+    const answers = ask(model, prompts, request, { ...asked, grammar, signal });
     if (!request.stream) return Response.json(await form.whole(model, answers));
     return new Response(streamOf(form.events(model, request, answers), onError), {
       headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' },

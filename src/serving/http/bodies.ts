@@ -1,5 +1,4 @@
-import type { FinishReason } from '../../generation/session.ts';
-import type { Piece } from '../writing.ts';
+import type { FinishReason, Piece } from '../../generation/writing.ts';
 import { chatLogProbability, completionLogProbabilities, finishReason, merged } from './answers.ts';
 import type { CommonRequest } from './requests.ts';
 import type { Answers, ServedModel } from './served_model.ts';

@@ -12,6 +12,21 @@ const between = (least: number, most: number) => v.pipe(v.number(), v.minValue(l
 const token = whole(0, 2 ** 31 - 1);
 const text = v.pipe(v.string(), v.minLength(1));
 
+const responseFormat = v.variant('type', [
+  v.strictObject({ type: v.literal('text') }),
+  v.strictObject({ type: v.literal('json_object') }),
+  v.strictObject({
+    type: v.literal('json_schema'),
+    json_schema: v.strictObject({
+      name: v.string(),
+      schema: v.record(v.string(), v.unknown()),
+      description: v.nullish(v.string()),
+      /** What is written always keeps to the schema: of no effect. */
+      strict: v.nullish(v.boolean()),
+    }),
+  }),
+]);
+
 const common = {
   model: v.string(),
   temperature: v.nullish(between(0, 2), 1),
@@ -24,6 +39,7 @@ const common = {
   presence_penalty: v.nullish(between(-2, 2), 0),
   frequency_penalty: v.nullish(between(-2, 2), 0),
   max_tokens: v.nullish(whole(1, 2 ** 31 - 1)),
+  response_format: v.nullish(responseFormat),
   /** Whose request it is: of no effect. */
   user: v.nullish(v.string()),
 };
@@ -56,9 +72,9 @@ const chat = v.strictObject({
   max_completion_tokens: v.nullish(whole(1, 2 ** 31 - 1)),
   logprobs: v.nullish(v.boolean(), false),
   top_logprobs: v.nullish(whole(0, MOST_LIKELIEST)),
-  response_format: v.nullish(v.strictObject({ type: v.literal('text') })),
 });
 
+export type ResponseFormat = v.InferOutput<typeof responseFormat>;
 export type CompletionRequest = v.InferOutput<typeof completion>;
 export type ChatRequest = v.InferOutput<typeof chat>;
 export type CommonRequest = Omit<CompletionRequest, 'prompt' | 'logprobs'>;

@@ -1,10 +1,10 @@
 import { type ChatMessage, encodeChat } from '../../data/subword/chat.ts';
 import type { Tokenizer } from '../../data/tokenizer.ts';
+import type { Grammar } from '../../generation/grammar/grammar.ts';
 import { promptTokens } from '../../generation/prompt.ts';
-import type { FinishReason } from '../../generation/session.ts';
+import type { FinishReason, Piece } from '../../generation/writing.ts';
 import type { Batcher } from '../batcher.ts';
 import type { Output } from '../output.ts';
-import type { Piece } from '../writing.ts';
 import { Failure } from './failure.ts';
 import type { CommonRequest } from './requests.ts';
 
@@ -56,7 +56,7 @@ export function ask(
   { batcher, maxTokens: most, maxPromptTokens }: ServedModel,
   prompts: readonly ArrayLike<number>[],
   request: CommonRequest,
-  { maxTokens, logProbabilities, signal }: Asking,
+  { maxTokens, logProbabilities, grammar, signal }: Asking,
 ): Answers {
   for (const { length } of prompts) {
     if (length <= maxPromptTokens && length > 0) continue;
@@ -81,6 +81,7 @@ export function ask(
           frequencyPenalty: request.frequency_penalty,
           ...(typeof request.seed === 'number' ? { seed: request.seed + i } : {}),
           logProbabilities,
+          grammar,
           signal,
         });
         outputs.push(output);
@@ -99,6 +100,7 @@ export function ask(
 interface Asking {
   readonly maxTokens: number | undefined;
   readonly logProbabilities: number | undefined;
+  readonly grammar: Grammar | undefined;
   readonly signal: AbortSignal;
 }
 
