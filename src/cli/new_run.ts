@@ -71,7 +71,7 @@ export interface TrainOptions extends EngineChoice {
   readonly checkpointEvery: number;
   readonly tensorboard?: boolean;
   readonly sample: number;
-  readonly prompt: string;
+  readonly prompt?: string;
   readonly json?: boolean;
   readonly wait?: 'spin' | 'sleep';
   readonly wire: 'f32' | 'bf16';

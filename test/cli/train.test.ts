@@ -57,6 +57,19 @@ it('writes a line of metrics a step, a checkpoint, and the loss on held-out text
   expect(stderr).not.toContain('\u001b'); // plain lines: this is no terminal
 });
 
+it('writes a sample that goes on from words of the held-out text, or from what it is given', async () => {
+  const options = ['--steps', '2', '--evaluation-tokens', '50', '--json'];
+  const held = (await readFile(path('text.txt'), 'utf8')).slice(-3000);
+  const sample = async (...more: string[]): Promise<string> => {
+    const { code, stdout, stderr } = await xlstm(['train', ...TINY, ...options, '--sample', '5', ...more]);
+    expect(code, stderr).toBe(0);
+    return JSON.parse(stdout).sample;
+  };
+  const [words] = /^\S+( \S+){1,3}/.exec(await sample('--out', 'words')) ?? [''];
+  expect(held).toContain(words.split(' ').slice(0, 2).join(' '));
+  expect(await sample('--out', 'given', '--prompt', 'Qx! ')).toMatch(/^Qx! /);
+});
+
 describe.each(engines)('%s', (engine) => {
   it('computes the same losses with 1 and 2 threads', async () => {
     const large = ['--dim', '48', '--batch', '8', '--length', '64', '--steps', '4', '--engine', engine];

@@ -1,19 +1,10 @@
-import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import type { Engine } from '../../compute/engines/engine.ts';
 import { precisions } from '../../compute/graph/plan.ts';
-import { firstTokens } from '../../data/token_source.ts';
 import type { Collective } from '../../distributed/collective.ts';
 import { XlstmError } from '../../errors.ts';
-import { formatCount, formatDuration } from '../../format.ts';
-import { Session } from '../../generation/session.ts';
-import { largeArchitecture } from '../../models/large/architecture.ts';
-import { xlstmArchitecture } from '../../models/xlstm/architecture.ts';
-import type { Model } from '../../nn/model.ts';
-import { quote } from '../../quote.ts';
 import { openRun } from '../../training/resume.ts';
 import type { Run } from '../../training/run.ts';
-import { BEST } from '../../training/run_folder.ts';
 import { type RunResult, type StepEvent, trainRun } from '../../training/train_run.ts';
 import { tokenizerChoice } from '../chosen_tokenizer.ts';
 import { collectGarbage } from '../collect_garbage.ts';
@@ -23,6 +14,8 @@ import { type IsGiven, newRun, type TrainOptions } from '../new_run.ts';
 import { integer, loraOptions, number, path, positive } from '../parse.ts';
 import { withRanks } from '../ranks.ts';
 import { StepEvents } from '../step_events.ts';
+import { requireNoModelOptions, requireNoRunOptions, requireOptionsOf } from '../train_conflicts.ts';
+import { announce, measureTokens, report } from '../train_report.ts';
 import { History } from '../ui/curve.ts';
 import { ProgressWriter } from '../ui/progress.ts';
 
@@ -129,7 +122,7 @@ export function trainCommand(): Command {
       'write event files for TensorBoard, too, into the folder tensorboard/ of the run',
     )
     .option('--sample <n>', 'tokens to write at the end, 0 for none', integer(0), 300)
-    .option('--prompt <text>', 'what the sample continues', 'The whale')
+    .option('--prompt <text>', 'what the sample continues (default: words of the held-out text)')
     .option('--json', 'print the result as one JSON object on standard output')
     .addOption(
       new Option(
@@ -220,75 +213,6 @@ Examples:
   });
 }
 
-/** What a run computes is decided when it starts: a resumed one takes only what leaves that as it is. */
-function requireNoRunOptions(command: Command): void {
-  const texts = ['data', 'validation', 'acceptNewData'];
-  const free = new Set([
-    'resume',
-    'steps',
-    ...texts,
-    'engine',
-    'threads',
-    'tensorboard',
-    'sample',
-    'prompt',
-    'json',
-    'wait',
-    'wire',
-  ]);
-  const given = givenOptions(command, (name) => !free.has(name));
-  if (given === '') return;
-  throw new XlstmError(
-    'usage',
-    `${given}: a run that is resumed keeps the options it was started with`,
-    'Leave them out, or start a new run without --resume.',
-  );
-}
-
-function requireNoModelOptions(command: Command): void {
-  const decided = new Set([
-    'architecture',
-    'model',
-    'slstmAt',
-    'blocks',
-    'dim',
-    'heads',
-    'dropout',
-    'tieWeights',
-  ]);
-  const given = givenOptions(command, (name) => decided.has(name));
-  if (given === '') return;
-  throw new XlstmError(
-    'usage',
-    `${given}: with --config the file says all of the model`,
-    'Leave them out, or change the file.',
-  );
-}
-
-/** xLSTM Large has mLSTM blocks alone and no dropout. */
-function requireOptionsOf(architecture: string, command: Command): void {
-  if (architecture === xlstmArchitecture.name) return;
-  if (architecture !== largeArchitecture.name) {
-    throw new XlstmError(
-      'usage',
-      `--architecture: expected ${xlstmArchitecture.name} or ${largeArchitecture.name}, found ${quote(architecture)}`,
-      'For another one: --config FILE, whose key "architecture" names it.',
-    );
-  }
-  const without = new Set(['model', 'slstmAt', 'dropout']);
-  const given = givenOptions(command, (name) => without.has(name));
-  if (given === '') return;
-  throw new XlstmError('usage', `${given}: ${architecture} has no such choice`, 'Leave them out.');
-}
-
-/** Those of some options that the command line has, as it spells them. */
-const givenOptions = (command: Command, those: (name: string) => boolean): string =>
-  command.options
-    .filter((option) => those(option.attributeName()))
-    .filter((option) => command.getOptionValueSource(option.attributeName()) === 'cli')
-    .map(({ long }) => long)
-    .join(', ');
-
 async function resumedRun(
   engine: Engine,
   folder: string,
@@ -306,45 +230,6 @@ async function resumedRun(
   });
   if (note && collective.rank === 0) process.stderr.write(`note    ${note}\n`);
   return run;
-}
-
-function announce({ model, options, train, validation, measuredTokens, trainer, folder }: Run): void {
-  const { steps, batchSize, microBatches, length, precision } = options;
-  const heldOut = validation.length === 0 ? 'none' : formatCount(validation.length);
-  const part =
-    measuredTokens === validation.length
-      ? ''
-      : measuredTokens === 0
-        ? ', not measured'
-        : `, ${formatCount(measuredTokens)} of them measured`;
-  const from = trainer.steps > 0 ? ` from step ${trainer.steps} on` : '';
-  const lines = [
-    `model   ${formatCount(model.parameters.count)} parameters: ${model.design?.describe().summary}`,
-    ...adapterLines(model),
-    `text    ${formatCount(train.length)} tokens to train on, ${heldOut} held out${part}`,
-    `run     ${steps} steps of ${batchSize * microBatches} × ${length} tokens${from}${precision === 'bf16' ? ', products in bf16' : ''}, into ${folder}/`,
-  ];
-  process.stderr.write(`${lines.join('\n')}\n`);
-}
-
-function adapterLines({ design, parameters }: Model): string[] {
-  if (!design?.adapter) return [];
-  const trained = parameters.added.reduce((sum, { shape }) => sum + shape[0] * shape[1], 0);
-  const { rank, base } = design.adapter;
-  return [
-    `adapter ${formatCount(trained)} of them are trained: rank ${rank} beside ${parameters.adapted.length} matrices of ${base}`,
-  ];
-}
-
-/** Enough of a text to know how many bytes a token of it has. */
-const SAMPLED_TOKENS = 2 ** 20;
-
-/** Tokens for each byte of text they stand for, of what is held out: turns nats per token into nats per byte. */
-function measureTokens({ tokenizer, validation, train }: Run): number {
-  const tokens = firstTokens(validation.length > 0 ? validation : train, SAMPLED_TOKENS);
-  const specials = new Set(tokenizer.specials.values());
-  const text = tokenizer.decode(tokens.filter((token) => !specials.has(token)));
-  return tokens.length / new TextEncoder().encode(text).length;
 }
 
 /** Ctrl-C stops after the step in progress, with a checkpoint. */
@@ -384,70 +269,4 @@ async function trainWithProgress(run: Run, tokensPerByte: number, tensorboard: b
     events?.close();
     progress.finish();
   }
-}
-
-async function report(
-  run: Run,
-  result: RunResult,
-  tokensPerByte: number,
-  options: TrainOptions,
-): Promise<void> {
-  const { model, folder } = run;
-  if (result.interrupted) {
-    const next =
-      result.steps < run.options.steps
-        ? `go on with: xlstm train --resume ${folder}`
-        : `the model is in ${folder}/, the held-out text was not measured`;
-    process.stderr.write(`stopped after step ${result.steps}; ${next}\n`);
-    return;
-  }
-  const perByte = (loss: number | undefined): number | null =>
-    loss === undefined ? null : loss * tokensPerByte;
-  const validationLoss = perByte(result.validationLoss);
-  const best = result.best && {
-    folder: join(folder, BEST),
-    step: result.best.step,
-    validationLoss: perByte(result.best.validationLoss),
-  };
-  const sample = options.sample > 0 ? await writeSample(run, options) : null;
-  const { steps, trainingSeconds } = result;
-  if (options.json) {
-    const facts = {
-      folder,
-      steps,
-      trainingSeconds,
-      validationLoss,
-      bitsPerByte: validationLoss === null ? null : validationLoss / Math.LN2,
-      best: best ?? null,
-      parameters: model.parameters.count,
-      engine: model.engine.description,
-      sample,
-    };
-    process.stdout.write(`${JSON.stringify(facts)}\n`);
-    return;
-  }
-  process.stdout.write(`${steps} steps in ${formatDuration(trainingSeconds)}; the model is in ${folder}/\n`);
-  if (validationLoss !== null) process.stdout.write(`validation loss ${inNats(validationLoss)}\n`);
-  if (best?.validationLoss && best.step !== steps) {
-    process.stdout.write(
-      `best at step ${best.step}: ${inNats(best.validationLoss)}; that model is in ${best.folder}/\n`,
-    );
-  }
-  if (sample)
-    process.stdout.write(`\n${sample}\n\nmore: npx xlstm generate ${folder} --prompt "${options.prompt}"\n`);
-}
-
-const inNats = (loss: number): string =>
-  `${loss.toFixed(4)} nats per byte (${(loss / Math.LN2).toFixed(3)} bits per byte)`;
-
-async function writeSample(
-  { model, tokenizer, options: { seed } }: Run,
-  { prompt, sample }: TrainOptions,
-): Promise<string> {
-  const session = new Session(model, tokenizer);
-  await session.append(prompt);
-  let text = prompt;
-  for await (const piece of session.generate({ maxTokens: sample, temperature: 0.8, topP: 0.95, seed }))
-    text += piece;
-  return text;
 }
