@@ -102,18 +102,20 @@ export async function report(
       `best at step ${best.step}: ${inNats(best.validationLoss)}; that model is in ${best.folder}/\n`,
     );
   }
-  if (sample)
-    process.stdout.write(
-      `\n${sample}\n\nmore: npx xlstm generate ${folder} --prompt ${JSON.stringify(prompt)}\n`,
-    );
+  if (sample) {
+    const shown = PLAIN.test(prompt) ? prompt : '…';
+    process.stdout.write(`\n${sample}\n\nmore: npx xlstm generate ${folder} --prompt "${shown}"\n`);
+  }
 }
 
 const inNats = (loss: number): string =>
   `${loss.toFixed(4)} nats per byte (${(loss / Math.LN2).toFixed(3)} bits per byte)`;
 
 /** Enough of a text to have some words. */
-const WORDS_TOKENS = 200;
-const FIRST_WORDS = /(?:^|\s)(\S+(?:[ \t]+\S+){1,3})\s/u;
+const WORDS_TOKENS = 2000;
+const FIRST_WORDS = /\s([\p{L}\p{N},.;:'-]+(?:[ \t]+[\p{L}\p{N},.;:'-]+){1,3})\s/u;
+/** Nothing that a shell reads as more than text. */
+const PLAIN = /^[\p{L}\p{N} ,.;:'!?-]+$/u;
 
 /**
  * What a sample continues where nobody says what: some words of a text like those that the model was trained on. Nothing
@@ -122,8 +124,7 @@ const FIRST_WORDS = /(?:^|\s)(\S+(?:[ \t]+\S+){1,3})\s/u;
 function firstWords({ tokenizer, validation, train }: Run): string {
   const text = textOf(firstTokens(validation.length > 0 ? validation : train, WORDS_TOKENS), tokenizer);
   // A cut may be in the middle of a word, or of a character.
-  const words = FIRST_WORDS.exec(text.slice(text.search(/\s/u)))?.[1];
-  return words ?? text.replace(/^\uFFFD+/u, '').slice(0, 16);
+  return FIRST_WORDS.exec(text)?.[1] ?? text.replace(/^\uFFFD+/u, '').slice(0, 16);
 }
 
 async function writeSample(
