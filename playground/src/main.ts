@@ -1,4 +1,5 @@
 import { h } from './dom.ts';
+import { engineChoice } from './engine_choice.ts';
 import { Page, type View } from './page.ts';
 import { forecastView } from './views/forecast.ts';
 import { lookView } from './views/look.ts';
@@ -43,12 +44,6 @@ function show(): void {
   view.shown?.();
 }
 
+byId('footer').prepend(engineChoice(page, () => current?.shown?.()));
 addEventListener('hashchange', show);
 show();
-
-const { description, isolated } = (await page.attempt(() => page.client.ask('engine', undefined))) ?? {
-  description: 'No engine',
-  isolated: false,
-};
-byId('engine').textContent =
-  `Computing here, in this browser: ${description}${isolated ? '' : '. This server sends no headers for shared memory'}.`;

@@ -30,7 +30,7 @@ export class Page {
     this.#notice = notice;
     this.client.onLost = (failure) => {
       for (const listener of this.#lost) listener();
-      this.tell(failure);
+      if (failure) this.tell(failure);
     };
   }
 

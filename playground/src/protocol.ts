@@ -6,14 +6,29 @@ import type { WriteCalls } from './worker/write.ts';
 
 /** What a page can ask its worker for, by name. */
 export interface Calls extends TrainCalls, LookCalls, QuestionCalls, WriteCalls, ForecastCalls {
+  /** Says what is to compute, before anything has. */
+  useEngine(order: EngineOrder): Promise<void>;
   /** Starts the engine where it has not, and says what computes. */
-  engine(): Promise<EngineFacts>;
+  engine(argument: undefined): Promise<EngineFacts>;
+}
+
+export const ENGINE_CHOICES = ['auto', 'webgpu', 'wasm'] as const;
+/** auto: a graphics processor where there is one. */
+export type EngineChoice = (typeof ENGINE_CHOICES)[number];
+
+export interface EngineOrder {
+  readonly choice: EngineChoice;
+  /** Why the graphics processor is not to be tried again; undefined where nothing speaks against it. */
+  readonly lost: string | undefined;
 }
 
 export interface EngineFacts {
+  readonly name: string;
   readonly description: string;
   readonly threads: number;
   readonly isolated: boolean;
+  /** Why no graphics processor computes; undefined where one does, or none was wanted. */
+  readonly insteadOf: string | undefined;
 }
 
 /** From the page. */

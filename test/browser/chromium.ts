@@ -1,24 +1,39 @@
 import { execFileSync } from 'node:child_process';
 import { createReadStream, createWriteStream, existsSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { createBrotliDecompress } from 'node:zlib';
 import { type Browser, chromium } from 'playwright-core';
+import { softwareGpu } from '../../src/compute/engines/webgpu/testing/software_gpu.ts';
 
 /** The package holds binaries for this platform alone. */
 export const hasChromium = process.platform === 'linux' && process.arch === 'x64';
 
 const cache = fileURLToPath(new URL('../../.browser/', import.meta.url));
 
-/** Starts the headless Chromium of the package @sparticuz/chromium. */
-export async function launchChromium(): Promise<Browser> {
+/** Gives pages WebGPU, computed by SwiftShader. */
+const gpuFlags = [
+  '--enable-unsafe-webgpu',
+  '--use-webgpu-adapter=swiftshader',
+  '--enable-unsafe-swiftshader',
+  '--use-angle=swiftshader',
+];
+
+/** Starts the headless Chromium of the package @sparticuz/chromium; on request with a GPU in software. */
+export async function launchChromium({ gpu = false } = {}): Promise<Browser> {
   const folder = await unpacked();
+  if (gpu) {
+    // Chromium looks for it beside itself.
+    const { VK_DRIVER_FILES } = await softwareGpu();
+    await cp(dirname(VK_DRIVER_FILES), folder, { recursive: true, force: false });
+  }
   return chromium.launch({
     executablePath: join(folder, 'chromium'),
-    args: ['--no-sandbox'],
+    args: ['--no-sandbox', ...(gpu ? gpuFlags : [])],
+    ignoreDefaultArgs: gpu ? ['--disable-gpu'] : [],
     // Shared libraries that a bare machine lacks; those of the machine go first.
     env: {
       ...process.env,

@@ -38,6 +38,10 @@ export interface Playground {
 export interface OpenOptions extends BrowserContextOptions {
   /** Whether the server gives the page shared memory. Default: no, as most file servers. */
   readonly isolated?: boolean;
+  /** Whether the browser has WebGPU, computed in software. Default: no. */
+  readonly gpu?: boolean;
+  /** What is told to the page before it opens. */
+  readonly before?: (page: Page) => Promise<unknown>;
 }
 
 export interface Tab {
@@ -56,10 +60,16 @@ export async function startPlayground(): Promise<Playground> {
   });
   const plain = await serve(folder, {});
   const isolated = await serve(folder, isolation);
-  const browser: Browser = await launchChromium();
+  const browsers = new Map<boolean, Promise<Browser>>();
+  const browserWith = (gpu: boolean): Promise<Browser> => {
+    const browser = browsers.get(gpu) ?? launchChromium({ gpu });
+    browsers.set(gpu, browser);
+    return browser;
+  };
   return {
     folder,
-    async open(view, { isolated: withMemory = false, ...options } = {}) {
+    async open(view, { isolated: withMemory = false, gpu = false, before, ...options } = {}) {
+      const browser = await browserWith(gpu);
       const context = await browser.newContext(options);
       context.setDefaultTimeout(30_000);
       const page = await context.newPage();
@@ -68,11 +78,12 @@ export async function startPlayground(): Promise<Playground> {
         if (['error', 'warning'].includes(message.type())) complaints.push(message.text());
       });
       page.on('pageerror', (error) => complaints.push(`${error.stack}`));
+      await before?.(page);
       await page.goto(`${(withMemory ? isolated : plain).address}/sub/folder/index.html#${view}`);
       return { page, complaints, close: () => context.close() };
     },
     async close() {
-      await browser.close();
+      for (const browser of browsers.values()) await (await browser).close();
       await Promise.all([plain.close(), isolated.close()]);
       await rm(folder, { recursive: true });
     },

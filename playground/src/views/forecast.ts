@@ -32,6 +32,8 @@ export function forecastView(page: Page): View {
   let asked = 0;
   /** What was chosen last counts, also where what was chosen before comes later. */
   let opening = 0;
+  /** Opens the table again, where the worker is gone that had read it. */
+  let opened = (): Promise<void> => openSample(SERIES[0].name);
   const turn = inTurn();
 
   const chart = new LineChart('The series, and the forecast of what comes after it');
@@ -49,6 +51,7 @@ export function forecastView(page: Page): View {
 
   async function open(file: GivenText, from = '', mine = ++opening): Promise<void> {
     stop();
+    opened = () => open(file, from);
     const work = async (): Promise<void> => {
       if (mine !== opening) return;
       const read = await page.client.ask('openTable', file);
@@ -249,6 +252,11 @@ export function forecastView(page: Page): View {
     if (file) await open(file, `${found.title}. ${found.source}.`, mine);
   }
 
+  page.whenLost(() => {
+    stop();
+    facts = undefined;
+  });
+
   const element = h(
     'section',
     { 'aria-labelledby': 'forecast-title' },
@@ -313,7 +321,7 @@ export function forecastView(page: Page): View {
   return {
     element,
     shown: () => {
-      if (!facts) void openSample(SERIES[0].name);
+      if (!facts) void opened();
     },
     hidden: stop,
   };

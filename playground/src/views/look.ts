@@ -160,6 +160,11 @@ export function lookView(page: Page): View {
     play.textContent = 'Play';
   }
 
+  page.whenLost(() => {
+    stop();
+    looked = undefined;
+  });
+
   const element = h(
     'section',
     { 'aria-labelledby': 'look-title' },

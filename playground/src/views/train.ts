@@ -187,8 +187,8 @@ export function trainView(page: Page): View {
   client.on('trouble', (data) => page.tell(data as { message: string; hint?: string }));
   client.on('paused', () => setRunning(false));
   page.whenLost(() => {
-    forget();
     setRunning(false);
+    forget();
   });
 
   const takeUp = button(
@@ -295,9 +295,7 @@ export function trainView(page: Page): View {
   draw(0);
   return {
     element,
-    shown: () => {
-      if (facts) void page.attempt(async () => take(await client.ask('currentRun', undefined)));
-    },
+    shown: () => void page.attempt(async () => take(await client.ask('currentRun', undefined))),
     hidden: pause,
   };
 }

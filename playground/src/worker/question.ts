@@ -1,6 +1,7 @@
 import { createModel, Evaluator, type Model, Trainer } from 'xlstm';
 import { type Contest, type ContestName, contest, contestants } from './contests.ts';
 import { engine } from './engine.ts';
+import { failureOf } from './failure.ts';
 import { tell } from './port.ts';
 import { pauseTraining } from './train.ts';
 
@@ -131,7 +132,8 @@ async function run(asked: Contest, other: Contest): Promise<void> {
       tell('race', { step, losses, longer, milliseconds } satisfies RaceStep);
     }
   } catch (error) {
-    tell('trouble', { message: (error as Error).message, hint: 'Begin anew.' });
+    const { message, hint } = failureOf(error);
+    tell('trouble', { message, hint: hint ?? 'Begin anew.' });
   }
   tell('raceOver', undefined);
 }

@@ -66,6 +66,8 @@ const LEAST_TOKENS = 200;
 /** Tokens that a measurement reads. */
 const MEASURED = 4096;
 const LANES = 4;
+const SAMPLE_TOKENS = 200;
+const SAMPLE_TIME = 1500;
 const WARM_UP = 20;
 /** Points of a curve that are remembered: beyond them every other one is left out. */
 const MOST_POINTS = 4000;
@@ -209,12 +211,17 @@ export class Run {
     return point;
   }
 
-  /** A few lines, written from scratch by the model as it is. */
+  /** A few lines, written from scratch by the model as it is; fewer where that takes long. */
   async sample(temperature: number): Promise<string> {
     using session = this.model.session();
-    const prompt = beginning(this.#reading?.text ?? '');
-    const { text } = await session.complete(prompt, { maxTokens: 200, temperature });
-    return prompt + text;
+    let text = beginning(this.#reading?.text ?? '');
+    const end = performance.now() + SAMPLE_TIME;
+    await session.append(text);
+    for await (const piece of session.generate({ maxTokens: SAMPLE_TOKENS, temperature })) {
+      text += piece;
+      if (performance.now() > end) break;
+    }
+    return text;
   }
 
   /** All that is needed to go on: a checkpoint of the library, with the text and the curves beside it. */

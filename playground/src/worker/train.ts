@@ -1,6 +1,7 @@
 import { zipSync } from 'fflate';
 import { inspect } from 'xlstm';
 import { engine } from './engine.ts';
+import { failureOf } from './failure.ts';
 import { fetchFiles } from './fetch_bytes.ts';
 import { tell } from './port.ts';
 import { refusal } from './refusal.ts';
@@ -26,6 +27,8 @@ export interface TrainCalls {
   setLearningRate(rate: number): Promise<void>;
   /** Keeps the run in the browser. */
   keepRun(argument: undefined): Promise<number>;
+  /** The files of the run, if one of a person's own is open. */
+  runFiles(argument: undefined): Promise<Files | undefined>;
   /** The run as one file. */
   runFile(argument: undefined): Promise<Uint8Array<ArrayBuffer>>;
 }
@@ -182,6 +185,10 @@ export const trainCalls: TrainCalls = {
     await keepFiles(files);
     return [...files.values()].reduce((sum, { length }) => sum + length, 0);
   },
+  async runFiles() {
+    await pauseTraining();
+    return run && own ? run.files() : undefined;
+  },
   async runFile() {
     await pauseTraining();
     return zipSync(Object.fromEntries(await currentRun().files()), { level: 0 }) as Uint8Array<ArrayBuffer>;
@@ -226,7 +233,7 @@ async function train(current: Run): Promise<void> {
     tell('sample', { step: current.steps, text: await current.sample(0.7) });
     await keepQuietly(current);
   } catch (error) {
-    const { message, hint } = error as Error & { hint?: string };
+    const { message, hint } = failureOf(error);
     tell('trouble', {
       message,
       hint: hint ?? 'Take a smaller learning rate, and take up the run that was kept.',
@@ -243,8 +250,7 @@ async function keepQuietly(current: Run): Promise<void> {
     tell('kept', { step: current.steps });
     keepFails = false;
   } catch (error) {
-    const { message, hint } = error as Error & { hint?: string };
-    if (!keepFails) tell('trouble', { message, hint });
+    if (!keepFails) tell('trouble', failureOf(error));
     keepFails = true;
   }
 }

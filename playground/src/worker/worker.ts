@@ -1,5 +1,6 @@
-import type { Calls, Failure, Request } from '../protocol.ts';
-import { engineFacts } from './engine.ts';
+import type { Calls, Request } from '../protocol.ts';
+import { engineFacts, useEngine } from './engine.ts';
+import { failureOf } from './failure.ts';
 import { forecastCalls } from './forecast.ts';
 import { lookCalls } from './look.ts';
 import { port } from './port.ts';
@@ -9,6 +10,7 @@ import { writeCalls } from './write.ts';
 
 const calls: Calls = {
   engine: engineFacts,
+  useEngine,
   ...trainCalls,
   ...lookCalls,
   ...questionCalls,
@@ -26,8 +28,3 @@ port.onmessage = async ({ data: { id, call, argument } }: MessageEvent<Request>)
     port.postMessage({ id, failure: failureOf(error) });
   }
 };
-
-function failureOf(error: unknown): Failure {
-  const { message, hint } = error as { readonly message: string; readonly hint?: string };
-  return { message, hint };
-}

@@ -1,0 +1,32 @@
+import type { Page } from 'playwright-core';
+
+/** What tests do on the page, as a person does. */
+
+export const TEXT = 'the sea, the sea, and the white whale in it. '.repeat(60);
+
+/** The figure under a name. */
+export const figure = (page: Page, name: string): Promise<string> =>
+  page
+    .locator('.figures div')
+    .filter({ has: page.getByText(name, { exact: true }) })
+    .locator('dd')
+    .textContent()
+    .then((text) => text ?? '');
+
+export const number = (text: string): number => Number(text.replace('−', '-').replace(/\s/g, ''));
+
+/** Chooses a text to learn as a file. */
+export async function giveText(page: Page, name = 'sea.txt', text = TEXT): Promise<void> {
+  const buffer = Buffer.from(text);
+  await page.locator('input[type=file]').first().setInputFiles({ name, mimeType: 'text/plain', buffer });
+}
+
+/** Lets it train up to a step, and pauses. */
+export async function trainFor(page: Page, steps: number): Promise<void> {
+  await page.waitForFunction(
+    (least) => Number(document.querySelector('.figures dd')?.textContent?.replace(/\s/g, '')) >= least,
+    steps,
+  );
+  await page.getByRole('button', { name: 'Pause' }).click();
+  await page.getByRole('button', { name: 'Go on' }).waitFor();
+}
