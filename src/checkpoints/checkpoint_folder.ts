@@ -9,7 +9,8 @@ import { XlstmError } from '../errors.ts';
 import { readDesign } from '../models/registry.ts';
 import type { Adapter } from '../nn/adapter.ts';
 import type { LanguageModel } from '../nn/layer.ts';
-import { type Model, takesTokens } from '../nn/model.ts';
+import { checkFit, type Model, takesTokens } from '../nn/model.ts';
+import { Parameters, Scope } from '../nn/parameters.ts';
 import { quote } from '../quote.ts';
 import {
   ADAPTER_CONFIG,
@@ -86,6 +87,22 @@ export const withCheckpoint = <T>(
     const adapter = await adapterConfigIn(files);
     if (adapter) throw noModel(adapter, 'cannot be written in another form');
     return run(await openModelFiles(files, { weightsName, packing }));
+  });
+
+/**
+ * Throws a checkpoint error, as `loadCheckpoint` does, where weights in a folder are missing, damaged or not those of its
+ * configuration; of an adapter, also where those of its base are. None of their numbers is read. A configuration without
+ * weights is right.
+ */
+export const checkWeights = (path: string): Promise<void> =>
+  readModel(path, async (files) => {
+    const adapter = await adapterIn(files);
+    if (adapter) return checkWeights(await baseOf(adapter.adapter));
+    if (weightsIn(files.names).length === 0) return;
+    const { design, tensors, weightsSource } = await openModelFiles(files);
+    const parameters = new Parameters(design.packing);
+    design.build(new Scope(parameters));
+    checkFit(parameters.list, tensors, weightsSource);
   });
 
 /** Runs something on the files of a model: of a folder, or beside the file of weights that is named then. */

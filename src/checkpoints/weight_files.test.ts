@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createReferenceEngine } from '../compute/engines/reference/engine.ts';
-import { loadCheckpoint } from './checkpoint_folder.ts';
+import { checkWeights, loadCheckpoint } from './checkpoint_folder.ts';
 import { parseSafetensors, writeSafetensors } from './safetensors.ts';
 
 const golden = fileURLToPath(new URL('../../test/golden/', import.meta.url));
@@ -44,13 +44,20 @@ async function loadsAsOne(): Promise<void> {
     await loadCheckpoint(engine, folder),
   ];
   expect(await many.model.read()).toEqual(await one.model.read());
+  await checkWeights(folder);
 }
 
-const refusal = (): Promise<Error> =>
-  loadCheckpoint(engine, folder).then(
-    () => new Error('nothing was wrong'),
-    (error) => error,
-  );
+/** Why the folder is refused, as a model and where only its headers are read: for the same reason. */
+async function refusal(): Promise<Error> {
+  const reason = (work: Promise<unknown>): Promise<Error> =>
+    work.then(
+      () => new Error('nothing was wrong'),
+      (error) => error,
+    );
+  const refused = await reason(loadCheckpoint(engine, folder));
+  expect(await reason(checkWeights(folder))).toEqual(refused);
+  return refused;
+}
 
 describe('weights in several files', () => {
   it('are those that an index names, of any name', async () => {
@@ -81,7 +88,10 @@ describe('weights in several files', () => {
     if (index) {
       expect(message).toContain('model-00002-of-00003.safetensors: there is no such file');
       expect(message).toContain('norm_mlstm.weight');
-    } else expect(message).toContain('expected 3 files of weights, as their names say, found 2');
+    } else
+      expect(message).toContain(
+        'expected 3 files of weights, as their names say, found 2; model-00002-of-00003.safetensors is missing',
+      );
   });
 
   it('are refused where one is cut off, and it is named', async () => {

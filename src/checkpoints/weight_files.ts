@@ -45,7 +45,7 @@ export async function weightsOf(files: ModelFiles): Promise<readonly string[]> {
     if (found.length === Number(total)) return found;
     throw new XlstmError(
       'checkpoint',
-      `${folder(files)}: expected ${Number(total)} files of weights, as their names say, found ${found.length}`,
+      `${folder(files)}: expected ${Number(total)} files of weights, as their names say, found ${found.length}${firstMissing(found)}`,
       'Download what is missing.',
     );
   }
@@ -54,6 +54,15 @@ export async function weightsOf(files: ModelFiles): Promise<readonly string[]> {
     `${folder(files)}: expected one file of weights, found ${found.length}: ${oneLine(found.join(', '), 200)}`,
     'Leave the one that is meant beside config.json.',
   );
+}
+
+/** The first of model-00001-of-00006.safetensors, … that is not there; nothing where there are too many. */
+function firstMissing(found: readonly string[]): string {
+  const numbers = new Set(found.map((name) => Number(SHARD.exec(name)?.[1])));
+  const [name, digits, total] = SHARD.exec(found[0]) as RegExpExecArray;
+  for (let i = 1; i <= Number(total); i++)
+    if (!numbers.has(i)) return `; ${name.replace(digits, `${i}`.padStart(digits.length, '0'))} is missing`;
+  return '';
 }
 
 /** model_0, model_1, …: a gap is a file that is missing. */

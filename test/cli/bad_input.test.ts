@@ -212,9 +212,13 @@ describe('checkpoints', () => {
       /model\.safetensors: "token_embedding\.weight" has shape \[256, 16\].*\[256, 32\]/,
     );
     await writeFile(file, config.replace('"num_blocks": 2', '"num_blocks": 3'));
-    expect(await refused(['eval', 'broken', 'text.txt'], 1)).toMatch(
-      /do not fit the configuration: \d+ missing \(xlstm_block_stack\.blocks\.2/,
-    );
+    for (const command of [
+      ['eval', 'broken', 'text.txt'],
+      ['inspect', 'broken'],
+    ])
+      expect(await refused(command, 1)).toMatch(
+        /do not fit the configuration: \d+ missing \(xlstm_block_stack\.blocks\.2/,
+      );
     await writeFile(file, config);
   });
 

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { checkWeights } from '../../checkpoints/checkpoint_folder.ts';
 import { XlstmError } from '../../errors.ts';
 import { formatBytes, formatCount, formatInteger } from '../../format.ts';
 import { type AdapterFacts, type Inspection, inspect } from '../../lab/inspect.ts';
@@ -58,6 +59,7 @@ Examples:
         throw new XlstmError('usage', `--verify: expected a token file, found something else at ${path}`);
       }
       const { design, source } = await readModelDesign(path);
+      if (source !== path) await checkWeights(path);
       const facts = inspect(design, length);
       if (json) output.json({ source, ...facts });
       else print(output, source, facts);
