@@ -82,6 +82,9 @@ export function count(text: string): number {
   throw new InvalidArgumentError('Expected a whole number above 0 such as 50000, 200k or 1.5M.');
 }
 
+/** Such numbers separated by commas. */
+export const counts = (text: string): readonly number[] => text.split(',').map(count);
+
 /** The path of a file for charts. */
 export function plotPath(text: string): string {
   if (/[^/\\]\.(svg|html)$/i.test(text)) return text;

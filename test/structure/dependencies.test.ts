@@ -34,6 +34,7 @@ const LAB = [
   'lab/bench',
   'lab/cells',
   'lab/arena',
+  'lab/scaling',
   'lab/sweep',
   'lab',
 ];
@@ -88,6 +89,15 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'lab/bench': [...SEQUENCES, 'format.ts'],
   'lab/cells': CHECKPOINTS,
   'lab/arena': [...SEQUENCES, 'format.ts', 'lab/tasks', 'lab/bench', 'lab/charts', 'lab/cells'],
+  'lab/scaling': [
+    ...SEQUENCES,
+    'format.ts',
+    'lab/bench',
+    'lab/charts',
+    'lab/cells',
+    'lab/tasks',
+    'lab/arena',
+  ],
   'lab/sweep': ['random.ts', ...CHECKPOINTS, 'distributed'],
   lab: LAB.slice(0, -1),
   cli: [...LAB, 'onnx'],

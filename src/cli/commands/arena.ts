@@ -9,11 +9,12 @@ import { type ArenaOptions, checkedModel, checkedTask, FULL, QUICK } from '../..
 import { type CellRunner, inProcesses } from '../../lab/arena/processes.ts';
 import { addEngineOptions, type EngineChoice } from '../engine_options.ts';
 import { INTERRUPTED, interruptible } from '../interrupt.ts';
-import { count, integer, nameList, path, positive } from '../parse.ts';
+import { count, counts, integer, nameList, path, positive } from '../parse.ts';
 import { withRanks } from '../ranks.ts';
 import { ArenaGrid, recordLine } from '../ui/arena_grid.ts';
 import { LiveBlock } from '../ui/live_block.ts';
 import { createStyle, wantsColor } from '../ui/style.ts';
+import { checkScalingOptions, runScaling } from './arena_scaling.ts';
 
 interface Options extends EngineChoice {
   readonly quick?: boolean;
@@ -25,7 +26,9 @@ interface Options extends EngineChoice {
   readonly data?: string[];
   readonly learningRate?: number;
   readonly steps?: number;
-  readonly out: string;
+  readonly scaling?: boolean;
+  readonly sizes?: readonly number[];
+  readonly out?: string;
 }
 
 /** Trains models side by side and reports where each wins and loses. */
@@ -33,6 +36,11 @@ export function arenaCommand(): Command {
   const command = new Command('arena')
     .description('train models side by side on the same tasks at the same size, and write a report')
     .option('--quick', 'a few minutes on two cores: parity, S3, recall, text, cost; six models')
+    .option(
+      '--scaling',
+      'instead of tasks: loss against size, tokens and operations; with --quick in 15 minutes',
+    )
+    .option('--sizes <list>', 'of --scaling: parameters beside the embedding, 30k,100k', counts)
     .option('--tasks <list>', 'names of tasks, or text, or cost (default: all)', nameList)
     .option('--models <list>', 'names of models (default: all)', nameList)
     .option('--seeds <n>', 'runs of each cell', integer(1))
@@ -44,7 +52,7 @@ export function arenaCommand(): Command {
     .addOption(
       new Option('--out <folder>', 'results and report; cells found there are not run again')
         .argParser(path)
-        .default('arena'),
+        .default(undefined, 'arena, of --scaling: scaling'),
     )
     .addHelpText(
       'after',
@@ -54,6 +62,7 @@ Models:  ${FULL.models.join(', ')}
 
 Examples:
   xlstm arena --quick
+  xlstm arena --scaling --quick
   xlstm arena --tasks parity,mqar --models xlstm[1:1],transformer,lstm --seeds 3 --budget 200k --minutes 30 --out arena/`,
     );
   return addEngineOptions(
@@ -62,6 +71,8 @@ Examples:
   ).action((options: Options) =>
     // Cells are processes, and ranks that wait leave the cores to them.
     withRanks('sleep', async ({ collective }) => {
+      checkScalingOptions({ ...options });
+      if (options.scaling) return runScaling(options, collective);
       const runner = inProcesses(options.engine, options.threads ?? 1);
       if (collective.rank > 0) {
         await interruptible((signal) =>
@@ -78,6 +89,7 @@ async function runCommand(options: Options, here: CellRunner, collective: Collec
   const { engine, reason } = await chooseEngine(options.engine, { threads });
   await engine.close();
   const { size } = collective;
+  const { out = 'arena' } = options;
   const jobs = size > 1 ? size : Math.max(1, Math.floor((await availableCores()) / threads));
   process.stderr.write(`engine  ${engine.description} (${reason}); ${jobs} cells at a time\n`);
 
@@ -96,15 +108,13 @@ async function runCommand(options: Options, here: CellRunner, collective: Collec
     // What ranks are at is not told: of their cells only the end.
     const pool = new RankPool(collective, (spec: CellSpec) => here(spec, () => {}, signal));
     const runner: CellRunner = size > 1 ? (spec) => pool.run(spec) : here;
-    const result = await runArena({ options: arena, folder: options.out, jobs, runner, signal, onChange });
+    const result = await runArena({ options: arena, folder: out, jobs, runner, signal, onChange });
     await pool.close();
     return result;
   });
   block.finish();
   if (interrupted) process.stderr.write('stopped; the same command goes on where it was\n');
-  process.stdout.write(
-    `report: ${options.out}/report.html and report.md; results: ${options.out}/results.jsonl\n`,
-  );
+  process.stdout.write(`report: ${out}/report.html and report.md; results: ${out}/results.jsonl\n`);
   const failed = asked.filter(({ status }) => status === 'failed').length;
   if (failed > 0) {
     const all = failed === asked.length ? 'all' : `${failed} of`;

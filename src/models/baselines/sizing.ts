@@ -14,6 +14,10 @@ const MOST_PARAMETERS = 100_000_000;
 /** Widths are multiples of this, so that rows are whole vectors of the smallest kind. */
 const WIDTH_MULTIPLE = 4;
 
+/** Of widths that heads divide, where each head needs a multiple of so many. */
+export const widthStep = (heads: number, headMultiple: number): number =>
+  leastCommonMultiple(heads * headMultiple, WIDTH_MULTIPLE);
+
 /** Inner widths that may be tried, relative to the published ones. */
 const EXPANSIONS = Array.from({ length: 97 }, (_, i) => 0.5 + i / 64);
 
@@ -39,7 +43,7 @@ function sizesOf(
 ): (steps: number, expansion: number) => SizedContestant {
   const { numBlocks, numHeads, headMultiple } = contestants[name];
   const base = { numBlocks, numHeads, contextLength: 256, positions: 256, ...fixed };
-  const step = leastCommonMultiple(base.numHeads * headMultiple, WIDTH_MULTIPLE);
+  const step = widthStep(base.numHeads, headMultiple);
   return (steps, expansion) => {
     const config = { ...base, embeddingDim: steps * step, expansion };
     return { config, parameters: countParameters(name, config) };
@@ -58,17 +62,31 @@ export function checkBudget(name: ContestantName, budget: number, fixed: FixedSi
   );
 }
 
-/**
- * The configuration of a contestant whose parameter count is within 3 % of the budget. Its depth is fixed; of the widths
- * near the budget, and the inner widths that hit it, the one closest to the published proportions is taken.
- */
+/** The configuration of a contestant whose parameter count is within 3 % of the budget. Its depth is fixed. */
 export function sizedTo(name: ContestantName, budget: number, fixed: FixedSizes): SizedContestant {
   checkBudget(name, budget, fixed);
-  const sized = sizesOf(name, fixed);
-  const miss = ({ parameters }: SizedContestant): number => Math.abs(parameters / budget - 1);
+  const { fitting, nearest } = fitSize(sizesOf(name, fixed), budget);
+  if (fitting) return fitting;
+  throw new XlstmError(
+    'config',
+    `${name}: no size has ${budget} parameters to within 3 %; the nearest has ${nearest.parameters}`,
+    'Take a larger budget, a smaller vocabulary or fewer blocks.',
+  );
+}
 
+/**
+ * Of the widths near a budget, and the inner widths that hit it to within 3 %, the one closest to the published
+ * proportions; and the one that is nearest to the budget.
+ *
+ * @param sized A size of so many steps of width and so wide inside, relative to the published proportions.
+ */
+export function fitSize<S extends { readonly parameters: number }>(
+  sized: (steps: number, expansion: number) => S,
+  budget: number,
+): { readonly fitting: S | undefined; readonly nearest: S } {
+  const miss = ({ parameters }: S): number => Math.abs(parameters / budget - 1);
   const middle = firstIndex(1, (steps) => sized(steps, 1).parameters >= budget);
-  let best: SizedContestant | undefined;
+  let fitting: S | undefined;
   let nearest = sized(1, EXPANSIONS[0]);
   let least = Number.POSITIVE_INFINITY;
   for (let steps = Math.max(1, middle - 2); steps <= middle + 1; steps++) {
@@ -77,16 +95,11 @@ export function sizedTo(name: ContestantName, budget: number, fixed: FixedSizes)
       const cost = Math.abs(Math.log(expansion)) + (0.1 * miss(candidate)) / TOLERANCE;
       if (miss(candidate) < miss(nearest)) nearest = candidate;
       if (miss(candidate) > TOLERANCE || cost >= least) continue;
-      best = candidate;
+      fitting = candidate;
       least = cost;
     }
   }
-  if (best) return best;
-  throw new XlstmError(
-    'config',
-    `${name}: no size has ${budget} parameters to within 3 %; the nearest has ${nearest.parameters}`,
-    'Take a larger budget, a smaller vocabulary or fewer blocks.',
-  );
+  return { fitting, nearest };
 }
 
 /** The smallest n from `start` on for which a condition that stays true holds. */

@@ -1,0 +1,83 @@
+import type { StudySettings } from './cell.ts';
+import { type StudyModelName, studyModelNames } from './models.ts';
+
+export interface StudyOptions {
+  readonly models: readonly StudyModelName[];
+  /** Parameters beside the embedding and the output matrix. */
+  readonly sizes: readonly number[];
+  /** Training tokens for each of them. */
+  readonly tokensPerParameter: readonly number[];
+  /** More tokens for each parameter, at small sizes alone. */
+  readonly moreTokensPerParameter: readonly number[];
+  /** Tokens of a training sequence. The learning rates are found with the first. */
+  readonly contexts: readonly number[];
+  /** Runs of each small cell with the first context. */
+  readonly seeds: number;
+  /** Learning rates of the sweep, ascending. */
+  readonly rates: readonly number[];
+  /** Wall-clock time for the whole study: a cell that no longer fits is not started. */
+  readonly minutes: number;
+  readonly quick: boolean;
+  /** Tokens of the vocabulary. */
+  readonly vocabSize: number;
+  /** Text files; absent: the State of the Union addresses. */
+  readonly data?: readonly string[];
+  /** What computes, in words. */
+  readonly engine: string;
+}
+
+/** Up to so many parameters a size is small: more tokens for each, and several seeds. */
+export const SMALL = 100_000;
+
+/** The sweep is over so many of the sizes, the smallest. */
+export const SWEEP_SIZES = 2;
+
+type Preset = Omit<StudyOptions, 'engine' | 'data'>;
+
+export const QUICK_STUDY: Preset = {
+  models: studyModelNames,
+  sizes: [30_000, 60_000, 100_000],
+  tokensPerParameter: [10, 20],
+  moreTokensPerParameter: [],
+  contexts: [256],
+  seeds: 1,
+  rates: [4e-3, 1.2e-2, 3.6e-2],
+  minutes: 15,
+  quick: true,
+  vocabSize: 1024,
+};
+
+export const FULL_STUDY: Preset = {
+  models: studyModelNames,
+  sizes: [30_000, 100_000, 300_000, 1_000_000, 3_000_000],
+  tokensPerParameter: [20, 60],
+  moreTokensPerParameter: [200],
+  contexts: [256, 1024],
+  seeds: 3,
+  rates: [2e-3, 4e-3, 8e-3, 1.6e-2, 3.2e-2],
+  minutes: 600,
+  quick: false,
+  vocabSize: 1024,
+};
+
+/** What is measured, and how large a step is. */
+export const studySettings = ({ quick }: Pick<StudyOptions, 'quick'>): StudySettings => ({
+  tokensPerStep: 2048,
+  validationTokens: quick ? 32_768 : 131_072,
+  longSequences: quick ? 4 : 16,
+  distances: quick ? [16, 64, 256, 1024] : [16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192],
+  costLengths: quick ? [128, 512, 2048] : [128, 512, 2048, 8192],
+});
+
+/** What all cells of a folder have in common: results of others would not stand side by side. */
+export const STUDY_COMMON = ['quick', 'vocabSize', 'data', 'engine', 'digest', 'settings'] as const;
+/** Of folders that are merged: machines may have different engines. */
+export const MERGED_COMMON = ['quick', 'vocabSize', 'digest', 'settings'] as const;
+
+/** What `settings.json` holds. */
+export interface KeptSettings extends StudyOptions {
+  readonly study: 'scaling';
+  /** Of the texts as tokens. */
+  readonly digest: string;
+  readonly settings: StudySettings;
+}
