@@ -8,6 +8,7 @@ import { nearest } from './nearest.ts';
 import { jsonLineTexts } from './record_texts.ts';
 import { readDocuments, readTexts } from './text.ts';
 import { findTexts } from './text_files.ts';
+import type { PlacedDocument, Position } from './text_pieces.ts';
 
 const golden = (name: string): string =>
   fileURLToPath(new URL(`../../test/golden/texts/${name}`, import.meta.url));
@@ -89,6 +90,29 @@ describe('JSON lines', () => {
     }
     expect(await textsAt(await put('b.jsonl.gz', gzipSync('{"text": "packed"}\r\n')))).toEqual(['packed']);
     expect((await readTexts([await put('c.jsonl', '{"body": "x"}')], undefined, 'body'))[0].text).toBe('x');
+  });
+
+  it.each(['a.jsonl', 'a.txt'])('of %s are read from where each of them ends', async (name) => {
+    for (const [start, end] of [
+      ['', ''],
+      ['\ufeff', '\n'],
+    ]) {
+      const lines = ['{"text": "é😀"}\r', '', '{"text": "b"}', '{"text": "c"}'];
+      const [file] = await findTexts([await put(name, `${start}${lines.join('\n')}${end}`)]);
+      const read = async (from?: Position): Promise<PlacedDocument[]> => {
+        const found: PlacedDocument[] = [];
+        for await (const document of readDocuments(file, 20, { from })) found.push(document);
+        return found;
+      };
+      const all = await read();
+      expect(all.length).toBeGreaterThan(2);
+      for (const [i, { next }] of all.entries()) {
+        expect(next).toBeDefined();
+        expect(await read(next)).toEqual(all.slice(i + 1));
+      }
+    }
+    const [packed] = await findTexts([await put('a.jsonl.gz', gzipSync('{"text": "packed"}\n'))]);
+    for await (const { next } of readDocuments(packed, 20)) expect(next).toBeUndefined();
   });
 
   it.each([
@@ -196,7 +220,8 @@ it('nearest() knows names that are misspelt or part of others', () => {
 
 describe('a line of JSON that is too long for one text', () => {
   async function* pieces(text: string, size: number) {
-    for (let at = 0; at < text.length; at += size) yield { name: '', text: text.slice(at, at + size) };
+    for (let at = 0; at < text.length; at += size)
+      yield { name: '', text: text.slice(at, at + size), next: { byte: at + size, lines: 0 } };
   }
   const texts = async (json: string, most: number): Promise<string[]> => {
     const found: string[] = [];

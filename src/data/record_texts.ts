@@ -3,7 +3,7 @@ import { quote } from '../quote.ts';
 import { nearest } from './nearest.ts';
 import { openParquet } from './parquet_file.ts';
 import type { ReadOptions, TextFile } from './text_files.ts';
-import type { Document } from './text_pieces.ts';
+import { type Document, fileStart, type PlacedDocument, type Position } from './text_pieces.ts';
 import { invalidUtf8 } from './utf8.ts';
 
 /** A surrogate without its other half. */
@@ -12,22 +12,29 @@ const HALF_CHARACTER = /\p{Surrogate}/u;
 /**
  * The texts of JSON lines: of each, its field of that name. A record without text is left out, a line of more than
  * `mostUnits` UTF-16 units refused.
+ *
+ * @param from Where the pieces begin: at a line.
  */
 export async function* jsonLineTexts(
   name: string,
-  pieces: AsyncIterable<Document>,
+  pieces: AsyncIterable<PlacedDocument & { readonly next: Position }>,
   field: string,
   mostUnits: number,
-): AsyncGenerator<Document> {
+  from = fileStart,
+): AsyncGenerator<PlacedDocument> {
   let rest = '';
-  let line = 0;
-  const document = (json: string): Document | undefined => {
+  let line = from.lines;
+  let byte = from.byte;
+  const document = (json: string, end: '\n' | ''): PlacedDocument | undefined => {
     line++;
+    byte += Buffer.byteLength(json) + end.length;
     if (json.trim() === '') return undefined;
     const text = fieldOf(json, field, `${name}: line ${line}`);
-    return text === '' ? undefined : { name: `${name}:${line}`, text };
+    return text === '' ? undefined : { name: `${name}:${line}`, text, next: { byte, lines: line } };
   };
-  for await (const { text } of pieces) {
+  for await (const { text, next } of pieces) {
+    // A byte order mark lies before the first line.
+    if (byte === 0) byte = next.byte - Buffer.byteLength(text);
     if (rest.length + text.length > mostUnits) {
       throw new XlstmError(
         'data',
@@ -38,11 +45,11 @@ export async function* jsonLineTexts(
     const lines = (rest + text).split('\n');
     rest = lines.pop() as string;
     for (const json of lines) {
-      const found = document(json);
+      const found = document(json, '\n');
       if (found) yield found;
     }
   }
-  const last = document(rest);
+  const last = document(rest, '');
   if (last) yield last;
 }
 

@@ -8,7 +8,7 @@ import { XlstmError } from '../errors.ts';
 import { unpack } from './compressed.ts';
 import { jsonLineTexts, parquetTexts } from './record_texts.ts';
 import { fileBytes, findTexts, type ReadOptions, type TextFile } from './text_files.ts';
-import { type Document, decodeText } from './text_pieces.ts';
+import { type Document, decodeText, fileStart, type PlacedDocument } from './text_pieces.ts';
 
 export type { Document };
 
@@ -54,7 +54,7 @@ export async function readTexts(
 ): Promise<Document[]> {
   const documents: Document[] = [];
   for (const file of await findTexts(paths)) {
-    for await (const document of readDocuments(file, LONGEST_TEXT, { input, field }))
+    for await (const { next: _, ...document } of readDocuments(file, LONGEST_TEXT, { input, field }))
       documents.push(document);
   }
   return documents;
@@ -86,20 +86,27 @@ export async function readText(path: string, mostUnits = MOST_UNITS): Promise<Do
 
 /**
  * The texts of a file as they are read, in parts of at most `most` UTF-16 units: one text, or those of the records of a
- * .jsonl or .parquet file, each a document. What ends in .gz or .zst is unpacked.
+ * .jsonl or .parquet file, each a document. What ends in .gz or .zst is unpacked. Of plain files each tells where the next one
+ * begins, from which another call can go on.
  */
 export function readDocuments(
   file: TextFile,
   most: number,
   options: ReadOptions = {},
-): AsyncGenerator<Document> {
+): AsyncGenerator<PlacedDocument> {
   const { name, path } = file;
-  const { field = 'text' } = options;
+  const { field = 'text', from = fileStart } = options;
   if (path !== undefined && /\.parquet$/i.test(path)) return parquetTexts({ ...file, path }, field, options);
   const { inner, bytes } = unpack(name, fileBytes(file, options));
-  return /\.(jsonl|ndjson)$/i.test(inner)
-    ? jsonLineTexts(name, decodeText(name, bytes, LINES), field, MOST_UNITS)
-    : decodeText(name, bytes, most);
+  const documents = /\.(jsonl|ndjson)$/i.test(inner)
+    ? jsonLineTexts(name, decodeText(name, bytes, LINES, from.byte), field, MOST_UNITS, from)
+    : decodeText(name, bytes, most, from.byte);
+  return inner === name && file.bytes !== undefined ? documents : withoutPlaces(documents);
+}
+
+/** Of packed bytes and of a pipe there is no going on in the middle. */
+async function* withoutPlaces(documents: AsyncIterable<PlacedDocument>): AsyncGenerator<Document> {
+  for await (const { next: _, ...document } of documents) yield document;
 }
 
 /**

@@ -3,6 +3,7 @@ import { type FileHandle, open, readdir, realpath, stat } from 'node:fs/promises
 import { join, relative } from 'node:path';
 import { XlstmError } from '../errors.ts';
 import { isGlob, parseGlob } from './glob.ts';
+import { fileStart, type Position } from './text_pieces.ts';
 
 /** A file of texts, a pipe, or standard input. */
 export interface TextFile {
@@ -127,6 +128,8 @@ export interface ReadOptions {
   readonly onBytes?: (bytes: number) => void;
   /** The field of JSON lines, or the column of a Parquet file, that has the text. Default: text. */
   readonly field?: string | undefined;
+  /** Where to begin in a plain file: a place that an earlier text of it had as `next`. Default: at its start. */
+  readonly from?: Position | undefined;
 }
 
 /** Bytes that are read at a time. */
@@ -135,9 +138,9 @@ const CHUNK = 2 ** 20;
 /** The bytes of a file, piece by piece. Throws a data error for one that cannot be read, or that changes meanwhile. */
 export async function* fileBytes(
   file: TextFile,
-  { input = process.stdin, onBytes }: ReadOptions = {},
+  { input = process.stdin, onBytes, from = fileStart }: ReadOptions = {},
 ): AsyncGenerator<Uint8Array> {
-  for await (const chunk of chunks(file, input)) {
+  for await (const chunk of chunks(file, input, from.byte)) {
     onBytes?.(chunk.length);
     yield chunk;
   }
@@ -146,6 +149,7 @@ export async function* fileBytes(
 async function* chunks(
   { path, bytes }: TextFile,
   input: AsyncIterable<Uint8Array | string>,
+  from: number,
 ): AsyncGenerator<Uint8Array> {
   if (path === undefined) {
     for await (const chunk of input) {
@@ -160,16 +164,21 @@ async function* chunks(
   } else {
     const file = await readable(path, () => open(path));
     try {
-      yield* plainBytes(file, path, bytes);
+      yield* plainBytes(file, path, bytes, from);
     } finally {
       await file.close();
     }
   }
 }
 
-async function* plainBytes(file: FileHandle, path: string, bytes: number): AsyncGenerator<Uint8Array> {
+async function* plainBytes(
+  file: FileHandle,
+  path: string,
+  bytes: number,
+  from: number,
+): AsyncGenerator<Uint8Array> {
   const { mtimeMs } = await file.stat();
-  let at = 0;
+  let at = from;
   for (;;) {
     const { buffer, bytesRead } = await readable(path, () => file.read(Buffer.alloc(CHUNK), 0, CHUNK, at));
     if (bytesRead === 0) break;

@@ -1,15 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Document, decodeText } from './text_pieces.ts';
+import { decodeText, type PlacedDocument, type Position } from './text_pieces.ts';
 import { ByteTokenizer, DOCUMENT, encodeDocuments, encodeParts } from './tokenizer.ts';
+
+type Placed = PlacedDocument & { readonly next: Position };
 
 async function* chunksOf(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
 }
 
-const all = async (bytes: Uint8Array, size: number, most: number): Promise<Document[]> => {
-  const found: Document[] = [];
-  for await (const piece of decodeText('t', chunksOf(bytes, size), most)) found.push(piece);
+const all = async (bytes: Uint8Array, size: number, most: number, from = 0): Promise<Placed[]> => {
+  const found: Placed[] = [];
+  for await (const piece of decodeText('t', chunksOf(bytes, size), most, from)) found.push(piece);
   return found;
 };
 
@@ -31,6 +33,14 @@ describe('decodeText', () => {
           for (const piece of pieces) {
             expect(piece.text.length).toBeLessThanOrEqual(most);
             expect(new TextDecoder().decode(new TextEncoder().encode(piece.text))).toBe(piece.text);
+          }
+          const marked = new TextEncoder().encode(`\ufeff${text}`);
+          for (const bytes of [marked, marked.subarray(3)]) {
+            const placed = await all(bytes, size, most);
+            for (const [i, { next }] of placed.entries())
+              expect(await all(bytes.subarray(next.byte), size, most, next.byte)).toEqual(
+                placed.slice(i + 1),
+              );
           }
           const tokenizer = new ByteTokenizer([DOCUMENT]);
           expect(encodeParts(tokenizer, pieces)).toEqual(encodeDocuments(tokenizer, [text]));

@@ -11,34 +11,63 @@ export interface Document {
   readonly continues?: true;
 }
 
+/** Where reading can go on: so many bytes and, of lines of records, lines of a file lie before it. */
+export interface Position {
+  readonly byte: number;
+  readonly lines: number;
+}
+
+/** A text, and where what follows it in its file begins; left out where reading cannot begin there. */
+export interface PlacedDocument extends Document {
+  readonly next?: Position;
+}
+
+export const fileStart: Position = { byte: 0, lines: 0 };
+
 /**
  * The text of bytes as they come, in pieces of at most `most` UTF-16 units; those but the last end where a line does, if
  * there is one in their second half. A byte order mark is dropped. Throws a data error that begins with `name` for what is
  * empty or no UTF-8.
+ *
+ * @param from Where the bytes begin: behind a piece.
  */
 export async function* decodeText(
   name: string,
   bytes: AsyncIterable<Uint8Array>,
   most: number,
-): AsyncGenerator<Document> {
+  from = fileStart.byte,
+): AsyncGenerator<PlacedDocument & { readonly next: Position }> {
   let text = '';
-  let continues = false;
-  const piece = (end: number): Document => {
-    const cut = { name, text: text.slice(0, end), ...(continues && { continues }) } as Document;
+  let continues = from > 0;
+  let byte = from;
+  const piece = (end: number): PlacedDocument & { readonly next: Position } => {
+    const cut = text.slice(0, end);
+    byte += Buffer.byteLength(cut);
+    const next = { ...fileStart, byte };
+    const document = { name, text: cut, next, ...(continues && { continues }) };
     text = text.slice(end);
     continues = true;
-    return cut;
+    return document;
   };
-  for await (const more of decoded(name, bytes)) {
+  for await (const { text: more, dropped } of decoded(name, bytes, from)) {
     text += more;
+    byte += dropped;
     while (text.length > most) yield piece(cutBefore(text, most));
   }
   if (text.length > 0 || !continues) yield piece(text.length);
 }
 
-async function* decoded(name: string, bytes: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+/** The byte order mark. */
+const MARK = '\ufeff';
+
+/** `dropped`: bytes before the text that are no part of it. */
+async function* decoded(
+  name: string,
+  bytes: AsyncIterable<Uint8Array>,
+  start: number,
+): AsyncGenerator<{ readonly text: string; readonly dropped: number }> {
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-  let total = 0;
+  let total = start;
   // The beginning of a character that goes on in the next chunk.
   let rest: Uint8Array = new Uint8Array(0);
   for await (const chunk of bytes) {
@@ -63,7 +92,8 @@ async function* decoded(name: string, bytes: AsyncIterable<Uint8Array>): AsyncGe
       const at = invalidUtf8(whole);
       throw notUtf8(name, from + at, whole[at]);
     }
-    yield from === 0 && text.startsWith('\ufeff') ? text.slice(1) : text;
+    const marked = from === 0 && text.startsWith(MARK);
+    yield { text: marked ? text.slice(MARK.length) : text, dropped: marked ? Buffer.byteLength(MARK) : 0 };
   }
   if (total === 0) throw new XlstmError('data', `${name}: expected text, found nothing`);
   if (rest.length > 0) throw notUtf8(name, total - rest.length, rest[0]);

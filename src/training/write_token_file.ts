@@ -79,7 +79,7 @@ export async function tokenizeTexts(
   const reader = new PartReader(
     files.map((file) => ({
       bytes: file.bytes,
-      read: (onBytes) => readDocuments(file, PIECE, { onBytes, field }),
+      read: (onBytes, from) => readDocuments(file, PIECE, { onBytes, field, from }),
     })),
     draft.place,
   );

@@ -45,8 +45,8 @@ windows, so neither of the two needs memory for it. Texts are read in pieces of 
 line.
 
 FILE is there when it is whole. Until then FILE.partial/ holds what is done: after Ctrl-C, a crash or a full disk the same
-command goes on from there, over the same texts with the same tokenizer: it reads the finished part of the file that it was
-in again, but encodes only what follows. Texts from standard input begin anew.
+command goes on from there, over the same texts with the same tokenizer. It begins in the middle of a file of text or of JSON
+lines; of a packed one and of Parquet the finished part is read again. Texts from standard input begin anew.
 
 Examples:
   xlstm tokenize library/ --documents --out library.tokens

@@ -1,5 +1,5 @@
 import { appendFileSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rename, rm, truncate, utimes, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, readdir, readFile, rename, rm, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -163,6 +163,27 @@ describe('tokenizeTexts', () => {
     file.verify();
     file.close();
     expect((await readdir(place)).sort()).toEqual(['a.txt', 'b.txt', 'out']);
+  });
+
+  it.each(['a.txt', 'a.jsonl'])('does not read again what it has of %s', async (name) => {
+    const path = join(place, name);
+    const [out, whole] = ['out', 'whole'].map((file) => join(place, file));
+    const line = name === 'a.txt' ? words(1) : `${JSON.stringify({ text: words(20) })}\r\n\n`;
+    await writeFile(path, `\ufeff${line.repeat(Math.ceil(9e6 / line.length))}`);
+    const then = new Date(1e12);
+    await utimes(path, then, then);
+    await tokenizeTexts([path], whole, { tokenizer });
+    const stop = new AbortController();
+    const onProgress = (): void => stop.abort(new Error('stopped'));
+    const broken = tokenizeTexts([path], out, { tokenizer, signal: stop.signal, onProgress });
+    await expect(broken).rejects.toThrow('stopped');
+    // Would be refused; nobody can see that it was written.
+    const file = await open(path, 'r+');
+    await file.write(new Uint8Array(1e5), 0, 1e5, 0);
+    await file.close();
+    await utimes(path, then, then);
+    await tokenizeTexts([path], out, { tokenizer });
+    expect((await readFile(out)).equals(await readFile(whole))).toBe(true);
   });
 
   it('refuses texts that change while they are read', async () => {

@@ -58,7 +58,10 @@ const progressSchema = v.object({
   tokens: whole,
   documents: whole,
   sha256: v.string(),
-  place: v.object({ source: whole, pieces: whole }),
+  place: v.object({
+    ...{ source: whole, pieces: whole },
+    next: v.optional(v.object({ byte: whole, lines: whole })),
+  }),
 });
 
 /** Milliseconds of work that a process which is killed may lose. */

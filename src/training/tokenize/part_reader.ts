@@ -1,9 +1,11 @@
-import type { Document } from '../../data/text.ts';
+import type { Document, PlacedDocument, Position } from '../../data/text_pieces.ts';
 
 /** Where reading stands: so many pieces of a source were read, and all of those before it. */
 export interface Place {
   readonly source: number;
   readonly pieces: number;
+  /** Where the next piece begins, if reading can begin there. */
+  readonly next?: Position | undefined;
 }
 
 /** Texts that are encoded at once. */
@@ -19,13 +21,16 @@ export interface Part {
 export interface PartSource {
   /** Undefined of what ends when it ends. */
   readonly bytes: number | undefined;
-  read(onBytes: (bytes: number) => void): AsyncIterable<Document>;
+  /** `from`: a place that one of its texts had as `next`. */
+  read(onBytes: (bytes: number) => void, from?: Position): AsyncIterable<PlacedDocument>;
 }
+
+const start: Place = { source: 0, pieces: 0 };
 
 /** UTF-16 units of a part, but for its last document: enough that handing it over costs little. */
 const PART_UNITS = 2 ** 20;
 
-/** Reads sources in parts, from a place on. What lies before it in its source is read, and left out. */
+/** Reads sources in parts, from a place on. In a source that cannot begin there what lies before it is read, and left out. */
 export class PartReader {
   /** Of all sources; undefined where one does not say. */
   readonly totalBytes: number | undefined;
@@ -44,7 +49,7 @@ export class PartReader {
     this.#sources = sources;
     this.#from = from;
     this.#partUnits = partUnits;
-    this.#bytesRead = sum(sources.slice(0, from.source));
+    this.#bytesRead = sum(sources.slice(0, from.source)) + (from.next?.byte ?? 0);
     this.bytesBefore = this.#bytesRead;
   }
 
@@ -56,16 +61,16 @@ export class PartReader {
     let documents: Document[] = [];
     let units = 0;
     for (let source = this.#from.source; source < sources.length; source++) {
-      const known = source === this.#from.source ? this.#from.pieces : 0;
-      let pieces = 0;
-      for await (const document of sources[source].read(onBytes)) {
+      const { pieces: known, next: from } = source === this.#from.source ? this.#from : start;
+      let pieces = from ? known : 0;
+      for await (const { next, ...document } of sources[source].read(onBytes, from)) {
         pieces++;
         if (pieces === known) this.bytesBefore = this.#bytesRead;
         if (pieces <= known) continue;
         documents.push(document);
         units += document.text.length;
         if (units < this.#partUnits) continue;
-        yield { documents, after: { source, pieces }, bytesRead: this.#bytesRead };
+        yield { documents, after: { source, pieces, next }, bytesRead: this.#bytesRead };
         documents = [];
         units = 0;
       }
