@@ -74,13 +74,13 @@ export const mpirun = (
 export const startNode = (args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ended> =>
   start(here, process.execPath, args, env).ended;
 
-/** Does not wait longer than 50 seconds. */
+/** Does not wait longer than 100 seconds. */
 function start(cwd: string, program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Started {
   // Open MPI refuses the root user, whom containers have, unless told twice.
   const root = { OMPI_ALLOW_RUN_AS_ROOT: '1', OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: '1' };
   const child = spawn(program, args, {
     cwd,
-    timeout: 50_000,
+    timeout: 100_000,
     env: { ...process.env, ...root, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -95,6 +95,15 @@ function start(cwd: string, program: string, args: readonly string[], env: NodeJ
     child.once('close', (code) => resolve({ code, ...said }));
   });
   return { process: child, ended };
+}
+
+/**
+ * What Ctrl-C does. The launcher of Open MPI passes it on after a second and kills what is there a second later, which is too
+ * soon on a machine that does other work: there rank 0 gets it, as it would from the launcher.
+ */
+export function interrupt({ name }: Installed, { process: launcher }: Started): void {
+  if (name === 'Open MPI') process.kill(pidOfRank(launcher, 0), 'SIGINT');
+  else launcher.kill('SIGINT');
 }
 
 /** The process of a rank that this launcher, or a process of it, started. */
