@@ -4,7 +4,7 @@ import { type ChatMessage, encodeChat, hasChatTemplate } from '../data/subword/c
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { XlstmError } from '../errors.ts';
 import type { Model } from '../nn/model.ts';
-import { quote } from '../quote.ts';
+import { conversationNote, parseConversationNote, startsWith } from './conversation_note.ts';
 import { PrefixCache } from './prefix_cache.ts';
 import { promptTokens } from './prompt.ts';
 import type { SamplingOptions } from './sampling.ts';
@@ -21,9 +21,6 @@ export interface AnswerOptions extends SamplingOptions {
 
 /** States of earlier moments that a conversation keeps, so that going back reads nothing again. */
 const MOST_BYTES = 256 * 2 ** 20;
-
-/** The name under which a file of a session holds what was said. */
-const NOTE = 'conversation';
 
 /**
  * A conversation with a model. Its messages are written by the chat template of the tokenizer; without one they are lines of
@@ -126,9 +123,7 @@ export class Conversation implements Disposable {
 
   /** The conversation as the safetensors file of a session, for `restore` on the same model. */
   save(): Promise<Uint8Array> {
-    return this.#session.save({
-      [NOTE]: JSON.stringify({ messages: this.#messages, tokens: this.#read }),
-    });
+    return this.#session.save(conversationNote({ messages: this.#messages, tokens: this.#read }));
   }
 
   /**
@@ -139,11 +134,16 @@ export class Conversation implements Disposable {
     const session = new Session(this.#model, this.#tokenizer);
     try {
       await session.restore(bytes, source);
-      const { messages, tokens } = parseNote(parseSafetensors(bytes, source).metadata[NOTE], source);
-      if (tokens.length !== session.tokensSeen) {
-        throw damaged(source, `${session.tokensSeen} tokens`, `${tokens.length}`);
+      const { metadata } = parseSafetensors(bytes, source);
+      const note = parseConversationNote(metadata, session.tokensSeen, source);
+      if (!note) {
+        throw new XlstmError(
+          'checkpoint',
+          `${source}: expected a saved conversation, found a session without one`,
+          'A session of its own goes on with Session.restore, or xlstm generate --session.',
+        );
       }
-      this.#take(session, messages, tokens);
+      this.#take(session, note.messages, note.tokens);
       await this.#remember();
     } catch (error) {
       if (session !== this.#session) session.free();
@@ -196,37 +196,4 @@ export class Conversation implements Disposable {
     this.#messages = [...messages];
     this.#read = [...read];
   }
-}
-
-const startsWith = (tokens: Int32Array, start: readonly number[]): boolean =>
-  start.length <= tokens.length && start.every((id, i) => id === tokens[i]);
-
-const damaged = (source: string, expected: string, found: string): XlstmError =>
-  new XlstmError('checkpoint', `${source}: ${NOTE}: expected ${expected}, found ${found}`);
-
-function parseNote(note: string | undefined, source: string): { messages: ChatMessage[]; tokens: number[] } {
-  if (note === undefined) {
-    throw new XlstmError(
-      'checkpoint',
-      `${source}: expected a saved conversation, found a session without one`,
-      'A session of its own goes on with Session.restore, or xlstm generate --session.',
-    );
-  }
-  let value: { messages?: unknown; tokens?: unknown };
-  try {
-    value = Object(JSON.parse(note));
-  } catch {
-    throw damaged(source, 'JSON', quote(note.slice(0, 40)));
-  }
-  const { messages, tokens } = value;
-  const right =
-    Array.isArray(messages) &&
-    messages.every((one) => typeof one?.role === 'string' && typeof one.content === 'string') &&
-    Array.isArray(tokens) &&
-    tokens.every((id) => Number.isSafeInteger(id));
-  if (!right) throw damaged(source, 'messages and tokens', quote(note.slice(0, 40)));
-  return {
-    messages: messages.map(({ role, content }) => ({ role, content })),
-    tokens,
-  };
 }

@@ -6,6 +6,7 @@ import { createWasmEngine } from '../compute/engines/wasm/engine.ts';
 import { ByteTokenizer, DOCUMENT } from '../data/tokenizer.ts';
 import { promptTokens } from '../generation/prompt.ts';
 import { Session } from '../generation/session.ts';
+import type { SequenceState } from '../generation/session_file.ts';
 import { successorModel, tinyModel } from '../generation/testing/models.ts';
 import type { Piece } from '../generation/writing.ts';
 import { createModel, type NamedConfig } from '../models/create_model.ts';
@@ -13,8 +14,9 @@ import { readDesign } from '../models/registry.ts';
 import { Design } from '../nn/architecture.ts';
 import type { LanguageModel } from '../nn/layer.ts';
 import { Model } from '../nn/model.ts';
-import { Batcher, type BatchRequest } from './batcher.ts';
+import { Batcher } from './batcher.ts';
 import { groupRows } from './decode_group.ts';
+import type { BatchRequest, Written } from './slot.ts';
 
 const tokenizer = new ByteTokenizer([DOCUMENT]);
 
@@ -105,6 +107,57 @@ describe.each(cases)('$name: a text is the same whoever is written beside it', (
             expect(texts[i]).toEqual({ text, finishReason });
             session.free();
           }
+          await batcher.close();
+        },
+      ),
+      { numRuns: 4 },
+    );
+  });
+
+  it('also where it goes on from what was kept of another, as a session does', {
+    timeout: 120_000,
+  }, async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.array(asked, { minLength: 1, maxLength: 3 }), { minLength: 1, maxLength: 12 }),
+        async (conversations) => {
+          const batcher = new Batcher(model, tokenizer, { slots: 5 });
+          const texts = await Promise.all(
+            conversations.map(async (parts) => {
+              const given: unknown[] = [];
+              let from: SequenceState | undefined;
+              for (const { prompt, ...rest } of parts) {
+                let kept: Written | undefined;
+                const output = batcher.write({
+                  ...request({ prompt, ...rest }),
+                  tokens: promptTokens(tokenizer, prompt, from === undefined),
+                  from,
+                  keep: async (written) => {
+                    kept = written;
+                  },
+                });
+                let text = '';
+                for await (const piece of output) text += piece.text;
+                const bytes = await batcher.files.encode((kept as Written).state, {});
+                from = await batcher.files.decode(bytes, 'the test');
+                given.push({ text: kept?.text, tokensSeen: from.tokensSeen });
+                expect(kept?.text).toBe(text);
+              }
+              return given;
+            }),
+          );
+          for (const [i, parts] of conversations.entries()) {
+            const session = new Session(model, tokenizer);
+            const expected: unknown[] = [];
+            for (const { prompt, ...options } of parts) {
+              const given = prompt === '' ? undefined : prompt;
+              const { text } = await session.complete(given, { temperature: 0.8, ...options });
+              expected.push({ text, tokensSeen: session.tokensSeen });
+            }
+            expect(texts[i]).toEqual(expected);
+            session.free();
+          }
+          expect(batcher.status).toMatchObject({ reading: 0, writing: 0 });
           await batcher.close();
         },
       ),

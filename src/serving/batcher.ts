@@ -1,18 +1,17 @@
 import { checkNames, checkRange, checkWhole } from '../checks.ts';
-import type { Memory } from '../compute/engines/engine.ts';
+import type { Executable, Memory } from '../compute/engines/engine.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { XlstmError } from '../errors.ts';
 import { shareEventLoop } from '../event_loop.ts';
 import { pieceLength } from '../generation/piece_length.ts';
-import { PrefixCache } from '../generation/prefix_cache.ts';
-import { MAX_REPETITION_WINDOW } from '../generation/sampling.ts';
-import { TokenWindow } from '../generation/token_window.ts';
-import { type FinishReason, type Piece, Writing, type WritingOptions } from '../generation/writing.ts';
+import type { Piece } from '../generation/writing.ts';
 import type { Model } from '../nn/model.ts';
 import { SequencePrograms, SequenceRunner } from '../nn/sequence_runner.ts';
 import { DecodeGroup, groupRows } from './decode_group.ts';
 import { Histogram } from './histogram.ts';
-import { Output } from './output.ts';
+import { PromptStates } from './prompt_states.ts';
+import { SessionFiles } from './session_files.ts';
+import { type BatchRequest, Slot, type Text, type Written } from './slot.ts';
 
 export interface BatcherOptions {
   /** Texts that are written at a time. Default: 16. */
@@ -21,15 +20,6 @@ export interface BatcherOptions {
   readonly queue?: number;
   /** Bytes of states that are kept of prompts, so that what begins alike is read once. Default: 64 MiB. 0: none. */
   readonly prefixBytes?: number;
-}
-
-/** A text to be read, and how it is written on. */
-export interface BatchRequest extends WritingOptions {
-  readonly maxTokens: number;
-  /** The tokens of the prompt, the one that starts a document among them: one at least. */
-  readonly tokens: ArrayLike<number>;
-  /** When it aborts, the text leaves its slot before the next step, and the loop over it throws its reason. */
-  readonly signal?: AbortSignal;
 }
 
 /** What a batcher does at the moment, and has done. */
@@ -42,33 +32,14 @@ export interface BatcherStatus {
   readonly completionTokens: number;
   /** Tokens of prompts that were not read, since the state that follows them was there. */
   readonly cachedTokens: number;
+  /** Bytes of the states that are kept of prompts. */
+  readonly cachedBytes: number;
   /** Steps in which texts were written, each a token for all of them. */
   readonly steps: number;
 }
 
-/** A text in a slot or on its way there. */
-interface Slot {
-  readonly writing: Writing;
-  readonly output: Output<Piece, FinishReason>;
-  readonly signal: AbortSignal | undefined;
-  readonly tokens: Int32Array;
-  /** The last tokens of the prompt and those that were chosen. */
-  readonly recent: TokenWindow;
-  /** Tokens of the prompt that were read. */
-  read: number;
-  /** While the prompt is read by turns with others: the state so far. */
-  state: Memory | undefined;
-  /** The token that was chosen last, which is read in the next step. */
-  next: number;
-  /** When it was chosen; before the first one, when the text was asked for. */
-  lastMs: number;
-}
-
 /** Operations of a piece of a prompt: what is written on waits for it. Some 50 ms on two cores. */
 const PIECE_FLOPS = 8e9;
-
-/** States of prompts are kept at multiples of so many tokens, or of a piece where it is longer. */
-const PREFIX_TOKENS = 64;
 
 /**
  * Texts that many ask for, written together: a step moves all of them on by a token, and texts come and go between any two
@@ -82,11 +53,9 @@ export class Batcher {
   readonly #queue: number;
   readonly #groupRows: number;
   readonly #pieceLength: number;
-  /**
-   * States at places where every prompt that goes on from there is cut into pieces: what follows has the same bits as if
-   * all were read.
-   */
-  readonly #prefixes: PrefixCache<Memory>;
+  readonly #prompts: PromptStates;
+  /** Its texts as files. */
+  readonly files: SessionFiles;
   readonly #reader: SequenceRunner;
   /** Whose state the reader has. */
   #readerOf: Slot | undefined;
@@ -117,8 +86,9 @@ export class Batcher {
     this.#groupRows = groupRows(model);
     const most = Math.floor(PIECE_FLOPS / (2 * model.parameters.count));
     this.#pieceLength = pieceLength(Number.POSITIVE_INFINITY, most);
-    this.#prefixes = new PrefixCache(prefixBytes, (state) => state.free());
+    this.#prompts = new PromptStates(model.engine, this.#pieceLength, prefixBytes);
     this.#reader = new SequenceRunner(model, SequencePrograms.of(model.network, model.engine.limits));
+    this.files = new SessionFiles(model, this.#reader.state.region);
   }
 
   get status(): BatcherStatus {
@@ -130,6 +100,7 @@ export class Batcher {
       promptTokens: this.#promptTokens,
       completionTokens: this.#completionTokens,
       cachedTokens: this.#cachedTokens,
+      cachedBytes: this.#prompts.bytes,
       steps: this.#steps,
     };
   }
@@ -143,12 +114,12 @@ export class Batcher {
    * Reads a prompt and writes on, a piece for each token. Ending the loop over it early frees the slot. Throws a usage error
    * for options that are not right, tokens that the model does not know, and where as many wait as may.
    */
-  write(request: BatchRequest): Output<Piece, FinishReason> {
+  write(request: BatchRequest): Text {
     if (this.#closed) throw new XlstmError('usage', 'write: the batcher was closed');
-    const { tokens, signal, ...options } = request;
+    const { tokens, maxTokens, from } = request;
     checkRange('tokens', tokens, { ids: this.#model.network.vocabSize });
-    checkWhole('tokens: length', tokens.length, 1);
-    checkWhole('maxTokens', options.maxTokens, 1);
+    checkWhole('tokens: length', tokens.length, from && from.tokensSeen > 0 ? 0 : 1);
+    checkWhole('maxTokens', maxTokens, 1);
     if (this.full) {
       throw new XlstmError(
         'usage',
@@ -156,21 +127,10 @@ export class Batcher {
         'Try again later, or give the batcher more slots or a longer queue.',
       );
     }
-    const slot: Slot = {
-      writing: new Writing(this.#tokenizer, options),
-      output: new Output(),
-      signal,
-      tokens: Int32Array.from(tokens),
-      recent: new TokenWindow(MAX_REPETITION_WINDOW),
-      read: 0,
-      state: undefined,
-      next: 0,
-      lastMs: performance.now(),
-    };
-    for (const id of slot.tokens.subarray(-MAX_REPETITION_WINDOW)) slot.recent.push(id);
+    const slot = new Slot(this.#tokenizer, request);
     this.#waiting.push(slot);
     this.#work ??= this.#run();
-    return slot.output;
+    return slot.text;
   }
 
   /** Refuses further texts, ends those that are written when they are at their end, and gives the memory back. */
@@ -179,7 +139,7 @@ export class Batcher {
     this.#closed = true;
     await this.#work;
     this.#reader.free();
-    this.#prefixes.clear();
+    this.#prompts.free();
     for (const group of this.#groups) group.free();
     this.#model.use.leave();
   }
@@ -208,53 +168,72 @@ export class Batcher {
 
   /** Texts whose readers have left, before they cost a step. */
   #dropEnded(): void {
-    const gone = ({ output, signal }: Slot): boolean => output.ended || signal?.aborted === true;
     for (const list of [this.#waiting, this.#reading]) {
-      for (const slot of list.filter(gone)) {
+      for (const slot of list.filter(({ left }) => left)) {
         list.splice(list.indexOf(slot), 1);
         this.#end(slot);
       }
     }
     for (const group of this.#groups) {
-      for (const slot of group.sequences.filter(gone)) {
+      for (const slot of group.sequences.filter(({ left }) => left)) {
         group.remove(slot);
         this.#end(slot);
       }
     }
   }
 
-  /** Reads a piece of the prompt whose turn it is; one that is read to its end is written on from the next step. */
+  /** Reads a piece of what the text whose turn it is has to read; a prompt at its end is written on from the next step. */
   async #readPiece(): Promise<void> {
-    const [slot] = this.#reading;
+    const slot = this.#reading.shift();
     if (!slot) return;
-    let writes = false;
     try {
       this.#turnTo(slot);
-      if (slot.read === 0) this.#skipKnown(slot);
-      const length = pieceLength(slot.tokens.length - slot.read, this.#pieceLength);
-      const executable = this.#reader.executable(length);
-      executable.io.write('tokens', slot.tokens.subarray(slot.read, slot.read + length));
-      await executable.run();
-      slot.read += length;
-      this.#promptTokens += length;
-      this.#keepPrefix(slot);
-      this.#reading.shift();
+      let { logits } = slot;
       if (slot.read < slot.tokens.length) {
-        this.#reading.push(slot);
+        const executable = await this.#read(slot);
+        if (slot.read < slot.tokens.length) {
+          this.#reading.push(slot);
+          return;
+        }
+        logits = await executable.io.read('logits');
+      }
+      if (slot.last) {
+        const state = await this.#reader.state.readAll();
+        this.#keep(slot, slot.last, slot.final(state, logits as Float32Array));
         return;
       }
-      const logits = await executable.io.read('logits');
-      writes = this.#choose(slot, logits);
-      if (writes) this.#groupWithRoom().add(slot, this.#reader.state);
+      if (this.#choose(slot, logits as Float32Array, (target) => target.copyFrom(this.#reader.state))) {
+        this.#groupWithRoom().add(slot, this.#reader.state);
+        this.#leaveReader(slot);
+        return;
+      } else if (slot.last) {
+        this.#readOn(slot);
+        return;
+      }
     } catch (error) {
-      if (this.#reading[0] === slot) this.#reading.shift();
-      slot.output.fail(error);
+      slot.text.fail(error);
     }
-    if (writes) this.#leaveReader(slot);
-    else this.#end(slot);
+    this.#end(slot);
   }
 
-  /** Gives the reader the state of a prompt; whose turn it was keeps its own. */
+  async #read(slot: Slot): Promise<Executable> {
+    const fromStart = slot.from === undefined && slot.last === undefined;
+    if (fromStart && slot.read === 0) {
+      slot.read = this.#prompts.skip(slot.tokens, this.#reader.state);
+      slot.text.cachedTokens = slot.read;
+      this.#cachedTokens += slot.read;
+    }
+    const length = pieceLength(slot.tokens.length - slot.read, this.#pieceLength);
+    const executable = this.#reader.executable(length);
+    executable.io.write('tokens', slot.tokens.subarray(slot.read, slot.read + length));
+    await executable.run();
+    slot.read += length;
+    if (!slot.last) this.#promptTokens += length;
+    if (fromStart) this.#prompts.keep(slot.tokens, slot.read, this.#reader.state);
+    return executable;
+  }
+
+  /** Gives the reader the state of a text; whose turn it was keeps its own. */
   #turnTo(slot: Slot): void {
     const before = this.#readerOf;
     if (before === slot) return;
@@ -264,31 +243,9 @@ export class Batcher {
       before.state.copyFrom(state);
     }
     if (slot.state) state.copyFrom(slot.state);
+    else if (slot.from) state.writeAll(slot.from.state);
     else state.clear();
     this.#readerOf = slot;
-  }
-
-  /** Begins a prompt behind what was read for another one; a token is left, for the logits that follow it. */
-  #skipKnown(slot: Slot): void {
-    const known = this.#prefixes.longest(slot.tokens, slot.tokens.length - 1);
-    if (!known) return;
-    this.#reader.state.copyFrom(known.value);
-    slot.read = known.length;
-    this.#cachedTokens += known.length;
-  }
-
-  #keepPrefix({ tokens, read }: Slot): void {
-    if (read % Math.max(this.#pieceLength, PREFIX_TOKENS) !== 0) return;
-    const { state } = this.#reader;
-    if (
-      state.region.bytes > this.#prefixes.mostBytes ||
-      this.#prefixes.longest(tokens, read)?.length === read
-    ) {
-      return;
-    }
-    const copy = this.#model.engine.allocate(state.region);
-    copy.copyFrom(state);
-    this.#prefixes.put(tokens.subarray(0, read), copy, state.region.bytes);
   }
 
   #groupWithRoom(): DecodeGroup<Slot> {
@@ -308,40 +265,67 @@ export class Batcher {
       const logits = await group.step(slots.map(({ next }) => next));
       this.#steps++;
       slots.forEach((slot, row) => {
-        if (this.#choose(slot, logits.subarray(row * vocabSize, (row + 1) * vocabSize))) return;
+        const own = logits.subarray(row * vocabSize, (row + 1) * vocabSize);
+        if (this.#choose(slot, own, (target) => group.copyState(slot, target))) return;
         group.remove(slot);
-        this.#end(slot);
+        if (slot.last) this.#readOn(slot);
+        else this.#end(slot);
       });
     } catch (error) {
       for (const slot of slots) {
-        slot.output.fail(error);
+        slot.text.fail(error);
         if (group.sequences.includes(slot)) group.remove(slot);
         this.#end(slot);
       }
     }
   }
 
-  /** Chooses the next token of a text; false where the text is at its end. */
-  #choose(slot: Slot, logits: Float32Array | Float64Array): boolean {
+  /** Chooses the next token of a text; false where the text is at its end, or has failed. */
+  #choose(slot: Slot, logits: Float32Array | Float64Array, copyTo: (target: Memory) => void): boolean {
     let piece: Piece;
     try {
-      piece = slot.writing.next(logits, slot.recent);
+      piece = slot.choose(logits, () => {
+        const copy = this.#model.engine.allocate(this.#reader.state.region);
+        copyTo(copy);
+        return copy;
+      });
     } catch (error) {
-      slot.output.fail(error);
+      slot.text.fail(error);
       return false;
     }
     if (piece.id !== undefined) {
-      slot.recent.push(piece.id);
       this.#completionTokens++;
       const now = performance.now();
       const times = slot.writing.tokens === 1 ? this.times.toFirstToken : this.times.betweenTokens;
       times.observe((now - slot.lastMs) / 1000);
       slot.lastMs = now;
     }
-    slot.output.push(piece);
-    if (piece.finishReason !== undefined) slot.output.end(piece.finishReason);
-    else slot.next = piece.id as number;
+    if (piece.finishReason === undefined) slot.next = piece.id as number;
+    if (!slot.last) this.#give(slot, piece);
     return piece.finishReason === undefined;
+  }
+
+  /** The others are not kept waiting for it. */
+  #keep(slot: Slot, last: Piece, written: Written): void {
+    const { keep } = slot;
+    (async () => keep?.(written))()
+      .then(
+        () => this.#give(slot, last),
+        (error) => slot.text.fail(error),
+      )
+      .finally(() => this.#end(slot));
+    this.#leaveReader(slot);
+  }
+
+  #give(slot: Slot, piece: Piece): void {
+    slot.text.push(piece);
+    if (piece.finishReason !== undefined) slot.text.end(piece.finishReason);
+  }
+
+  /** What a text gave out and has not read is read before its last piece comes. */
+  #readOn(slot: Slot): void {
+    if (this.#readerOf === slot) this.#readerOf = undefined;
+    this.#reading.push(slot);
   }
 
   #leaveReader(slot: Slot): void {
@@ -351,7 +335,9 @@ export class Batcher {
   }
 
   #end(slot: Slot): void {
-    this.#leaveReader(slot);
-    if (slot.signal?.aborted) slot.output.fail(slot.signal.reason);
+    if (this.#readerOf === slot) this.#readerOf = undefined;
+    slot.free();
+    slot.onEnd?.();
+    if (slot.signal?.aborted) slot.text.fail(slot.signal.reason);
   }
 }

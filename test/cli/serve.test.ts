@@ -1,7 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { beforeAll, expect, it, vi } from 'vitest';
-import { type Started, TINY, workplace } from './command.ts';
+import { TINY, workplace } from './command.ts';
+import { url } from './serving.ts';
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
@@ -11,22 +12,6 @@ beforeAll(async () => {
   const args = ['train', ...TINY, '--steps', '2', '--engine', 'wasm', '--out', 'run'];
   expect((await xlstm(args)).code).toBe(0);
 });
-
-/** Waits for the line that says where it answers. */
-async function url({ process, ended }: Started): Promise<string> {
-  let told = '';
-  const address = new Promise<string>((resolve) => {
-    process.stdout?.on('data', (text) => {
-      told += text;
-      const found = /answers at (\S+)\/v1/.exec(told);
-      if (found) resolve(found[1]);
-    });
-  });
-  const early = ended.then(({ stderr }) => {
-    throw new Error(stderr);
-  });
-  return Promise.race([address, early]);
-}
 
 const post = (server: string, body: object, headers: Record<string, string> = {}): Promise<Response> =>
   fetch(`${server}/v1/completions`, {

@@ -3,6 +3,9 @@ import { basename, resolve } from 'node:path';
 import { Command } from 'commander';
 import { XlstmError } from '../../errors.ts';
 import { Batcher } from '../../serving/batcher.ts';
+import { MemoryStore } from '../../serving/sessions/memory_store.ts';
+import { openSessionStore } from '../../serving/sessions/open_store.ts';
+import { DEFAULT_SESSIONS } from '../../serving/sessions/session_store.ts';
 import { adapterOption, loadAdapted } from '../adapter_option.ts';
 import { addEngineOptions, type EngineChoice, withEngine } from '../engine_options.ts';
 import { interruptible } from '../interrupt.ts';
@@ -20,6 +23,9 @@ interface ServeOptions extends EngineChoice {
   readonly maxPromptTokens: number;
   readonly maxSeconds: number;
   readonly apiKeyFile?: string;
+  readonly sessionStore?: string;
+  readonly sessions: number;
+  readonly sessionSeconds: number;
 }
 
 export function serveCommand(): Command {
@@ -36,6 +42,17 @@ export function serveCommand(): Command {
     .option('--max-prompt-tokens <n>', 'tokens of a prompt at most', integer(1), 65_536)
     .option('--max-seconds <s>', 'an answer that takes longer is ended', positive(), 600)
     .option('--api-key-file <path>', 'requests must carry one of the keys in it, one a line', path)
+    .option(
+      '--session-store <where>',
+      'where conversations are while nobody writes: disk:FOLDER or redis://HOST:PORT (default: in memory)',
+    )
+    .option('--sessions <n>', 'conversations that may be kept', integer(1), DEFAULT_SESSIONS.most)
+    .option(
+      '--session-seconds <s>',
+      'a conversation that nobody goes on with for so long is given up',
+      integer(1),
+      DEFAULT_SESSIONS.seconds,
+    )
     .addHelpText(
       'after',
       `
@@ -46,6 +63,11 @@ Examples:
     );
   return addEngineOptions(command).action(async (place: string, options: ServeOptions) => {
     const keys = options.apiKeyFile === undefined ? [] : await readKeys(options.apiKeyFile);
+    const limits = { most: options.sessions, seconds: options.sessionSeconds };
+    const sessions =
+      options.sessionStore === undefined
+        ? new MemoryStore(limits)
+        : await openSessionStore(options.sessionStore, limits);
     await withEngine(options, async (engine) => {
       const { model, tokenizer } = await loadAdapted(engine, place, options.adapter);
       const { slots, queue, maxTokens, maxPromptTokens, maxSeconds, host, port } = options;
@@ -55,9 +77,13 @@ Examples:
       const { createApp } = await import('../../serving/http/app.ts');
       const app = createApp({
         models: [{ name, tokenizer, batcher, maxTokens, maxPromptTokens, created: new Date() }],
+        sessions,
         keys,
         maxSeconds,
-        onError: (error) => process.stderr.write(`${(error as Error).stack ?? String(error)}\n`),
+        onError: (error) => {
+          const { cause = error } = error as Error;
+          process.stderr.write(`${(cause as Error).stack ?? String(cause)}\n`);
+        },
       });
       await interruptible(async (signal) => {
         const output = standardOutput();
@@ -69,6 +95,7 @@ Examples:
         output.line('ending: texts that are being written go on to their ends');
         await server.close();
         await batcher.close();
+        await sessions.close();
       });
       model.free();
     });

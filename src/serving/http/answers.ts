@@ -12,15 +12,15 @@ export interface ChoicePiece {
 /** The pieces of all answers as they come. Ending the loop ends all of them; the first that fails fails it. */
 export function merged(choices: readonly Choice[]): AsyncIterable<ChoicePiece> {
   const all = new Output<ChoicePiece, undefined>(() => {
-    for (const { output } of choices) void output.return();
+    for (const { text } of choices) void text.return();
   });
-  const pump = async ({ index, output }: Choice): Promise<void> => {
-    for await (const piece of output) all.push({ index, piece });
+  const pump = async ({ index, text }: Choice): Promise<void> => {
+    for await (const piece of text) all.push({ index, piece });
   };
   Promise.all(choices.map(pump)).then(
     () => all.end(undefined),
     (error: unknown) => {
-      for (const { output } of choices) void output.return();
+      for (const { text } of choices) void text.return();
       all.fail(error);
     },
   );

@@ -81,6 +81,7 @@ describe('completions', () => {
       prompt_tokens: expected.promptTokens,
       completion_tokens: 30,
       total_tokens: expected.promptTokens + 30,
+      prompt_tokens_details: { cached_tokens: 0 },
     });
   });
 

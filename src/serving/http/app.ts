@@ -1,19 +1,26 @@
 import { Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { secureHeaders } from 'hono/secure-headers';
-import { chatAnswer, chatEvents, textAnswer, textEvents } from './bodies.ts';
+import { MemoryStore } from '../sessions/memory_store.ts';
+import { DEFAULT_SESSIONS, type SessionStore } from '../sessions/session_store.ts';
+import { Answering } from './answering.ts';
+import { chats, completions } from './bodies.ts';
 import { Failure, failureOf } from './failure.ts';
+import { jsonOf, tooLarge } from './json_body.ts';
 import { checkKey } from './keys.ts';
 import { Metrics } from './metrics.ts';
-import { type CommonRequest, parseChat, parseCompletion } from './requests.ts';
-import { ResponseFormats } from './response_format.ts';
-import { type Answers, ask, chatPrompt, completionPrompts, type ServedModel } from './served_model.ts';
+import { chatAsking, messagesOf, parse } from './requests.ts';
+import { chatPrompt, completionPrompts, find, type ServedModel } from './served_model.ts';
+import { ServedSessions } from './served_sessions.ts';
+import { addSessionRoutes } from './session_routes.ts';
 
 export interface AppOptions {
   readonly models: readonly ServedModel[];
+  /** Where sessions are between two requests. Default: in memory, 256 of them, a week. */
+  readonly sessions?: SessionStore;
   /** Requests must carry one of them (`Authorization: Bearer …`). Default: nobody is asked for a key. */
   readonly keys?: readonly string[];
-  /** Of a request. Default: 1 MiB. */
+  /** Of a request, but for that of a session that is imported. Default: 1 MiB. */
   readonly maxBodyBytes?: number;
   /** An answer that takes longer is ended. Default: 600. */
   readonly maxSeconds?: number;
@@ -28,15 +35,15 @@ export interface App {
   drain(): void;
 }
 
-const JSON_TYPE = /^application\/json\b/i;
+const IMPORT = '/v1/sessions/import';
 
 /** OpenAI's HTTP API over models that write for many at a time. */
 export function createApp(options: AppOptions): App {
-  const { models, keys = [], maxBodyBytes = 2 ** 20, maxSeconds = 600, onError } = options;
-  const metrics = new Metrics(models);
-  const formats = new ResponseFormats();
+  const { models, keys = [], maxBodyBytes = 2 ** 20, maxSeconds = 600, onError = () => {} } = options;
+  const sessions = new ServedSessions(models, options.sessions ?? new MemoryStore(DEFAULT_SESSIONS));
+  const answering = new Answering({ maxSeconds, onError });
+  const metrics = new Metrics(models, sessions);
   const app = new Hono();
-  let draining = false;
 
   app.use(secureHeaders({ strictTransportSecurity: false }));
   app.use(async (c, next) => {
@@ -47,42 +54,32 @@ export function createApp(options: AppOptions): App {
     await checkKey(keys, c.req.header('authorization'));
     await next();
   });
-  app.use('/v1/*', bodyLimit({ maxSize: maxBodyBytes, onError: () => tooLarge(maxBodyBytes) }));
+  const limited = bodyLimit({ maxSize: maxBodyBytes, onError: () => tooLarge(maxBodyBytes) });
+  app.use('/v1/*', async (c, next) => (c.req.path === IMPORT ? next() : limited(c, next)));
 
   app.get('/health', (c) => c.json({ status: 'ok' }));
-  app.get('/ready', (c) => c.json({ status: draining ? 'draining' : 'ready' }, draining ? 503 : 200));
+  app.get('/ready', (c) => {
+    const { draining } = answering;
+    return c.json({ status: draining ? 'draining' : 'ready' }, draining ? 503 : 200);
+  });
   app.get('/metrics', (c) => c.body(metrics.text(), 200, { 'content-type': 'text/plain; version=0.0.4' }));
   app.get('/v1/models', (c) => c.json({ object: 'list', data: models.map(described) }));
   app.get('/v1/models/:name{.+}', (c) => c.json(described(find(models, c.req.param('name')))));
 
   app.post('/v1/completions', async (c) => {
-    const request = parseCompletion(await jsonOf(c.req.raw));
+    const request = parse('completion', await jsonOf(c.req.raw));
     const model = find(models, request.model);
     const prompts = completionPrompts(model, request.prompt);
     const asked = { maxTokens: request.max_tokens ?? 16, logProbabilities: request.logprobs ?? undefined };
-    return answer(c.req.raw, model, request, prompts, asked, {
-      events: textEvents,
-      whole: textAnswer,
-    });
+    return answering.answer(c.req.raw, model, request, prompts, asked, completions);
   });
-
   app.post('/v1/chat/completions', async (c) => {
-    const request = parseChat(await jsonOf(c.req.raw));
+    const request = parse('chat', await jsonOf(c.req.raw));
     const model = find(models, request.model);
-    const messages = request.messages.map(({ role, content }) => ({
-      role,
-      content: typeof content === 'string' ? content : content.map(({ text }) => text).join(''),
-    }));
-    const prompts = [await chatPrompt(model, messages)];
-    const asked = {
-      maxTokens: request.max_completion_tokens ?? request.max_tokens ?? undefined,
-      logProbabilities: request.logprobs ? (request.top_logprobs ?? 0) : undefined,
-    };
-    return answer(c.req.raw, model, request, prompts, asked, {
-      events: chatEvents,
-      whole: chatAnswer,
-    });
+    const prompts = [await chatPrompt(model, messagesOf(request))];
+    return answering.answer(c.req.raw, model, request, prompts, chatAsking(request), chats);
   });
+  addSessionRoutes(app, models, sessions, answering);
 
   app.notFound((c) => {
     const { body, status } = new Failure(404, `there is no ${c.req.method} ${c.req.path}`);
@@ -90,42 +87,12 @@ export function createApp(options: AppOptions): App {
   });
   app.onError((error, c) => {
     const failure = failureOf(error);
-    if (failure.status >= 500) onError?.(error);
+    if (failure.status >= 500) onError(error);
     if (failure.status === 429) c.header('Retry-After', '1');
     return c.json(failure.body, failure.status);
   });
 
-  async function answer(
-    raw: Request,
-    model: ServedModel,
-    request: CommonRequest,
-    prompts: readonly ArrayLike<number>[],
-    asked: { readonly maxTokens: number | undefined; readonly logProbabilities: number | undefined },
-    form: {
-      readonly events: (
-        model: ServedModel,
-        request: CommonRequest,
-        answers: Answers,
-      ) => AsyncIterable<string>;
-      readonly whole: (model: ServedModel, answers: Answers) => Promise<object>;
-    },
-  ): Promise<Response> {
-    if (draining) throw new Failure(503, 'the server is about to stop');
-    const signal = AbortSignal.any([raw.signal, AbortSignal.timeout(1000 * maxSeconds)]);
-    const grammar = formats.grammar(request.response_format);
-    const answers = ask(model, prompts, request, { ...asked, grammar, signal });
-    if (!request.stream) return Response.json(await form.whole(model, answers));
-    return new Response(streamOf(form.events(model, request, answers), onError), {
-      headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' },
-    });
-  }
-
-  return {
-    fetch: async (request) => app.fetch(request),
-    drain() {
-      draining = true;
-    },
-  };
+  return { fetch: async (request) => app.fetch(request), drain: () => answering.drain() };
 }
 
 const described = ({ name, created }: ServedModel): object => ({
@@ -134,52 +101,3 @@ const described = ({ name, created }: ServedModel): object => ({
   created: Math.floor(created.getTime() / 1000),
   owned_by: 'xlstm',
 });
-
-function find(models: readonly ServedModel[], name: string): ServedModel {
-  const model = models.find((one) => one.name === name);
-  if (model) return model;
-  const names = models.map((one) => one.name).join(', ');
-  throw new Failure(404, `there is no model of this name; there is ${names}`, {
-    param: 'model',
-    code: 'model_not_found',
-  });
-}
-
-async function jsonOf(request: Request): Promise<unknown> {
-  if (!JSON_TYPE.test(request.headers.get('content-type') ?? '')) {
-    throw new Failure(415, 'the content-type: expected application/json');
-  }
-  const text = await request.text();
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    throw new Failure(400, 'the body: expected JSON');
-  }
-}
-
-function tooLarge(most: number): never {
-  throw new Failure(413, `the body: expected at most ${most} bytes`);
-}
-
-/** Server-sent events; what fails after the first of them is told as one. A client that leaves ends the answer. */
-function streamOf(events: AsyncIterable<string>, onError: AppOptions['onError']): ReadableStream<Uint8Array> {
-  const iterator = events[Symbol.asyncIterator]();
-  const encoder = new TextEncoder();
-  return new ReadableStream({
-    async pull(controller) {
-      try {
-        const { done, value } = await iterator.next();
-        if (done) controller.close();
-        else controller.enqueue(encoder.encode(`data: ${value}\n\n`));
-      } catch (error) {
-        const failure = failureOf(error);
-        if (failure.status >= 500) onError?.(error);
-        controller.enqueue(encoder.encode(`data: ${JSON.stringify(failure.body)}\n\n`));
-        controller.close();
-      }
-    },
-    async cancel() {
-      await iterator.return?.();
-    },
-  });
-}

@@ -1,4 +1,5 @@
 import type { FinishReason, Piece } from '../../generation/writing.ts';
+import type { Form } from './answering.ts';
 import { chatLogProbability, completionLogProbabilities, finishReason, merged } from './answers.ts';
 import type { CommonRequest } from './requests.ts';
 import type { Answers, ServedModel } from './served_model.ts';
@@ -21,12 +22,14 @@ interface Usage {
   readonly prompt_tokens: number;
   readonly completion_tokens: number;
   readonly total_tokens: number;
+  readonly prompt_tokens_details: { readonly cached_tokens: number };
 }
 
-const usageOf = (promptTokens: number, completionTokens: number): Usage => ({
+const usageOf = ({ promptTokens, cachedTokens }: Answers, completionTokens: number): Usage => ({
   prompt_tokens: promptTokens,
   completion_tokens: completionTokens,
   total_tokens: promptTokens + completionTokens,
+  prompt_tokens_details: { cached_tokens: cachedTokens() },
 });
 
 interface Whole {
@@ -47,7 +50,7 @@ async function wholeOf({ choices }: Answers): Promise<{ whole: readonly Whole[];
   return { whole, tokens: pieces.flat().filter(({ id }) => id !== undefined).length };
 }
 
-export async function textAnswer(model: ServedModel, answers: Answers): Promise<object> {
+async function textAnswer(model: ServedModel, answers: Answers): Promise<object> {
   const { whole, tokens } = await wholeOf(answers);
   return {
     ...headOf('cmpl', model),
@@ -58,11 +61,11 @@ export async function textAnswer(model: ServedModel, answers: Answers): Promise<
       logprobs: completionLogProbabilities(model.tokenizer, pieces) ?? null,
       finish_reason: finishReason(reason),
     })),
-    usage: usageOf(answers.promptTokens, tokens),
+    usage: usageOf(answers, tokens),
   };
 }
 
-export async function chatAnswer(model: ServedModel, answers: Answers): Promise<object> {
+async function chatAnswer(model: ServedModel, answers: Answers): Promise<object> {
   const { whole, tokens } = await wholeOf(answers);
   return {
     ...headOf('chatcmpl', model),
@@ -76,15 +79,11 @@ export async function chatAnswer(model: ServedModel, answers: Answers): Promise<
         finish_reason: finishReason(reason),
       };
     }),
-    usage: usageOf(answers.promptTokens, tokens),
+    usage: usageOf(answers, tokens),
   };
 }
 
-export const textEvents = (
-  model: ServedModel,
-  request: CommonRequest,
-  answers: Answers,
-): AsyncIterable<string> =>
+const textEvents = (model: ServedModel, request: CommonRequest, answers: Answers): AsyncIterable<string> =>
   events(request, answers, { ...headOf('cmpl', model), object: 'text_completion' }, (index, piece) => ({
     index,
     text: piece.text,
@@ -92,11 +91,7 @@ export const textEvents = (
     finish_reason: finishReason(piece.finishReason),
   }));
 
-export function chatEvents(
-  model: ServedModel,
-  request: CommonRequest,
-  answers: Answers,
-): AsyncIterable<string> {
+function chatEvents(model: ServedModel, request: CommonRequest, answers: Answers): AsyncIterable<string> {
   const begun = new Set<number>();
   const head = { ...headOf('chatcmpl', model), object: 'chat.completion.chunk' };
   return events(request, answers, head, (index, piece) => {
@@ -115,18 +110,24 @@ export function chatEvents(
 /** An event for each piece that has something to tell; the usage, where it is asked for, comes last. */
 async function* events(
   request: CommonRequest,
-  { choices, promptTokens }: Answers,
+  answers: Answers,
   head: object,
   choiceOf: (index: number, piece: Piece) => object,
 ): AsyncGenerator<string, void, undefined> {
   const wantsUsage = request.stream_options?.include_usage === true;
   let tokens = 0;
-  for await (const { index, piece } of merged(choices)) {
+  for await (const { index, piece } of merged(answers.choices)) {
     if (piece.id !== undefined) tokens++;
     if (piece.text === '' && piece.finishReason === undefined && !piece.logProbability) continue;
     const usage = wantsUsage ? { usage: null } : {};
     yield JSON.stringify({ ...head, choices: [choiceOf(index, piece)], ...usage });
   }
-  if (wantsUsage) yield JSON.stringify({ ...head, choices: [], usage: usageOf(promptTokens, tokens) });
+  if (wantsUsage) yield JSON.stringify({ ...head, choices: [], usage: usageOf(answers, tokens) });
   yield DONE;
 }
+
+/** Texts as completions. */
+export const completions: Form = { events: textEvents, whole: textAnswer };
+
+/** Texts as what is said in a chat. */
+export const chats: Form = { events: chatEvents, whole: chatAnswer };

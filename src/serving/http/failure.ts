@@ -1,6 +1,6 @@
 import { XlstmError } from '../../errors.ts';
 
-type Status = 400 | 401 | 404 | 413 | 415 | 429 | 500 | 503 | 504;
+type Status = 400 | 401 | 404 | 409 | 413 | 415 | 429 | 500 | 503 | 504;
 
 /** An answer that tells of a failure, in the form of OpenAI's API. */
 export class Failure extends Error {
@@ -10,8 +10,8 @@ export class Failure extends Error {
   readonly param: string | null;
   readonly code: string | null;
 
-  constructor(status: Status, message: string, { type, param, code }: FailureDetails = {}) {
-    super(message);
+  constructor(status: Status, message: string, { type, param, code, cause }: FailureDetails = {}) {
+    super(message, { cause });
     this.status = status;
     this.type = type ?? (status < 500 ? 'invalid_request_error' : 'server_error');
     this.param = param ?? null;
@@ -29,6 +29,8 @@ interface FailureDetails {
   readonly type?: string;
   readonly param?: string | undefined;
   readonly code?: string;
+  /** For the server's log. */
+  readonly cause?: unknown;
 }
 
 /** Codes that a request itself can cause; what is wrong with anything else is told to the server's log alone. */

@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import type { ChatMessage } from '../../data/subword/chat.ts';
 import { Failure } from './failure.ts';
 
 /** Texts that a request may ask for at once, and of stop strings and likeliest tokens: as many as OpenAI's API has. */
@@ -74,19 +75,50 @@ const chat = v.strictObject({
   top_logprobs: v.nullish(whole(0, MOST_LIKELIEST)),
 });
 
-export type ResponseFormat = v.InferOutput<typeof responseFormat>;
-export type CompletionRequest = v.InferOutput<typeof completion>;
-export type ChatRequest = v.InferOutput<typeof chat>;
-export type CommonRequest = Omit<CompletionRequest, 'prompt' | 'logprobs'>;
+const session = v.strictObject({ model: v.string() });
 
-export const parseCompletion = (body: unknown): CompletionRequest => parsed(completion, body);
-export const parseChat = (body: unknown): ChatRequest => parsed(chat, body);
+const inSession = { model: v.nullish(v.string()), n: v.nullish(v.literal(1), 1) };
 
-/** Throws a Failure that names the key: one of no use is refused, since it would have no effect. */
-function parsed<T extends v.GenericSchema>(schema: T, body: unknown): v.InferOutput<T> {
-  const result = v.safeParse(schema, body);
-  if (result.success) return result.output;
+const sessionCompletion = v.strictObject({
+  ...completion.entries,
+  ...inSession,
+  /** What comes next in the text. */
+  prompt: v.nullish(v.union([v.string(), v.array(token)])),
+});
+
+const sessionChat = v.strictObject({ ...chat.entries, ...inSession });
+
+/** The schemas of bodies, by what they ask for. */
+export const bodies = { completion, chat, session, sessionCompletion, sessionChat };
+
+/** A body of one of the schemas. Throws a Failure that names the key: one of no use is refused, since it would have no effect. */
+export function parse<K extends keyof typeof bodies>(
+  kind: K,
+  body: unknown,
+): v.InferOutput<(typeof bodies)[K]> {
+  const result = v.safeParse(bodies[kind], body);
+  if (result.success) return result.output as v.InferOutput<(typeof bodies)[K]>;
   const [issue] = result.issues;
   const param = v.getDotPath(issue) || undefined;
   throw new Failure(400, `${param ?? 'the body'}: ${issue.message}`, { param });
 }
+
+export type ResponseFormat = v.InferOutput<typeof responseFormat>;
+export type ChatRequest = v.InferOutput<typeof chat>;
+/** What all that ask for texts have. */
+export type CommonRequest = Omit<v.InferOutput<typeof completion>, 'model' | 'prompt' | 'logprobs'>;
+
+/** The messages of a chat, each with its text as a whole. */
+export const messagesOf = ({ messages }: Pick<ChatRequest, 'messages'>): ChatMessage[] =>
+  messages.map(({ role, content }) => ({
+    role,
+    content: typeof content === 'string' ? content : content.map(({ text }) => text).join(''),
+  }));
+
+/** What a chat says in other words than a completion. */
+export const chatAsking = (
+  request: Pick<ChatRequest, 'max_completion_tokens' | 'max_tokens' | 'logprobs' | 'top_logprobs'>,
+): { readonly maxTokens: number | undefined; readonly logProbabilities: number | undefined } => ({
+  maxTokens: request.max_completion_tokens ?? request.max_tokens ?? undefined,
+  logProbabilities: request.logprobs ? (request.top_logprobs ?? 0) : undefined,
+});
