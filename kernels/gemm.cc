@@ -75,4 +75,19 @@ void gemmBf16(const GemmBf16Args& g, const Context& ctx) {
 #endif
 }
 
+void panelLinear(const PanelLinearArgs& g, const Context& ctx) {
+#if XL_HAS_BF16_DOTS
+  const int64_t rowWords = (g.columns + 1) / 2;
+  const Range mine = share(ctx, g.rows, PANEL_ROWS);
+  if (mine.begin == mine.end) return;
+  const int64_t j = mine.begin;
+  bf16::multiplyPanels({g.m, mine.end - j, g.columns, g.x, g.ldx, false, g.w + j * rowWords, rowWords, true, g.y + j, g.ldy,
+                        g.bias ? g.bias + j : nullptr, g.residual ? g.residual + j : nullptr, g.ldResidual},
+                       rowWords, ctx.scratch);
+#else
+  (void)g, (void)ctx;
+  __builtin_trap();  // no engine binds it to these instructions
+#endif
+}
+
 }  // namespace xl

@@ -16,6 +16,7 @@ namespace bf16 {
 // Words of a packed block along k, and the steps that they hold.
 constexpr int WORDS = tile::KC, STEPS = 2 * WORDS;
 constexpr int PANEL = 16;  // rows of a packed A that is stored [k, m]
+static_assert(PANEL_ROWS == W, "a strip of a matrix in panels is a vector wide");
 static_assert(tile::MC % PANEL == 0, "a block of A is whole panels");
 
 // 32 numbers along k: 16 words.
@@ -82,16 +83,23 @@ XL_BF16 static void packA(const Product& g, int64_t p, int64_t k, int64_t i, int
                                                     static_cast<int>(smaller(PANEL, rows - r))));
 }
 
-// R rows by V vectors. Word p of row r of A lies at a[r * rowA + p * stepA]; row p of B at b + p * V * W.
+// Where the words of a tile's columns lie: word p of vector v at words + v * vector + p * step.
+struct ColumnWords {
+  const float* words;
+  int64_t vector, step;
+};
+
+// R rows by V vectors. Word p of row r of A lies at a[r * rowA + p * stepA].
 template <int R, int V>
-XL_BF16 static void multiplyTile(int64_t words, const float* a, int64_t rowA, int64_t stepA, const float* b,
+XL_BF16 static void multiplyTile(int64_t words, const float* a, int64_t rowA, int64_t stepA, const ColumnWords& columns,
                                  const TileEnd& end) {
+  const float* b = columns.words;
   vf acc[R][V];
   beginTile<R, V>(acc, end);
   for (int64_t p = 0; p < words; p++) {
     vf row[V];
 #pragma GCC unroll 4
-    for (int v = 0; v < V; v++) row[v] = load(b + v * W);
+    for (int v = 0; v < V; v++) row[v] = load(b + v * columns.vector);
 #pragma GCC unroll 8
     for (int r = 0; r < R; r++) {
       const vf x = splat(a[r * rowA]);
@@ -99,12 +107,12 @@ XL_BF16 static void multiplyTile(int64_t words, const float* a, int64_t rowA, in
       for (int v = 0; v < V; v++) acc[r][v] = (vf)_mm512_dpbf16_ps((__m512)acc[r][v], (__m512bh)x, (__m512bh)row[v]);
     }
     a += stepA;
-    b += V * W;
+    b += columns.step;
   }
   endTile<R, V>(acc, end);
 }
 
-using Tile = void (*)(int64_t, const float*, int64_t, int64_t, const float*, const TileEnd&);
+using Tile = void (*)(int64_t, const float*, int64_t, int64_t, const ColumnWords&, const TileEnd&);
 
 template <int V> static Tile tileOfRows(int rows) {
   constexpr Tile tiles[] = {multiplyTile<1, V>, multiplyTile<2, V>, multiplyTile<3, V>, multiplyTile<4, V>,
@@ -138,10 +146,39 @@ static void multiply(const Product& g, float* scratch) {
           const float* a = packedA + (g.transA ? r / PANEL * PANEL * words + r % PANEL : r * WORDS);
           for (int64_t v = 0; v < vectors;) {
             const int wide = tileTake(vectors - v, tile::NV);
-            tileOf(take, wide)(words, a, g.transA ? 1 : WORDS, g.transA ? PANEL : 1, packedB + v * W * words,
+            tileOf(take, wide)(words, a, g.transA ? 1 : WORDS, g.transA ? PANEL : 1,
+                               {packedB + v * W * words, W, wide * W},
                                tileEnd(g, i0 + r, j0 + v * W, wide, p == 0));
             v += wide;
           }
+        }
+      }
+    }
+  }
+}
+
+// A product whose B is a matrix in panels (src/compute/program/panels.ts) of `rowWords` words a row, of which g.b is the
+// strip of the first column.
+static void multiplyPanels(const Product& g, int64_t rowWords, float* scratch) {
+  float* packedA = reinterpret_cast<float*>((reinterpret_cast<uintptr_t>(scratch) + 63) & ~uintptr_t(63));
+  const int64_t strip = PANEL_ROWS * rowWords;
+  for (int64_t j0 = 0; j0 < g.n; j0 += tile::NC) {
+    const int64_t vectors = smaller(tile::NC, g.n - j0) / W;
+    for (int64_t p = 0; p < g.k; p += STEPS) {
+      const int64_t k = smaller(STEPS, g.k - p), words = (k + 1) / 2;
+      const float* b = g.b + j0 / W * strip + p / 2 * W;
+      for (int64_t i0 = 0; i0 < g.m; i0 += tile::MC) {
+        const int64_t rows = smaller(tile::MC, g.m - i0);
+        packA(g, p, k, i0, rows, packedA);
+        for (int64_t r = 0; r < rows;) {
+          const int take = tileTake(rows - r, tile::MR);
+          for (int64_t v = 0; v < vectors;) {
+            const int wide = tileTake(vectors - v, tile::NV);
+            tileOf(take, wide)(words, packedA + r * WORDS, WORDS, 1, {b + v * strip, strip, W},
+                               tileEnd(g, i0 + r, j0 + v * W, wide, p == 0));
+            v += wide;
+          }
+          r += take;
         }
       }
     }

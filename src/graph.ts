@@ -56,6 +56,7 @@ export { type MlstmInputs, type MlstmOptions, type MlstmState, mlstm } from './c
 export { mlstmProjections } from './compute/graph/mlstm_projections.ts';
 export { type NormOptions, norm } from './compute/graph/norm.ts';
 export { PackedMatrix } from './compute/graph/packed_linear.ts';
+export { PanelMatrix } from './compute/graph/panel_linear.ts';
 export { type PlanOptions, type Precision, plan } from './compute/graph/plan.ts';
 export {
   type CellName,

@@ -28,6 +28,7 @@ export type {
   AdaptedNames,
   Init,
   Matrix,
+  MatrixOptions,
   MatrixPart,
   Parameter,
   Parameters,

@@ -1,4 +1,5 @@
 import type { Engine } from '../compute/engines/engine.ts';
+import type { Precision } from '../compute/graph/plan.ts';
 import type { PackedFormat } from '../compute/program/constants.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { tokenizerFiles } from '../data/tokenizer_files.ts';
@@ -147,6 +148,8 @@ export interface EncodedModel {
   readonly weights: Uint8Array | ReadonlyMap<string, Bytes>;
   /** Matrices are packed as they are read. Left out: they stay as they are in the files. */
   readonly packing?: PackedFormat;
+  /** What matrices are multiplied in; with bf16 they are rounded as they are read. Default: f32. */
+  readonly precision?: Precision;
   /** Low-rank matrices beside those of the files. Left out: there are none. */
   readonly adapter?: Pick<GivenAdapter, 'adapter' | 'values'>;
 }
@@ -168,12 +171,17 @@ export interface OpenCheckpoint {
  * config error for a configuration or a tokenizer that is not right, a checkpoint error for weights that are damaged.
  */
 export function openCheckpoint(
-  { config, configName = 'config.json', tokenizer: given, weights: files, packing }: EncodedModel,
+  { config, configName = 'config.json', tokenizer: given, weights: files, packing, precision }: EncodedModel,
   source = '',
 ): OpenCheckpoint {
   const configSource = `${source}${configName}`;
   const written = readDesign(config, configSource);
-  const design = packing === undefined ? written : packed(written, packing, configSource);
+  const design =
+    precision === 'bf16'
+      ? rounded(written, configSource)
+      : packing === undefined
+        ? written
+        : packed(written, packing, configSource);
   const tokenizer =
     given === undefined || isTokenizer(given) ? given : createTokenizer(given, `${source}tokenizer.json`);
   const byName: ReadonlyMap<string, Bytes> =
@@ -199,9 +207,9 @@ export function openCheckpoint(
  */
 export function decodeCheckpoint(engine: Engine, files: EncodedModel, source = ''): LoadedModel {
   const { design: plain, tokenizer, tensors, weightsSource } = openCheckpoint(files, source);
-  const { architecture, config, packing } = plain;
+  const { architecture, config, packing, precision } = plain;
   const { adapter } = files;
-  const design = adapter ? new Design(architecture, config, packing, adapter.adapter) : plain;
+  const design = adapter ? new Design(architecture, config, packing, adapter.adapter, precision) : plain;
   const model = Model.load(engine, design, tensors, weightsSource, adapter?.values);
   try {
     checkVocabulary(tokenizer, model.network, files.configName, source);
@@ -236,6 +244,15 @@ function packed(design: Design, packing: PackedFormat, source: string): Design {
     'checkpoint',
     `${source}: the weights are small already: ${design.packing}`,
     'Take the model that they were made from: each rounding adds its errors.',
+  );
+}
+
+function rounded({ architecture, config, packing }: Design, source: string): Design {
+  if (packing === undefined) return new Design(architecture, config, undefined, undefined, 'bf16');
+  throw new XlstmError(
+    'usage',
+    `${source}: precision bf16: expected float32 weights, found small ones (${packing}), which are multiplied in float32`,
+    'Use precision f32, or take the model that they were made from.',
   );
 }
 

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Engine } from '../compute/engines/engine.ts';
+import type { Precision } from '../compute/graph/plan.ts';
 import type { PackedFormat } from '../compute/program/constants.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { TOKENIZER_FILES } from '../data/tokenizer_files.ts';
@@ -128,6 +129,8 @@ export interface CheckpointOptions {
    * whose weights are packed already is refused. Left out: they stay as they are.
    */
   readonly packing?: PackedFormat | undefined;
+  /** What matrices are multiplied in; with bf16 they are rounded as they are read, and the model is for use alone. Default: f32. */
+  readonly precision?: Precision | undefined;
   /** Low-rank matrices beside the model's. Left out: those of the folder, where it is one of an adapter. */
   readonly adapter?: GivenAdapter | undefined;
 }
@@ -142,7 +145,7 @@ async function decodeFolder(
   if (!adapter) return decodeModelFiles(engine, files, options);
   if (options.packing) throw noModel(adapter.adapter, 'cannot be made smaller');
   if (options.adapter) throw noModel(adapter.adapter, 'cannot have adapters itself');
-  return loadCheckpoint(engine, await baseOf(adapter.adapter), { adapter });
+  return loadCheckpoint(engine, await baseOf(adapter.adapter), { adapter, precision: options.precision });
 }
 
 const noModel = ({ source }: Adapter, problem: string): XlstmError =>

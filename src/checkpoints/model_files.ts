@@ -1,5 +1,7 @@
 import type { Engine } from '../compute/engines/engine.ts';
+import type { Precision } from '../compute/graph/plan.ts';
 import type { PackedFormat } from '../compute/program/constants.ts';
+import { requireKernel } from '../compute/program/limits.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { readTokenizer, type TextBorders, TOKENIZER_FILES } from '../data/tokenizer_files.ts';
 import { XlstmError } from '../errors.ts';
@@ -33,6 +35,8 @@ export interface DecodeOptions {
   readonly weightsName?: string | undefined;
   /** Matrices are packed as they are read. Left out: they stay as they are in the files. */
   readonly packing?: PackedFormat | undefined;
+  /** What matrices are multiplied in; with bf16 they are rounded as they are read. Default: f32. */
+  readonly precision?: Precision | undefined;
   /** Low-rank matrices beside those of the files. Left out: there are none. */
   readonly adapter?: GivenAdapter | undefined;
 }
@@ -46,6 +50,7 @@ export const decodeModelFiles = async (
   files: ModelFiles,
   options: DecodeOptions = {},
 ): Promise<LoadedModel> => {
+  if (options.precision === 'bf16') requireKernel('precision bf16', 'panelLinear', engine.limits);
   const loaded = decodeCheckpoint(engine, await encodedModel(files, options), files.place);
   const { model } = loaded;
   const { adapter } = options;
@@ -69,7 +74,7 @@ export const openModelFiles = async (
 
 async function encodedModel(
   files: ModelFiles,
-  { weightsName, packing, adapter }: DecodeOptions,
+  { weightsName, packing, precision, adapter }: DecodeOptions,
 ): Promise<EncodedModel> {
   const { place } = files;
   const { json: config, name: configName } = await readConfig(files);
@@ -81,6 +86,7 @@ async function encodedModel(
   return {
     ...{ config, configName, tokenizer, weights },
     ...(packing && { packing }),
+    ...(precision && { precision }),
     ...(adapter && { adapter }),
   };
 }

@@ -121,7 +121,14 @@ function find(named: unknown, source: string): Architecture {
 
 /** The content of config.json for a design. Throws a usage error where the architecture would not read it back. */
 export function formatDesign(design: Design): Readonly<Record<string, unknown>> {
-  const { architecture, config } = design;
+  const { architecture, config, precision } = design;
+  if (precision === 'bf16') {
+    throw new XlstmError(
+      'usage',
+      'this model was loaded with precision bf16: its weights are rounded, and no file can hold them',
+      'Save the one that it was loaded from, with precision f32; xlstm quantize makes small files.',
+    );
+  }
   const { architecture: _, ...keys } = architecture.formatConfig(config);
   const named = unnamed(keys) === architecture ? keys : { architecture: architecture.name, ...keys };
   const json =

@@ -1,3 +1,4 @@
+import type { Precision } from '../compute/graph/plan.ts';
 import type { PackedFormat } from '../compute/program/constants.ts';
 import { type Adapter, checkAdapter } from './adapter.ts';
 import type { Network } from './layer.ts';
@@ -79,6 +80,8 @@ export class Design<N extends Network = Network> {
   readonly packing: PackedFormat | undefined;
   /** What is trained beside the matrices. Undefined: they themselves are. */
   readonly adapter: Adapter | undefined;
+  /** What its matrices are multiplied in: with bf16 they are rounded once, and its models are for use alone. */
+  readonly precision: Precision;
 
   /**
    * The configuration is taken as it is: `readDesign` makes a design of one that is still to be checked. Throws a usage error
@@ -89,11 +92,13 @@ export class Design<N extends Network = Network> {
     config: unknown,
     packing?: PackedFormat,
     adapter?: Adapter,
+    precision: Precision = 'f32',
   ) {
     this.architecture = architecture;
     this.config = config;
     this.packing = packing;
     this.adapter = adapter;
+    this.precision = precision;
     if (adapter) checkAdapter(adapter);
   }
 

@@ -10,13 +10,22 @@ export class Linear {
   readonly #bias: Tensor | undefined;
 
   /**
-   * Declares `weight` [out, in] and, with an Init for it, `bias` [out]. Throws a usage error for sizes that are none.
+   * Declares `weight` [out, in] and, with an Init for it, `bias` [out]; `isExact` as in MatrixOptions. Throws a usage error for sizes
+   * that are none.
    */
-  constructor(scope: Scope, inSize: number, outSize: number, options: { weight: Init; bias?: Init | false }) {
-    checkNames('Linear', options, ['weight', 'bias']);
+  constructor(
+    scope: Scope,
+    inSize: number,
+    outSize: number,
+    options: { weight: Init; bias?: Init | false; isExact?: boolean },
+  ) {
+    checkNames('Linear', options, ['weight', 'bias', 'isExact']);
     checkWhole('Linear: inSize', inSize, 1);
     checkWhole('Linear: outSize', outSize, 1);
-    this.#weight = scope.matrix({ name: 'weight', shape: [outSize, inSize], init: options.weight });
+    this.#weight = scope.matrix(
+      { name: 'weight', shape: [outSize, inSize], init: options.weight },
+      { isExact: options.isExact ?? false },
+    );
     this.#bias = options.bias ? scope.parameter('bias', [outSize], options.bias) : undefined;
   }
 

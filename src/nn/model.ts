@@ -1,13 +1,11 @@
 import { checkOption } from '../checks.ts';
 import type { Engine, Memory } from '../compute/engines/engine.ts';
-import { packedShape } from '../compute/graph/packed_linear.ts';
-import type { PackedFormat } from '../compute/program/constants.ts';
-import { isFinitePacked, packRows } from '../compute/program/packing.ts';
 import { shapeText, sizeOf } from '../compute/program/region.ts';
 import { XlstmError } from '../errors.ts';
 import { oneLine, quote } from '../quote.ts';
 import { Design } from './architecture.ts';
 import { isLanguageModel, type LanguageModel, type Network } from './layer.ts';
+import { matrixWords } from './matrix_words.ts';
 import { ModelUse } from './one_call.ts';
 import { type NamedValues, type Parameter, Parameters, Scope } from './parameters.ts';
 
@@ -107,15 +105,12 @@ export class Model<N extends Network = LanguageModel> implements Disposable {
     this.use.enter('read');
     try {
       const all = new Map<string, NamedValues>();
-      for (const { name, shape, format } of parameters) {
+      for (const parameter of parameters) {
+        const { name, shape } = parameter;
         const values = await this.#memoryOf(name).read(name);
-        if (format === undefined) all.set(name, { shape, values: values.subarray(0, sizeOf(shape)) });
-        else
-          all.set(name, {
-            shape: packedShape(format, shape),
-            values,
-            integers: () => Int32Array.from(values),
-          });
+        const words = matrixWords(parameter);
+        if (words) all.set(name, { shape: words.shape, values, integers: () => Int32Array.from(values) });
+        else all.set(name, { shape, values: values.subarray(0, sizeOf(shape)) });
       }
       return all;
     } finally {
@@ -146,9 +141,9 @@ export class Model<N extends Network = LanguageModel> implements Disposable {
 
   #fill(parameters: readonly Parameter[], tensors: ReadonlyMap<string, NamedValues>, source: string): void {
     for (const parameter of parameters) {
-      const { name, format } = parameter;
+      const { name } = parameter;
       const given = tensors.get(name) as NamedValues;
-      const words = format && given.integers?.();
+      const words = matrixWords(parameter) && given.integers?.();
       if (words) this.#memoryOf(name).write(name, finiteWords(parameter, words, source));
       else if (given.slice) this.#setByRows(parameter, (from, to) => given.slice?.(from, to) ?? []);
       else this.#set(parameter, given.values);
@@ -156,21 +151,22 @@ export class Model<N extends Network = LanguageModel> implements Disposable {
   }
 
   /** Some rows at a time: of a large matrix in a file there is never all in memory. */
-  #setByRows(
-    { name, shape, format }: Parameter,
-    slice: (from: number, to: number) => ArrayLike<number>,
-  ): void {
+  #setByRows(parameter: Parameter, slice: (from: number, to: number) => ArrayLike<number>): void {
+    const { name, shape } = parameter;
+    const words = matrixWords(parameter);
     const width = sizeOf(shape.slice(1));
-    const stride = format ? packedShape(format, shape)[1] : width;
-    const step = Math.max(1, Math.floor(PIECE / width));
+    const stride = words ? words.shape[1] : width;
+    const together = words?.rowsTogether ?? 1;
+    const step = together * Math.max(1, Math.floor(PIECE / (together * width)));
     for (let row = 0; row < shape[0]; row += step) {
       const values = slice(row * width, Math.min(shape[0], row + step) * width);
-      this.#memoryOf(name).write(name, format ? packRows(format, values, width) : values, row * stride);
+      this.#memoryOf(name).write(name, words ? words.pack(values) : values, row * stride);
     }
   }
 
-  #set({ name, shape, format }: Parameter, values: ArrayLike<number>): void {
-    this.#memoryOf(name).write(name, format ? packRows(format, values, shape[1]) : values);
+  #set(parameter: Parameter, values: ArrayLike<number>): void {
+    const { name } = parameter;
+    this.#memoryOf(name).write(name, matrixWords(parameter)?.pack(values) ?? values);
   }
 
   /**
@@ -205,7 +201,7 @@ interface Laid<N extends Network> {
 
 function layOut<N extends Network>(source: NetworkSource<N>): Laid<N> {
   if (source instanceof Design) {
-    const parameters = new Parameters(source.packing, source.adapter);
+    const parameters = new Parameters(source.packing, source.adapter, source.precision);
     const network = source.build(new Scope(parameters));
     parameters.checkTargets();
     return { design: source, network, parameters };
@@ -236,9 +232,10 @@ export function checkFit(
       'The configuration and the weights must come from the same model.',
     );
   }
-  for (const { name, shape, format } of list) {
+  for (const parameter of list) {
+    const { name, shape } = parameter;
     const found = tensors.get(name) as NamedValues;
-    const expected = format && found.integers ? packedShape(format, shape) : shape;
+    const expected = found.integers ? (matrixWords(parameter)?.shape ?? shape) : shape;
     if (shapeText(found.shape) !== shapeText(expected)) {
       throw new XlstmError(
         'checkpoint',
@@ -249,11 +246,11 @@ export function checkFit(
   }
 }
 
-function finiteWords({ name, shape, format }: Parameter, words: Int32Array, source: string): Int32Array {
-  if (isFinitePacked(format as PackedFormat, words, shape[1])) return words;
+function finiteWords(parameter: Parameter, words: Int32Array, source: string): Int32Array {
+  if (matrixWords(parameter)?.areFinite(words)) return words;
   throw new XlstmError(
     'checkpoint',
-    `${source}: "${name}" holds scales that are no finite numbers`,
+    `${source}: "${parameter.name}" holds scales that are no finite numbers`,
     'The file is damaged, or no matrix of small weights: write it again with xlstm quantize.',
   );
 }

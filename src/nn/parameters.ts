@@ -1,6 +1,8 @@
 import { checkArray, checkOption, nearestNames } from '../checks.ts';
 import { AdaptedMatrix, type LowRank } from '../compute/graph/adapted_matrix.ts';
 import { PackedMatrix, packedShape } from '../compute/graph/packed_linear.ts';
+import { fitsPanels, PanelMatrix, panelShape } from '../compute/graph/panel_linear.ts';
+import type { Precision } from '../compute/graph/plan.ts';
 import { leaf, type Tensor } from '../compute/graph/tensor.ts';
 import type { PackedFormat } from '../compute/program/constants.ts';
 import { Region, type Shape, shapeText, sizeOf } from '../compute/program/region.ts';
@@ -36,13 +38,23 @@ export interface Parameter {
   readonly region: Region;
   /** How its numbers are packed. Left out: they are float32. */
   readonly format?: PackedFormat;
+  /** It is a matrix in panels, of bfloat16. Left out: it is none. */
+  readonly inPanels?: true;
 }
 
 /** What `linear` multiplies with. */
-export type Matrix = Tensor | PackedMatrix | AdaptedMatrix;
+export type Matrix = Tensor | PackedMatrix | PanelMatrix | AdaptedMatrix;
 
 /** Matrices with a smaller side stay precise: they are those of gates, and nothing would be gained. */
 const LEAST_PACKED = 32;
+
+/** What a matrix is for. */
+export interface MatrixOptions {
+  /** The output layer: its errors are the predictions'. */
+  readonly isOutput?: boolean;
+  /** It is never in panels: what it reads or gives has to keep the precision of float32. */
+  readonly isExact?: boolean;
+}
 
 /** A matrix that a layer asks for. */
 export interface MatrixPart {
@@ -82,6 +94,7 @@ export class Parameters {
   readonly adapters = new Region('parameters.adapters');
   readonly #packing: PackedFormat | undefined;
   readonly #adapter: Adapter | undefined;
+  readonly #precision: Precision;
   readonly #own: Parameter[] = [];
   readonly #added: Parameter[] = [];
   readonly #names = new Set<string>();
@@ -91,10 +104,12 @@ export class Parameters {
   /**
    * @param packing How matrices are packed. Left out: not at all.
    * @param adapter What is trained beside them. Left out: they themselves are.
+   * @param precision With bf16 matrices lie in panels, which is for use alone.
    */
-  constructor(packing?: PackedFormat, adapter?: Adapter) {
+  constructor(packing?: PackedFormat, adapter?: Adapter, precision: Precision = 'f32') {
     this.#packing = packing;
     this.#adapter = adapter;
+    this.#precision = precision;
   }
 
   /** `decayed` and `plain`, either of which may be empty, and `packed` and `adapters` where they are not. */
@@ -160,8 +175,9 @@ export class Parameters {
    * The output layer keeps a byte for each weight where others have less: its errors are the predictions'. With an adapter
    * each of those that it names has low-rank ones, under the names that PEFT gives them.
    */
-  declareMatrix(parts: readonly MatrixPart[], decays: boolean, isOutput: boolean): Matrix {
-    const base = this.#declareBase(parts, decays, isOutput);
+  declareMatrix(parts: readonly MatrixPart[], decays: boolean, options: MatrixOptions = {}): Matrix {
+    const { isOutput = false } = options;
+    const base = this.#declareBase(parts, decays, options);
     const adapter = this.#adapter;
     if (!adapter) return base;
     const adapted = parts.map((part) => ({
@@ -212,26 +228,47 @@ export class Parameters {
     );
   }
 
-  #declareBase(parts: readonly MatrixPart[], decays: boolean, isOutput: boolean): Tensor | PackedMatrix {
-    const first = parts[0].name;
+  #declareBase(
+    parts: readonly MatrixPart[],
+    decays: boolean,
+    { isOutput, isExact }: MatrixOptions,
+  ): Tensor | PackedMatrix | PanelMatrix {
     const cols = parts[0].shape[1];
     const rows = parts.reduce((sum, { shape }) => sum + shape[0], 0);
-    if (this.#packing === undefined || Math.min(cols, ...parts.map(({ shape }) => shape[0])) < LEAST_PACKED) {
+    const isSmall = Math.min(cols, ...parts.map(({ shape }) => shape[0])) < LEAST_PACKED;
+    if (this.#precision === 'bf16' && !isExact && !isSmall && parts.every(({ shape }) => fitsPanels(shape))) {
+      const name = this.#declareWords(parts, [rows, cols], panelShape, { inPanels: true });
+      return new PanelMatrix(this.packed, name, [rows, cols]);
+    }
+    if (this.#packing === undefined || isSmall) {
       const [part] = parts;
       return parts.length === 1
         ? this.declare(part.name, part.shape, part.init, decays)
         : this.declareJoined(parts, [rows, cols], decays);
     }
     const format = isOutput && this.#packing === 'q4' ? 'q8' : this.#packing;
+    const shapeOf = (shape: Shape): [number, number] => packedShape(format, shape);
+    const name = this.#declareWords(parts, [rows, cols], shapeOf, { format });
+    return new PackedMatrix(this.packed, name, [rows, cols], format);
+  }
+
+  /** Declares parameters that are words, one after another, and gives the name of them together. */
+  #declareWords(
+    parts: readonly MatrixPart[],
+    shape: Shape,
+    shapeOf: (shape: Shape) => [number, number],
+    kind: Pick<Parameter, 'format' | 'inPanels'>,
+  ): string {
     const region = this.packed;
     for (const part of parts) {
       this.#check(part.name, part.shape);
-      this.#own.push({ ...part, region, format });
+      this.#own.push({ ...part, region, ...kind });
     }
-    const words = parts.map(({ name, shape }) => ({ name, shape: packedShape(format, shape) }));
-    const name = parts.length === 1 ? first : parts.map((part) => part.name).join(' + ');
-    if (parts.length > 1) region.join(name, packedShape(format, [rows, cols]), words, 'i32');
-    return new PackedMatrix(region, name, [rows, cols], format);
+    if (parts.length === 1) return parts[0].name;
+    const name = parts.map((part) => part.name).join(' + ');
+    const words = parts.map((part) => ({ name: part.name, shape: shapeOf(part.shape) }));
+    region.join(name, shapeOf(shape), words, 'i32');
+    return name;
   }
 
   /** Two layers of one name would share their numbers in silence. */
@@ -306,10 +343,10 @@ export class Scope {
    * Declares a matrix [out, in] for `linear` under the same rule, or several that are one, joined along the first
    * dimension; `isOutput`: it makes the logits. Files of small weights hold it packed.
    */
-  matrix(parts: MatrixPart | readonly MatrixPart[], options: { readonly isOutput?: boolean } = {}): Matrix {
+  matrix(parts: MatrixPart | readonly MatrixPart[], options: MatrixOptions = {}): Matrix {
     const all = (Array.isArray(parts) ? parts : [parts]) as readonly MatrixPart[];
     const full = all.map((part) => ({ ...part, name: `${this.#prefix}${part.name}` }));
-    return this.#parameters.declareMatrix(full, decaysByName(full[0].name), options.isOutput ?? false);
+    return this.#parameters.declareMatrix(full, decaysByName(full[0].name), options);
   }
 
   /**

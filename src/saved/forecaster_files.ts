@@ -1,16 +1,23 @@
 import type { LoadedModel } from '../checkpoints/checkpoint.ts';
-import { checkNames } from '../checks.ts';
+import { checkChoice, checkNames } from '../checks.ts';
 import type { Engine } from '../compute/engines/engine.ts';
+import { type Precision, precisions } from '../compute/graph/plan.ts';
 import { XlstmError } from '../errors.ts';
 import { Forecaster } from '../forecasting/forecaster.ts';
 import type { ModelSource } from './given_files.ts';
 import type { LoadedAs } from './loaded.ts';
-import { loadModel } from './model_files.ts';
+import { loadModelIn } from './model_files.ts';
 
 /** How a forecaster is loaded. */
 export interface LoadForecasterOptions {
   /** What computes. Default: the fastest engine there is, which all models share that are given none. */
   readonly engine?: Engine;
+  /**
+   * What matrices are multiplied in. With bf16 they are rounded once, as they are read: about twice as fast products, half the memory, and forecasts
+   * that differ by some thousandths of the deviation of a series. It takes the native engine on a processor with avx512_bf16; another one
+   * is refused, as are small weights. The forecaster can then be used, not trained or saved. Default: f32.
+   */
+  readonly precision?: Precision;
 }
 
 /**
@@ -21,17 +28,22 @@ export interface LoadForecasterOptions {
 export const loadForecaster = (
   source: ModelSource,
   options: LoadForecasterOptions = {},
-): Promise<Forecaster> => loadForecasterBy(loadModel, source, options);
+): Promise<Forecaster> => loadForecasterBy(loadModelIn, source, options);
 
 /** The same by a function that loads models. */
 export async function loadForecasterBy(
-  load: (source: ModelSource, options: LoadForecasterOptions) => Promise<LoadedAs['any']>,
+  load: (
+    precision: Precision,
+    source: ModelSource,
+    options: { readonly engine?: Engine },
+  ) => Promise<LoadedAs['any']>,
   source: ModelSource,
   options: LoadForecasterOptions,
 ): Promise<Forecaster> {
-  checkNames('loadForecaster', options, ['engine']);
-  const loaded = await load(source, options);
-  const { model } = loaded as LoadedModel;
+  checkNames('loadForecaster', options, ['engine', 'precision']);
+  const { precision = 'f32', ...others } = options;
+  checkChoice('precision', precision, precisions);
+  const { model } = (await load(precision, source, others)) as LoadedModel;
   if (Forecaster.fits(model)) return new Forecaster(model);
   const summary = model.design?.describe().summary;
   model.free();

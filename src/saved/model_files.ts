@@ -1,8 +1,9 @@
 import { ADAPTER_FILES, adapterIn, type GivenAdapter } from '../checkpoints/adapter_files.ts';
 import { type Checkpoint, checkpointFiles, type LoadedModel } from '../checkpoints/checkpoint.ts';
-import { decodeModelFiles } from '../checkpoints/model_files.ts';
+import { type DecodeOptions, decodeModelFiles } from '../checkpoints/model_files.ts';
 import { checkOption } from '../checks.ts';
 import type { Engine } from '../compute/engines/engine.ts';
+import type { Precision } from '../compute/graph/plan.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { XlstmError } from '../errors.ts';
 import type { Network } from '../nn/layer.ts';
@@ -29,17 +30,23 @@ export type SavableModel =
  * an error that names the file for what is missing, damaged, of an unknown architecture or not of the kind, and for an
  * adapter that was trained over another model.
  */
-export function loadModel<K extends keyof LoadedAs = 'any'>(
+export const loadModel = <K extends keyof LoadedAs = 'any'>(
   source: ModelSource,
   options: LoadOptions<K> = {},
+): Promise<LoadedAs[K]> => loadModelIn('f32', source, options);
+
+/** The same, its matrices multiplied in a precision; with bf16 it is for use alone. */
+export function loadModelIn<K extends keyof LoadedAs = 'any'>(
+  precision: Precision,
+  source: ModelSource,
+  options: LoadOptions<K>,
 ): Promise<LoadedAs[K]> {
   checkSource(source);
   return loadAs(options, placeOf(source), async (engine) =>
-    decodeSource(
-      engine,
-      source,
-      options.adapter === undefined ? undefined : await readAdapter(options.adapter),
-    ),
+    decodeSource(engine, source, {
+      precision,
+      ...(options.adapter !== undefined && { adapter: await readAdapter(options.adapter) }),
+    }),
   );
 }
 
@@ -47,10 +54,10 @@ export function loadModel<K extends keyof LoadedAs = 'any'>(
 export async function decodeSource(
   engine: Engine,
   source: ModelSource,
-  adapter: GivenAdapter | undefined,
+  options: Pick<DecodeOptions, 'adapter' | 'precision'>,
 ): Promise<LoadedModel> {
   const files = isFiles(source) ? givenFiles(source.files) : await fetchedFiles(source);
-  return decodeModelFiles(engine, files, { adapter });
+  return decodeModelFiles(engine, files, options);
 }
 
 /** The adapter at an address, or of files. Throws a checkpoint error for what is missing, damaged or not right. */

@@ -33,9 +33,16 @@ export interface OptimizerRegions {
 
 /**
  * Of what is trained; everything else is frozen. Throws a usage error where matrices are packed and there are no adapters:
- * small weights have no gradients.
+ * small weights have no gradients, nor have those in panels.
  */
 export function optimizerRegions(parameters: Parameters): readonly OptimizerRegions[] {
+  if (parameters.list.some(({ inPanels }) => inPanels)) {
+    throw new XlstmError(
+      'usage',
+      'a model that was loaded with precision bf16 cannot be trained: its weights are rounded',
+      'Load it without.',
+    );
+  }
   if (parameters.packed.bytes > 0 && parameters.added.length === 0) {
     throw new XlstmError(
       'usage',

@@ -429,3 +429,33 @@ describe('xlstm forecast refuses', () => {
     expect(stderr).toMatch(message);
   });
 });
+
+describe('xlstm forecast --precision bf16', () => {
+  const model = fileURLToPath(new URL('../golden/tirex2_tiny', import.meta.url));
+  const bf16 = (...args: string[]) =>
+    forecast('load.csv', '--target', 'load', '--horizon', '7', '--json', '--precision', 'bf16', ...args);
+
+  it('forecasts in it, where the engine has it', async () => {
+    const [rounded, exact] = await Promise.all([
+      bf16('--model', model, '--engine', 'reference'),
+      forecast('load.csv', '--target', 'load', '--horizon', '7', '--json', '--model', model),
+    ]);
+    const [a, b] = [rounded, exact].map(({ code, stdout, stderr }) => {
+      expect(code, stderr).toBe(0);
+      return JSON.parse(stdout).series[0].median as number[];
+    });
+    for (const [h, x] of a.entries()) expect(Math.abs(x - b[h])).toBeLessThan(0.5);
+    expect(a).not.toEqual(b);
+  });
+
+  it.each([
+    [['--engine', 'wasm', '--model', model], /precision bf16: .*\n {2}Use precision f32/],
+    [['--engine', 'reference'], /precision bf16: expected float32 weights, found small ones \(q8\)/],
+    [NAIVE, /'--precision <type>' cannot be used with option '--method <name>'/],
+  ])('is refused with %o', async (options, message) => {
+    const { code, stdout, stderr } = await bf16(...options);
+    expect(code).not.toBe(0);
+    expect(stderr).toMatch(message);
+    expect(stdout).toBe('');
+  });
+});

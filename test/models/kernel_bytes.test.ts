@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { linear } from '../../src/compute/graph/matmul.ts';
 import { PackedMatrix } from '../../src/compute/graph/packed_linear.ts';
+import { PanelMatrix } from '../../src/compute/graph/panel_linear.ts';
 import { plan } from '../../src/compute/graph/plan.ts';
 import { leaf } from '../../src/compute/graph/tensor.ts';
 import { assign } from '../../src/compute/graph/views.ts';
@@ -38,11 +39,16 @@ function packedProgram(format: PackedFormat): Program {
 }
 
 /** Nor products in bfloat16, which not all engines have. */
-function halfProgram(): Program {
-  const io = new Region('io');
-  const y = linear(leaf(io, 'x', [20, 256]), leaf(io, 'w', [96, 256]));
+function halfPrograms(): Program[] {
   const limits = { ...cpuLimits, lacks: {} };
-  return plan('bf16', { io, roots: [assign(leaf(io, 'y', [20, 96]), y)], limits, precision: 'bf16' });
+  return [
+    (io: Region) => leaf(io, 'w', [96, 256]),
+    () => new PanelMatrix(new Region('matrix'), 'w', [96, 256]),
+  ].map((weight) => {
+    const io = new Region('io');
+    const y = linear(leaf(io, 'x', [20, 256]), weight(io));
+    return plan('bf16', { io, roots: [assign(leaf(io, 'y', [20, 96]), y)], limits, precision: 'bf16' });
+  });
 }
 
 /** Bytes of the arrays that a call names, by the shapes that its addresses' labels end with; its workspace has none. */
@@ -68,7 +74,7 @@ it('every row of the kernel table states the bytes of its arrays', () => {
   const all = [
     ...contestantNames.map((name) => [name, [2, 8].flatMap((heads) => programs(name, heads))] as const),
     ...packedFormats.map((format) => [format, [packedProgram(format)]] as const),
-    ['bf16 products', [halfProgram()]] as const,
+    ['bf16 products', halfPrograms()] as const,
   ];
   for (const [name, planned] of all) {
     for (const instruction of planned.flatMap((p) => p.instructions)) {

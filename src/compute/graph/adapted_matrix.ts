@@ -1,5 +1,6 @@
 import { XlstmError } from '../../errors.ts';
 import type { PackedMatrix } from './packed_linear.ts';
+import type { PanelMatrix } from './panel_linear.ts';
 import { requireShape, type Tensor } from './tensor.ts';
 
 /** What low-rank matrices add to rows of a matrix [out, in]: scale · B A. */
@@ -23,14 +24,14 @@ export class AdaptedMatrix {
   /** [out, in] */
   readonly shape: readonly [rows: number, cols: number];
   /** The matrix itself. */
-  readonly base: Tensor | PackedMatrix;
+  readonly base: Tensor | PackedMatrix | PanelMatrix;
   /** Its rows from the first to the last. */
   readonly parts: readonly AdaptedRows[];
   /** Of every product B A. */
   readonly scale: number;
 
   /** Throws a shape error for low-rank matrices that do not fit, and where the parts are not all of the matrix. */
-  constructor(base: Tensor | PackedMatrix, parts: readonly AdaptedRows[], scale: number) {
+  constructor(base: Tensor | PackedMatrix | PanelMatrix, parts: readonly AdaptedRows[], scale: number) {
     const [out, cols] = base.shape;
     for (const { rows, added } of parts) {
       if (!added) continue;

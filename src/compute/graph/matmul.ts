@@ -5,6 +5,7 @@ import { multiply, sumRows } from './elementwise.ts';
 import { attributes, defineOp, type Emitter, type Tensor } from './op.ts';
 import { requireCount } from './options.ts';
 import { PackedMatrix, packedLinear } from './packed_linear.ts';
+import { PanelMatrix, panelLinear } from './panel_linear.ts';
 import { createNode, requireShape } from './tensor.ts';
 import { concat, reshape, split } from './views.ts';
 
@@ -156,13 +157,13 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
 /** y = x · weightᵀ + bias + residual; x [..., in], weight [out, in], bias [out], residual [..., out]. */
 export function linear(
   x: Tensor,
-  weight: Tensor | PackedMatrix | AdaptedMatrix,
+  weight: Tensor | PackedMatrix | PanelMatrix | AdaptedMatrix,
   bias?: Tensor,
   residual?: Tensor,
 ): Tensor {
   if (weight instanceof AdaptedMatrix) return adaptedLinear(x, weight, bias, residual);
   const out = weight.shape[0];
-  const packed = weight instanceof PackedMatrix;
+  const packed = weight instanceof PackedMatrix || weight instanceof PanelMatrix;
   if (!packed) requireShape(weight.cols === x.cols, 'linear', `a weight [out, ${x.cols}]`, x, weight);
   requireShape(!bias || bias.shape.join() === String(out), 'linear', `a bias [${out}]`, bias);
   requireShape(
@@ -171,7 +172,8 @@ export function linear(
     `a residual [..., ${out}]`,
     residual,
   );
-  if (packed) return packedLinear(x, weight, bias, residual);
+  if (weight instanceof PackedMatrix) return packedLinear(x, weight, bias, residual);
+  if (weight instanceof PanelMatrix) return panelLinear(x, weight, bias, residual);
   return product({ a: x, b: weight, bias, residual }, dense, [...x.shape.slice(0, -1), out]);
 }
 

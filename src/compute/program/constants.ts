@@ -33,6 +33,8 @@ export const kernelConstants = {
   /** A piece of a packed matrix as float32: a block of packed B of a matrix product. */
   PACKED_PIECE_ROWS: 512,
   PACKED_PIECE_COLUMNS: 256,
+  /** Rows of a strip of a matrix in panels. */
+  PANEL_ROWS: 16,
 } as const;
 
 export const {
@@ -52,6 +54,7 @@ export const {
   PACKED_FEW_ROWS,
   PACKED_PIECE_ROWS,
   PACKED_PIECE_COLUMNS,
+  PANEL_ROWS,
 } = kernelConstants;
 
 /**

@@ -102,10 +102,15 @@ export const withoutBf16 = (limits: EngineLimits, reason: string): EngineLimits 
   ...limits,
   lacks: {
     ...limits.lacks,
-    gemmBf16: {
-      reason,
-      hint: 'Use precision f32, or the native engine on a processor with AVX-512 and its bfloat16 instructions (avx512_bf16).',
-    },
+    ...Object.fromEntries(
+      ['gemmBf16', 'panelLinear'].map((kernel) => [
+        kernel,
+        {
+          reason,
+          hint: 'Use precision f32, or the native engine on a processor with AVX-512 and its bfloat16 instructions (avx512_bf16).',
+        },
+      ]),
+    ),
   },
 });
 

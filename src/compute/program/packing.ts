@@ -29,7 +29,8 @@ export function packedRowWords(format: PackedFormat, columns: number): number {
 }
 
 const scratch = new DataView(new ArrayBuffer(4));
-const asFloat = (word: number): number => {
+/** The float32 of these bits. */
+export const asFloat = (word: number): number => {
   scratch.setInt32(0, word);
   return scratch.getFloat32(0);
 };

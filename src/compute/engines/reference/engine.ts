@@ -23,6 +23,7 @@ import { normBackward, normForward } from './norm.ts';
 import type { Operands } from './operands.ts';
 import { adamw } from './optimizer.ts';
 import { packedLinear } from './packed_linear.ts';
+import { panelLinear } from './panel_linear.ts';
 import { recurrentBackward, recurrentForward } from './recurrent.ts';
 import { reduce } from './reduce.ts';
 import { rotate } from './rotate.ts';
@@ -34,6 +35,7 @@ export const referenceKernels: { readonly [Name in KernelName]: (a: Operands<Nam
   gemm,
   gemmBf16,
   packedLinear,
+  panelLinear,
   blockLinear,
   blockLinearGradient,
   normForward,

@@ -6,6 +6,7 @@ import {
   packedFormats,
 } from '../constants.ts';
 import { packedRowWords } from '../packing.ts';
+import { panelRowWords } from '../panels.ts';
 import { blockSums, f32, type Kernel, preparedBlocks, type Sizes } from './kernel.ts';
 
 /** Plan, operands and code of a map, and a block of elements for every register (kernels/map.cc, planMap). */
@@ -111,6 +112,29 @@ export const basicKernels = {
       a.transposed || a.m > PACKED_FEW_ROWS
         ? GEMM_SCRATCH + PACKED_PIECE_ROWS * PACKED_PIECE_COLUMNS
         : a.m * (a.columns + 128) * (1 + 1 / 32),
+  },
+
+  /**
+   * y[m, rows] = x[m, columns] · Wᵀ + bias + residual of a matrix W [rows, columns] in panels (panels.ts), as gemmBf16 computes it: x is
+   * rounded to bfloat16 too. rows are a multiple of PANEL_ROWS. Engines without gemmBf16 lack it.
+   */
+  panelLinear: {
+    operands: {
+      m: 'int',
+      rows: 'int',
+      columns: 'int',
+      x: 'in',
+      ldx: 'int',
+      w: 'in',
+      y: 'out',
+      ldy: 'int',
+      bias: 'in?',
+      residual: 'in?',
+      ldResidual: 'int',
+    },
+    flops: (a) => 2 * a.m * a.rows * a.columns,
+    bytes: (a) => f32(a.m * (a.rows * (a.residual ? 2 : 1) + a.columns) + a.rows * panelRowWords(a.columns)),
+    threadScratch: () => GEMM_SCRATCH,
   },
 
   /**
