@@ -7,6 +7,9 @@ const TEXTS: Readonly<Record<EngineChoice, string>> = {
   webgpu: 'graphics processor, WebGPU',
   wasm: 'processor, WebAssembly',
 };
+/** The page's service worker adds the headers that such a server does not send. */
+const ONE_THREAD =
+  'One thread: this server sends no headers for shared memory; loaded again, the page may have it all the same';
 const KEY = 'xlstm-playground-engine';
 
 /** Says what computes, and why it is not a graphics processor; another can be chosen. `changed` hears of that. */
@@ -48,8 +51,7 @@ export function engineChoice(page: Page, changed: () => void): HTMLElement {
 }
 
 function told({ description, isolated, insteadOf, name }: EngineFacts): string {
-  const threads =
-    isolated || name === 'webgpu' ? '' : '. One thread: this server sends no headers for shared memory';
+  const threads = isolated || name === 'webgpu' ? '' : `. ${ONE_THREAD}`;
   const why = insteadOf === undefined ? '' : `. No graphics processor: ${insteadOf}`;
   return `Computing here, in this browser: ${description}${threads}${why}.`;
 }

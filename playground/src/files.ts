@@ -3,13 +3,22 @@ import { button, h, on } from './dom.ts';
 export interface GivenText {
   readonly name: string;
   readonly text: string;
+  /** Its name in the library, of a text that comes with it, and where the part begins that is held out. */
+  readonly corpus?: string;
+  readonly heldFrom?: number;
 }
 
 /** A text of more bytes would take more memory than a page has. */
 export const MOST_BYTES = 64e6;
 
+/** A file and where it lay in what was chosen or dropped. */
+export interface GivenFile {
+  readonly path: string;
+  readonly file: File;
+}
+
 /** The text of a file. Rejects with what to do where it is too large or no text. */
-export async function readTextFile(file: File): Promise<GivenText> {
+export async function readTextFile({ file }: GivenFile): Promise<GivenText> {
   if (file.size > MOST_BYTES) {
     throw new Error(
       `${file.name} has ${(file.size / 1e6).toFixed(0)} MB: this page reads up to ${MOST_BYTES / 1e6} MB. Take a part of it.`,
@@ -27,33 +36,29 @@ export async function readTextFile(file: File): Promise<GivenText> {
 export function dropZone(options: {
   readonly what: string;
   readonly accept: string;
+  /** Several, or a folder of them. */
   readonly multiple?: boolean;
-  readonly files: (files: readonly File[]) => void;
+  readonly files: (files: readonly GivenFile[]) => void;
   /** Left out: nothing can be pasted. */
   readonly pasted?: (text: string) => void;
 }): HTMLElement {
-  const input = on(
-    h('input', {
-      type: 'file',
-      accept: options.accept,
-      multiple: options.multiple,
-      hidden: true,
-      'aria-label': options.what,
-    }),
-    {
-      change: () => {
-        if (input.files?.length) options.files([...input.files]);
-        input.value = '';
-      },
-    },
-  );
+  const { what, accept, multiple } = options;
+  const input = fileInput({ accept, multiple, 'aria-label': what }, options.files);
   const zone = h(
     'div',
     { class: 'drop' },
-    h('span', {}, `Drop ${options.what} here, or `),
-    button('choose a file', () => input.click(), { class: 'quiet' }),
+    h('span', {}, `Drop ${what} here, or `),
+    button(multiple ? 'choose files' : 'choose a file', () => input.click(), { class: 'quiet' }),
     input,
   );
+  if (multiple) {
+    const folder = fileInput({ webkitdirectory: true, 'aria-label': `The folder of ${what}` }, options.files);
+    zone.append(
+      ' or ',
+      button('a folder', () => folder.click(), { class: 'quiet' }),
+      folder,
+    );
+  }
   if (options.pasted) zone.append(...pasteBox(options.what, options.pasted));
   return on(zone, {
     dragover: (event) => {
@@ -64,10 +69,51 @@ export function dropZone(options: {
     drop: (event) => {
       event.preventDefault();
       zone.classList.remove('over');
-      const files = [...(event.dataTransfer?.files ?? [])];
-      if (files.length > 0) options.files(files);
+      void droppedFiles(event.dataTransfer).then((files) => {
+        if (files.length > 0) options.files(files);
+      });
     },
   });
+}
+
+function fileInput(
+  attributes: Readonly<Record<string, string | boolean | undefined>>,
+  chosen: (files: readonly GivenFile[]) => void,
+): HTMLInputElement {
+  const input = on(h('input', { type: 'file', hidden: true, ...attributes }), {
+    change: () => {
+      const files = [...(input.files ?? [])];
+      if (files.length > 0)
+        chosen(files.map((file) => ({ path: file.webkitRelativePath || file.name, file })));
+      input.value = '';
+    },
+  });
+  return input;
+}
+
+/** What was dropped, that of folders too. */
+async function droppedFiles(dropped: DataTransfer | null): Promise<readonly GivenFile[]> {
+  // To be asked for at once: the list is empty later.
+  const entries = [...(dropped?.items ?? [])].map((item) => item.webkitGetAsEntry());
+  return (await Promise.all(entries.map((entry) => (entry ? filesOf(entry) : [])))).flat();
+}
+
+async function filesOf(entry: FileSystemEntry): Promise<readonly GivenFile[]> {
+  if (entry.isFile) {
+    const file = await new Promise<File>((resolve, reject) =>
+      (entry as FileSystemFileEntry).file(resolve, reject),
+    );
+    return [{ path: entry.fullPath, file }];
+  }
+  const reader = (entry as FileSystemDirectoryEntry).createReader();
+  const all: GivenFile[] = [];
+  for (;;) {
+    const some = await new Promise<FileSystemEntry[]>((resolve, reject) =>
+      reader.readEntries(resolve, reject),
+    );
+    if (some.length === 0) return all;
+    for (const each of some) all.push(...(await filesOf(each)));
+  }
 }
 
 function pasteBox(what: string, pasted: (text: string) => void): Node[] {

@@ -1,5 +1,6 @@
 import { h } from './dom.ts';
 import { engineChoice } from './engine_choice.ts';
+import { keepOffline } from './offline.ts';
 import { Page, type View } from './page.ts';
 import { forecastView } from './views/forecast.ts';
 import { lookView } from './views/look.ts';
@@ -47,3 +48,5 @@ function show(): void {
 byId('footer').prepend(engineChoice(page, () => current?.shown?.()));
 addEventListener('hashchange', show);
 show();
+
+if (await keepOffline()) byId('offline').textContent = 'Works without a network from now on.';

@@ -1,5 +1,5 @@
 import { createHash, type Hash } from 'node:crypto';
-import { resolve } from 'node:path';
+import { isAbsolute, join, resolve } from 'node:path';
 import * as v from 'valibot';
 import type { EncodedCorpus } from '../data/corpus.ts';
 import { type TokenSource, type Tokens, tokenSource } from '../data/token_source.ts';
@@ -131,8 +131,11 @@ function sourceNow(
     );
   }
   const { validationShare, field, weights } = before;
-  return dataSource(before.data ?? undefined, before.corpus, {
-    validation: validation ?? before.validation,
+  // Of a run that came with its text, such as those of a page.
+  const beside = (paths: readonly string[] | undefined): readonly string[] | undefined =>
+    paths?.map((path) => (path === '-' || isAbsolute(path) ? path : join(folder, path)));
+  return dataSource(data ?? beside(before.data ?? undefined), before.corpus, {
+    validation: validation ?? beside(before.validation),
     validationShare,
     field,
     weights,

@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises';
+import { unzipSync } from 'fflate';
 import type { Page } from 'playwright-core';
 
 /** What tests do on the page, as a person does. */
@@ -29,4 +31,19 @@ export async function trainFor(page: Page, steps: number): Promise<void> {
   );
   await page.getByRole('button', { name: 'Pause' }).click();
   await page.getByRole('button', { name: 'Go on' }).waitFor();
+}
+
+/** Saves the run to a file: what is in it, by path. */
+export async function savedFiles(page: Page): Promise<Map<string, Uint8Array>> {
+  const downloading = page.waitForEvent('download');
+  await page.getByRole('button', { name: 'Save to a file' }).click();
+  const file = await readFile(await (await downloading).path());
+  return new Map(Object.entries(unzipSync(file)));
+}
+
+/** The files of its checkpoint, by name. */
+export async function savedCheckpoint(page: Page): Promise<Map<string, Uint8Array>> {
+  const folder = 'xlstm-run/checkpoint/';
+  const files = [...(await savedFiles(page))].filter(([path]) => path.startsWith(folder));
+  return new Map(files.map(([path, content]) => [path.slice(folder.length), content]));
 }

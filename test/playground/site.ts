@@ -38,6 +38,8 @@ export interface Playground {
 export interface OpenOptions extends BrowserContextOptions {
   /** Whether the server gives the page shared memory. Default: no, as most file servers. */
   readonly isolated?: boolean;
+  /** The address of a server of the test's own. */
+  readonly at?: string;
   /** Whether the browser has WebGPU, computed in software. Default: no. */
   readonly gpu?: boolean;
   /** What is told to the page before it opens. */
@@ -57,6 +59,8 @@ export async function startPlayground(): Promise<Playground> {
   const vite = [join(root, 'node_modules/vite/bin/vite.js'), 'build', join(root, 'playground')];
   await promisify(execFile)(process.execPath, [...vite, '--outDir', folder, '--logLevel', 'warn'], {
     cwd: root,
+    // The tests' own would make another page of it.
+    env: { ...process.env, NODE_ENV: 'production' },
   });
   const plain = await serve(folder, {});
   const isolated = await serve(folder, isolation);
@@ -68,7 +72,7 @@ export async function startPlayground(): Promise<Playground> {
   };
   return {
     folder,
-    async open(view, { isolated: withMemory = false, gpu = false, before, ...options } = {}) {
+    async open(view, { isolated: withMemory = false, gpu = false, at, before, ...options } = {}) {
       const browser = await browserWith(gpu);
       const context = await browser.newContext(options);
       context.setDefaultTimeout(30_000);
@@ -79,7 +83,8 @@ export async function startPlayground(): Promise<Playground> {
       });
       page.on('pageerror', (error) => complaints.push(`${error.stack}`));
       await before?.(page);
-      await page.goto(`${(withMemory ? isolated : plain).address}/sub/folder/index.html#${view}`);
+      const { address } = withMemory ? isolated : plain;
+      await page.goto(`${at ?? address}/sub/folder/index.html#${view}`);
       return { page, complaints, close: () => context.close() };
     },
     async close() {
@@ -91,13 +96,15 @@ export async function startPlayground(): Promise<Playground> {
 }
 
 /** A file server as there are many: it knows nothing of the page, which lies in a folder of its own. */
-async function serve(folder: string, headers: Readonly<Record<string, string>>) {
+export async function serve(folder: string, headers: Readonly<Record<string, string>> = {}) {
+  const replaced = new Map<string, string>();
   const server = createServer(async ({ url = '/' }, response) => {
     const path = normalize(new URL(url, 'http://site').pathname).replace(/^\/sub\/folder\//, '/');
     try {
-      const body = await readFile(join(folder, path));
+      const name = path.endsWith('/') ? 'index.html' : path.slice(1);
+      const body = replaced.get(name) ?? (await readFile(join(folder, name)));
       response.writeHead(200, {
-        'Content-Type': types[extname(path)] ?? 'application/octet-stream',
+        'Content-Type': types[extname(name)] ?? 'application/octet-stream',
         ...headers,
       });
       response.end(body);
@@ -107,6 +114,8 @@ async function serve(folder: string, headers: Readonly<Record<string, string>>) 
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
+    /** Serves another content under a name. */
+    replace: (name: string, content: string): void => void replaced.set(name, content),
     address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     close: () =>
       new Promise<void>((resolve) => {

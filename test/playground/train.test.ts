@@ -1,13 +1,12 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { unzipSync } from 'fflate';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createReferenceEngine } from '../../src/compute/engines/reference/engine.ts';
 import { CellTrace, type MlstmReading } from '../../src/generation/cell_trace.ts';
 import { ByteTokenizer, createModel, encodeModel, loadModel, TextModel } from '../../src/index.ts';
 import { hasChromium } from '../browser/chromium.ts';
-import { figure, giveText, number, trainFor } from './actions.ts';
+import { figure, giveText, number, savedCheckpoint, trainFor } from './actions.ts';
 import { type Playground, startPlayground } from './site.ts';
 
 const READ = 'the white whale';
@@ -58,9 +57,7 @@ describe.runIf(hasChromium)('the page', () => {
       await page.getByRole('button', { name: 'Keep in this browser' }).click();
       await page.getByText(/It is here when you come back/).waitFor();
       const steps = await figure(page, 'step');
-      const downloading = page.waitForEvent('download');
-      await page.getByRole('button', { name: 'Save to a file' }).click();
-      const file = await readFile(await (await downloading).path());
+      const files = await savedCheckpoint(page);
 
       await page.context().setOffline(false);
       await page.reload();
@@ -70,7 +67,6 @@ describe.runIf(hasChromium)('the page', () => {
       expect(await page.getByLabel('Learning rate').inputValue()).toBe('0.001');
 
       // The file is a checkpoint that the library opens; its reference engine sees what the page shows.
-      const files = new Map(Object.entries(unzipSync(file)));
       const model = await loadModel({ files }, { engine: createReferenceEngine(), kind: 'text' });
       using trace = new CellTrace(model.model);
       let reading: MlstmReading | undefined;

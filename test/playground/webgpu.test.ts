@@ -1,12 +1,10 @@
-import { readFile } from 'node:fs/promises';
-import { unzipSync } from 'fflate';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createReferenceEngine } from '../../src/compute/engines/reference/engine.ts';
 import { CellTrace, type MlstmReading } from '../../src/generation/cell_trace.ts';
 import { ByteTokenizer, loadModel } from '../../src/index.ts';
 import { hasChromium } from '../browser/chromium.ts';
-import { figure, giveText, number, trainFor } from './actions.ts';
+import { figure, giveText, number, savedCheckpoint, trainFor } from './actions.ts';
 import { type Playground, startPlayground } from './site.ts';
 
 const READ = 'the';
@@ -101,10 +99,7 @@ describe.runIf(hasChromium)('the page with a graphics processor', () => {
         await page.getByRole('button', { name: 'Train', exact: true }).click();
         await trainFor(page, 3);
         expect(number(await figure(page, 'held out'))).toBeLessThan(Math.log(256));
-        const downloading = page.waitForEvent('download');
-        await page.getByRole('button', { name: 'Save to a file' }).click();
-        const files = new Map(Object.entries(unzipSync(await readFile(await (await downloading).path()))));
-
+        const files = await savedCheckpoint(page);
         const model = await loadModel({ files }, { engine: createReferenceEngine(), kind: 'text' });
         using trace = new CellTrace(model.model);
         let expected: MlstmReading | undefined;

@@ -277,9 +277,9 @@ export function forecastView(page: Page): View {
         dropZone({
           what: 'a table as CSV',
           accept: '.csv,.tsv,.txt,.jsonl,.ndjson',
-          files: ([file]) =>
+          files: ([given]) =>
             void page.attempt(async () =>
-              open(await readTextFile(file), `${file.name}, ${bytes(file.size)}`),
+              open(await readTextFile(given), `${given.file.name}, ${bytes(given.file.size)}`),
             ),
           pasted: (text) => void open({ name: 'the pasted table', text }),
         }),

@@ -1,6 +1,6 @@
 import { LineChart, legend } from '../charts/line_chart.ts';
 import { button, field, h, numberInput, select } from '../dom.ts';
-import { download, dropZone, type GivenText, readTextFile } from '../files.ts';
+import { download, dropZone, type GivenFile, type GivenText, readTextFile } from '../files.ts';
 import { bytes, decimal, integer } from '../format.ts';
 import type { Page, View } from '../page.ts';
 import type { Point, RunOptions } from '../worker/run.ts';
@@ -31,7 +31,7 @@ export function trainView(page: Page): View {
     'aria-label': 'What the model writes, the latest first',
   });
   const source = h('p', { class: 'hint' });
-  const kept = h('p', { class: 'status', 'aria-live': 'polite' });
+  const status = h('p', { class: 'status', 'aria-live': 'polite' });
   const main = button('Train', () => (running ? pause() : void go()), { class: 'primary' });
   const keep = button('Keep in this browser', () => void keepRun());
   const save = button('Save to a file', () => void saveFile());
@@ -48,7 +48,7 @@ export function trainView(page: Page): View {
       heldOut = [...next.heldOut];
       learningRate = next.learningRate;
       rate.value = `${learningRate}`;
-      if (next.used !== undefined) source.textContent = next.used;
+      source.textContent = saidOf(next);
     }
     draw(0);
   }
@@ -74,8 +74,7 @@ export function trainView(page: Page): View {
   async function begin(): Promise<boolean> {
     const made = await page.attempt(async () => {
       text ??= await mobyDick();
-      const run = { ...text, options: { ...options } satisfies RunOptions, learningRate };
-      return client.ask('beginRun', run);
+      return client.ask('beginRun', { text, options: { ...options } satisfies RunOptions, learningRate });
     });
     if (!made) return false;
     samples.replaceChildren();
@@ -88,7 +87,7 @@ export function trainView(page: Page): View {
     if (facts?.used === undefined) {
       page.tell({
         message: 'There is no text to learn yet.',
-        hint: 'Choose one: what was opened is a model alone.',
+        hint: 'Choose one: what was opened came without.',
       });
       return;
     }
@@ -114,23 +113,38 @@ export function trainView(page: Page): View {
   async function keepRun(): Promise<void> {
     const size = await page.attempt(() => client.ask('keepRun', undefined));
     if (size !== undefined)
-      kept.textContent = `Kept in this browser, ${bytes(size)}. It is here when you come back.`;
+      status.textContent = `Kept in this browser, ${bytes(size)}. It is here when you come back.`;
   }
 
   async function saveFile(): Promise<void> {
     const file = await page.attempt(() => client.ask('runFile', undefined));
     if (!file) return;
     download('xlstm-run.zip', file);
-    kept.textContent = `${bytes(file.length)}: unpacked it is a folder that "xlstm generate" and this page open.`;
+    status.textContent = `${bytes(file.length)}: unpacked it is a run like those of the command line. This page opens it too.`;
   }
 
-  async function open(files: readonly File[]): Promise<void> {
-    const opened = await page.attempt(async () => client.ask('openRun', await readRunFiles(files)));
+  async function open(files: readonly GivenFile[]): Promise<void> {
+    const opened = await page.attempt(async () =>
+      withText(await client.ask('openRun', await readRunFiles(files))),
+    );
     if (!opened) return;
     samples.replaceChildren();
     take(opened);
-    source.textContent = opened.used ?? 'A model alone. To train it on, choose a text.';
-    kept.textContent = `Opened: ${notation(opened.blocks)} with ${integer(opened.parameters)} parameters.`;
+    const at = opened.steps > 0 ? `, at step ${integer(opened.steps)}` : '';
+    status.textContent = `Opened: ${notation(opened.blocks)} with ${integer(opened.parameters)} parameters${at}.`;
+  }
+
+  /** A run on a text that comes with the page gets it. */
+  async function withText(opened: RunFacts): Promise<RunFacts> {
+    if (opened.used !== undefined || opened.learnt?.data || opened.learnt?.corpus !== MOBY_DICK.corpus)
+      return opened;
+    return client.ask('giveText', await mobyDick());
+  }
+
+  function saidOf({ used, learnt }: RunFacts): string {
+    if (used !== undefined) return used;
+    if (!learnt) return 'A model alone. To train it on, choose a text.';
+    return `To train on, choose its text: ${(learnt.data ?? [learnt.corpus]).join(', ')}`;
   }
 
   function draw(tokensPerSecond: number): void {
@@ -182,7 +196,7 @@ export function trainView(page: Page): View {
     while (samples.children.length > MOST_SAMPLES) samples.lastElementChild?.remove();
   });
   client.on('kept', (data) => {
-    kept.textContent = `Kept in this browser at step ${integer((data as { step: number }).step)}.`;
+    status.textContent = `Kept in this browser at step ${integer((data as { step: number }).step)}.`;
   });
   client.on('trouble', (data) => page.tell(data as { message: string; hint?: string }));
   client.on('paused', () => setRunning(false));
@@ -195,14 +209,15 @@ export function trainView(page: Page): View {
     'Take up the kept run',
     () =>
       void page.attempt(async () => {
-        const found = await client.ask('takeUpRun', undefined);
-        if (!found)
+        const kept = await client.ask('takeUpRun', undefined);
+        if (!kept)
           throw Object.assign(new Error('This browser has kept no run.'), {
             hint: 'Train one: it is kept as it goes on.',
           });
+        const found = await withText(kept);
         samples.replaceChildren();
         take(found);
-        kept.textContent = `Taken up at step ${integer(found.steps)}.`;
+        status.textContent = `Taken up at step ${integer(found.steps)}.`;
       }),
   );
 
@@ -246,9 +261,9 @@ export function trainView(page: Page): View {
         dropZone({
           what: 'a text',
           accept: '.txt,.md,.csv,.json,.html,text/*',
-          files: ([file]) =>
+          files: ([given]) =>
             void page.attempt(async () =>
-              takeText(await readTextFile(file), `${file.name}, ${bytes(file.size)}`),
+              takeText(await readTextFile(given), `${given.file.name}, ${bytes(given.file.size)}`),
             ),
           pasted: (pasted) =>
             takeText(
@@ -265,8 +280,8 @@ export function trainView(page: Page): View {
             'div',
             { class: 'controls' },
             dropZone({
-              what: 'a run (.zip, or the files of a checkpoint)',
-              accept: '.zip,.json,.safetensors,.txt',
+              what: 'a run, or the files of a model',
+              accept: '.zip,.json,.jsonl,.safetensors,.txt,.bin,.pt,.pth,.ckpt',
               multiple: true,
               files: (files) => void open(files),
             }),
@@ -284,7 +299,7 @@ export function trainView(page: Page): View {
           { name: 'held-out text', look: 'blue' },
         ]),
         h('div', { class: 'transport' }, main, fresh, keep, save),
-        kept,
+        status,
         figures,
         h('h2', {}, 'What it writes'),
         samples,

@@ -6,6 +6,8 @@ import { fetchFiles } from './fetch_bytes.ts';
 import { tell } from './port.ts';
 import { refusal } from './refusal.ts';
 import { type Point, Run, type RunOptions } from './run.ts';
+import type { TextSource } from './run_notes.ts';
+import type { RunText } from './run_text.ts';
 import { type Files, keepFiles, keptFiles } from './store.ts';
 
 /** What the page may ask about the run. */
@@ -19,7 +21,7 @@ export interface TrainCalls {
   /** The run that is open, if one is. */
   currentRun(argument: undefined): Promise<RunFacts | undefined>;
   /** Gives a model that was opened something to learn. */
-  giveText(text: { readonly name: string; readonly text: string }): Promise<RunFacts>;
+  giveText(text: RunText): Promise<RunFacts>;
   /** Trains until it is paused. */
   go(learningRate: number): Promise<void>;
   /** Resolves when the step in progress is over. */
@@ -34,8 +36,7 @@ export interface TrainCalls {
 }
 
 export interface NewRun {
-  readonly name: string;
-  readonly text: string;
+  readonly text: RunText;
   readonly options: RunOptions;
   readonly learningRate: number;
 }
@@ -52,6 +53,8 @@ export interface RunFacts {
   readonly heldOut: readonly Point[];
   /** What is used of which text; undefined where there is none yet. */
   readonly used: string | undefined;
+  /** Where the text lies that a run that was opened has learnt so far. */
+  readonly learnt: TextSource | undefined;
 }
 
 /** Of the event `progress`. */
@@ -138,16 +141,17 @@ async function facts(of: Run): Promise<RunFacts> {
     learningRate: of.learningRate,
     losses: of.losses,
     heldOut: of.heldOut,
-    used: of.text?.used,
+    used: of.used,
+    learnt: of.learnt,
   };
 }
 
 export const trainCalls: TrainCalls = {
-  beginRun: ({ name, text, options, learningRate }) =>
+  beginRun: ({ text, options, learningRate }) =>
     replaceRun(async () => {
       const next = await Run.begin(options, learningRate);
       try {
-        next.read(name, text);
+        await next.read(text);
       } catch (error) {
         next.free();
         throw error;
@@ -160,9 +164,9 @@ export const trainCalls: TrainCalls = {
     return files && replaceRun(() => Run.open(files));
   },
   currentRun: async () => (run && own ? facts(run) : undefined),
-  async giveText({ name, text }) {
+  async giveText(text) {
     await pauseTraining();
-    currentRun().read(name, text);
+    await currentRun().read(text);
     return facts(currentRun());
   },
   async go(learningRate) {
@@ -191,9 +195,14 @@ export const trainCalls: TrainCalls = {
   },
   async runFile() {
     await pauseTraining();
-    return zipSync(Object.fromEntries(await currentRun().files()), { level: 0 }) as Uint8Array<ArrayBuffer>;
+    const files = [...(await currentRun().files())].map(([name, content]) => [placeOf(name), content]);
+    return zipSync(Object.fromEntries(files), { level: 0 }) as Uint8Array<ArrayBuffer>;
   },
 };
+
+/** Where the command line looks for a file of a run. */
+const placeOf = (name: string): string =>
+  `xlstm-run/${['metrics.jsonl', 'text.txt'].includes(name) ? '' : 'checkpoint/'}${name}`;
 
 /** Steps until it is told to pause; what goes wrong ends it, and is told. */
 async function train(current: Run): Promise<void> {
