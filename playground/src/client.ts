@@ -56,6 +56,11 @@ export class Client {
       this.#end({ message: 'Another engine was chosen meanwhile.', hint: 'Ask again.' }, false);
   }
 
+  /** Ends what is being computed, and with it the worker. */
+  stop(): void {
+    this.#end({ message: 'Stopped.', hint: KEPT });
+  }
+
   /** Calls `listener` for each event of this name until the function that it gives is called. */
   on(event: string, listener: (data: unknown) => void): () => void {
     const listeners = this.#listeners.get(event) ?? new Set();

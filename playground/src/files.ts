@@ -9,7 +9,7 @@ export interface GivenText {
 }
 
 /** A text of more bytes would take more memory than a page has. */
-export const MOST_BYTES = 64e6;
+const MOST_BYTES = 64e6;
 
 /** A file and where it lay in what was chosen or dropped. */
 export interface GivenFile {
@@ -19,16 +19,28 @@ export interface GivenFile {
 
 /** The text of a file. Rejects with what to do where it is too large or no text. */
 export async function readTextFile({ file }: GivenFile): Promise<GivenText> {
-  if (file.size > MOST_BYTES) {
-    throw new Error(
-      `${file.name} has ${(file.size / 1e6).toFixed(0)} MB: this page reads up to ${MOST_BYTES / 1e6} MB. Take a part of it.`,
-    );
-  }
-  const bytes = await file.arrayBuffer();
+  if (file.size <= MOST_BYTES) return readBeginning(file);
+  throw new Error(
+    `${file.name} has ${(file.size / 1e6).toFixed(0)} MB: this page reads up to ${MOST_BYTES / 1e6} MB. Take a part of it.`,
+  );
+}
+
+/** The same, but of a large file the beginning. */
+export async function readBeginning(file: File): Promise<GivenText> {
+  // What follows may be the rest of a character.
+  const stream = file.size > MOST_BYTES;
   try {
-    return { name: file.name, text: new TextDecoder('utf-8', { fatal: true }).decode(bytes) };
-  } catch {
-    throw new Error(`${file.name} is no text in UTF-8. Save it as a text, or take another file.`);
+    const bytes = await file.slice(0, MOST_BYTES).arrayBuffer();
+    return { name: file.name, text: new TextDecoder('utf-8', { fatal: true }).decode(bytes, { stream }) };
+  } catch (error) {
+    throw Object.assign(
+      new Error(
+        error instanceof TypeError
+          ? `${file.name} is no text in UTF-8.`
+          : `${file.name} cannot be read (${(error as Error).message}).`,
+      ),
+      { hint: 'Save it as a text, or take another file.' },
+    );
   }
 }
 

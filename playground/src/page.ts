@@ -19,6 +19,8 @@ export function inTurn(): <T>(work: () => Promise<T>) => Promise<T> {
   };
 }
 
+const LONG = 1_000;
+
 /** What all views share. */
 export class Page {
   readonly client = new Client();
@@ -64,5 +66,20 @@ export class Page {
       this.tell(error as Error & { readonly hint?: string });
       return undefined;
     }
+  }
+
+  /** The same of what may take long and cannot be stopped by itself: a button ends it with the worker. */
+  async attemptLong<T>(what: string, work: () => Promise<T>): Promise<T | undefined> {
+    const told = h(
+      'div',
+      { class: 'notice working' },
+      h('p', {}, `${what} …`),
+      button('Stop', () => this.client.stop(), { class: 'quiet' }),
+    );
+    const timer = window.setTimeout(() => this.#notice.replaceChildren(told), LONG);
+    const result = await this.attempt(work);
+    window.clearTimeout(timer);
+    told.remove();
+    return result;
   }
 }

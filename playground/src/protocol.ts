@@ -1,11 +1,12 @@
 import type { ForecastCalls } from './worker/forecast.ts';
 import type { LookCalls } from './worker/look.ts';
 import type { QuestionCalls } from './worker/question.ts';
+import type { TaskCalls } from './worker/tasks.ts';
 import type { TrainCalls } from './worker/train.ts';
 import type { WriteCalls } from './worker/write.ts';
 
 /** What a page can ask its worker for, by name. */
-export interface Calls extends TrainCalls, LookCalls, QuestionCalls, WriteCalls, ForecastCalls {
+export interface Calls extends TrainCalls, LookCalls, QuestionCalls, WriteCalls, TaskCalls, ForecastCalls {
   /** Says what is to compute, before anything has. */
   useEngine(order: EngineOrder): Promise<void>;
   /** Starts the engine where it has not, and says what computes. */

@@ -42,7 +42,7 @@ export interface OpenOptions extends BrowserContextOptions {
   readonly at?: string;
   /** Whether the browser has WebGPU, computed in software. Default: no. */
   readonly gpu?: boolean;
-  /** What is told to the page before it opens. */
+  /** What is told to the page before it opens; it then has no service worker, whose files could not be changed. */
   readonly before?: (page: Page) => Promise<unknown>;
 }
 
@@ -74,7 +74,7 @@ export async function startPlayground(): Promise<Playground> {
     folder,
     async open(view, { isolated: withMemory = false, gpu = false, at, before, ...options } = {}) {
       const browser = await browserWith(gpu);
-      const context = await browser.newContext(options);
+      const context = await browser.newContext({ ...(before && { serviceWorkers: 'block' }), ...options });
       context.setDefaultTimeout(30_000);
       const page = await context.newPage();
       const complaints: string[] = [];

@@ -69,7 +69,7 @@ export function forecastView(page: Page): View {
       source.textContent = from;
       await takeColumns();
     };
-    await page.attempt(() => turn(work));
+    await page.attemptLong('The table is read', () => turn(work));
   }
 
   async function takeColumns(): Promise<void> {

@@ -1,10 +1,11 @@
 import { HeatMap } from '../charts/heat_map.ts';
-import { button, h, on } from '../dom.ts';
+import { button, field, h, on, select } from '../dom.ts';
 import { bytes, decimal } from '../format.ts';
-import type { Page, View } from '../page.ts';
-import type { CellLook, Looked, TracedCell } from '../worker/look.ts';
+import { inTurn, type Page, type View } from '../page.ts';
+import type { Answer, CellLook, Looked, LookOrder, TracedCell } from '../worker/look.ts';
 import { cellPanel } from './cell_panel.ts';
 import { MEANING, SHIPPED } from './equations.ts';
+import { type LookSubject, lookTask } from './look_task.ts';
 
 const FIRST_TEXT = 'The whale, the whale! There she blows.';
 const PLAY_EVERY = 350;
@@ -18,12 +19,18 @@ export function lookView(page: Page): View {
   let playing: number | undefined;
   let asked = 0;
 
+  let subject: LookSubject = 'text';
+  let reading = false;
+  let reads = 0;
+  const turn = inTurn();
+
   const input = h('input', {
     type: 'text',
     value: FIRST_TEXT,
     'aria-label': 'A text to read',
     maxlength: 4000,
   });
+  const submit = h('button', { type: 'submit', class: 'primary' }, 'Read');
   const note = h('p', { class: 'hint' });
   const tokens = h('div', { class: 'tokens', role: 'group', 'aria-label': 'Tokens: choose one' });
   const strips = h('div', { class: 'strips' });
@@ -35,24 +42,66 @@ export function lookView(page: Page): View {
   });
   const play = button('Play', () => (playing === undefined ? start() : stop()), { class: 'primary' });
 
+  const task = lookTask(page, () => void read());
+  const choice = select(
+    [
+      { value: 'text', text: 'a text' },
+      { value: 'parity', text: 'parity: odd or even so far?' },
+      { value: 'recall', text: 'recall: which value had the key?' },
+    ],
+    subject,
+    (value) => {
+      subject = value as LookSubject;
+      ask.hidden = subject !== 'text';
+      task.choose(subject);
+      void read();
+    },
+  );
+
+  function setReading(now: boolean): void {
+    reading = now;
+    submit.textContent = now ? 'Stop' : 'Read';
+  }
+
+  /** What was asked for last counts: what is being read for another is let be. */
   async function read(): Promise<void> {
+    const mine = ++reads;
+    if (reading) void page.client.ask('stopLooking', undefined);
+    await turn(() => (mine === reads ? readOnce(mine) : Promise.resolve()));
+  }
+
+  async function readOnce(mine: number): Promise<void> {
     stop();
-    looked = await page.attempt(() => page.client.ask('lookInto', input.value));
+    const order: LookOrder =
+      subject === 'text' ? { text: input.value } : { task: subject, seed: task.seed() };
+    setReading(true);
+    const found = await page.attempt(() => page.client.ask('lookInto', order));
+    setReading(false);
+    if (mine !== reads) return;
+    looked = found;
     if (!looked) return;
+    task.show(looked);
     note.textContent = [looked.own ? undefined : SHIPPED, looked.note].filter(Boolean).join(' ');
     cell = Math.min(cell, looked.cells.length - 1);
     head = 0;
     slider.max = `${looked.tokens.length - 1}`;
-    tokens.replaceChildren(
-      ...looked.tokens.map((text, t) =>
-        button(visible(text), () => void moveTo(t), {
-          class: 'token',
-          'aria-label': `Token ${t + 1}: ${text}`,
-        }),
-      ),
-    );
+    tokens.replaceChildren(...looked.tokens.map((text, t) => tokenButton(text, t, looked?.answers[t])));
     drawStrips();
     await moveTo(looked.tokens.length - 1);
+  }
+
+  function tokenButton(text: string, t: number, answer: Answer | undefined): HTMLElement {
+    const right = answer && answer.given === answer.expected;
+    const said = answer
+      ? `, the model says ${answer.given}, ${right ? 'rightly' : `it is ${answer.expected}`}`
+      : '';
+    const made = button(visible(text), () => void moveTo(t), {
+      class: 'token',
+      'aria-label': `Token ${t + 1}: ${text}${said}`,
+    });
+    if (answer)
+      made.append(h('span', { class: right ? 'right' : 'wrong' }, `${answer.given} ${right ? '✓' : '✗'}`));
+    return made;
   }
 
   function drawStrips(): void {
@@ -138,7 +187,7 @@ export function lookView(page: Page): View {
       h('div', { class: 'transport' }, ...heads),
       cellPanel(each, found, head),
     );
-    next.textContent = `Likeliest next: ${found.next.map(({ token: text, probability }) => `“${visible(text)}” ${(100 * probability).toFixed(0)} %`).join(', ')}. The state takes ${bytes(looked.stateBytes)}, however long the text is.`;
+    next.textContent = `${looked.learnt ? 'Its answer' : 'Likeliest next'}: ${found.next.map(({ token: text, probability }) => `“${visible(text)}” ${(100 * probability).toFixed(0)} %`).join(', ')}. The state takes ${bytes(looked.stateBytes)}, however long the text is.`;
   }
 
   function start(): void {
@@ -165,6 +214,13 @@ export function lookView(page: Page): View {
     looked = undefined;
   });
 
+  const ask = on(h('form', { class: 'ask' }, input, submit), {
+    submit: (event) => {
+      event.preventDefault();
+      void (reading ? page.client.ask('stopLooking', undefined) : read());
+    },
+  });
+
   const element = h(
     'section',
     { 'aria-labelledby': 'look-title' },
@@ -172,14 +228,9 @@ export function lookView(page: Page): View {
     h(
       'p',
       { class: 'lead' },
-      'A text goes through the model token by token. Each gate decides what is written and what stays; each matrix memory is what a head remembers. Every number is one that the engine computed.',
+      'A text or a task goes through a model token by token. Each gate decides what is written and what stays; each matrix memory is what a head remembers. Every number is one that the engine computed.',
     ),
-    on(h('form', { class: 'ask' }, input, h('button', { type: 'submit', class: 'primary' }, 'Read')), {
-      submit: (event) => {
-        event.preventDefault();
-        void read();
-      },
-    }),
+    h('div', { class: 'subject' }, field('What goes through it', choice), ask, task.element),
     note,
     tokens,
     h(
@@ -195,7 +246,14 @@ export function lookView(page: Page): View {
     told,
     panel,
   );
-  return { element, shown: () => void read(), hidden: stop };
+  return {
+    element,
+    shown: () => void read(),
+    hidden: () => {
+      stop();
+      task.stop();
+    },
+  };
 }
 
 /** Spaces and line breaks as signs that one sees. */

@@ -21,12 +21,15 @@ const TASKS: Readonly<Record<ContestName, { readonly title: string; readonly abo
   text: { title: 'A text', about: 'The next letter of Moby-Dick.' },
 };
 
+const MEASURE = 'Measure the cost of a token';
+
 /** Three kinds of model learn the same, side by side. */
 export function questionView(page: Page): View {
   const { client } = page;
   let task: ContestName = 'parity';
   let facts: RaceFacts | undefined;
   let running = false;
+  let measuring = false;
   let steps: RaceStep[] = [];
 
   const losses = new LineChart('The loss of each model, step by step', 250);
@@ -38,7 +41,10 @@ export function questionView(page: Page): View {
   const go = button('Start', () => void (running ? client.ask('stopRace', undefined) : start()), {
     class: 'primary',
   });
-  const measure = button('Measure the cost of a token', () => void measureCosts());
+  const measure = button(
+    MEASURE,
+    () => void (measuring ? client.ask('stopRace', undefined) : measureCosts()),
+  );
 
   async function start(): Promise<void> {
     const begun = await page.attempt(async () => {
@@ -54,9 +60,11 @@ export function questionView(page: Page): View {
   }
 
   async function measureCosts(): Promise<void> {
-    measure.disabled = true;
+    measuring = true;
+    measure.textContent = 'Stop measuring';
     await page.attempt(async () => drawCosts(await client.ask('measureCosts', undefined)));
-    measure.disabled = false;
+    measuring = false;
+    measure.textContent = MEASURE;
   }
 
   function setRunning(now: boolean): void {
@@ -210,7 +218,7 @@ export function questionView(page: Page): View {
   return {
     element,
     hidden: () => {
-      if (running) void client.ask('stopRace', undefined);
+      if (running || measuring) void client.ask('stopRace', undefined);
     },
   };
 }

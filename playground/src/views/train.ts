@@ -1,6 +1,6 @@
 import { LineChart, legend } from '../charts/line_chart.ts';
 import { button, field, h, numberInput, select } from '../dom.ts';
-import { download, dropZone, type GivenFile, type GivenText, readTextFile } from '../files.ts';
+import { download, dropZone, type GivenFile, type GivenText, readBeginning } from '../files.ts';
 import { bytes, decimal, integer } from '../format.ts';
 import type { Page, View } from '../page.ts';
 import type { Point, RunOptions } from '../worker/run.ts';
@@ -57,7 +57,7 @@ export function trainView(page: Page): View {
     text = given;
     source.textContent = from;
     if (facts && facts.used === undefined)
-      void page.attempt(async () => take(await client.ask('giveText', given)));
+      void page.attemptLong('The text is read', async () => take(await client.ask('giveText', given)));
     else forget();
   }
 
@@ -72,7 +72,7 @@ export function trainView(page: Page): View {
   }
 
   async function begin(): Promise<boolean> {
-    const made = await page.attempt(async () => {
+    const made = await page.attemptLong('The text is read and the model is made', async () => {
       text ??= await mobyDick();
       return client.ask('beginRun', { text, options: { ...options } satisfies RunOptions, learningRate });
     });
@@ -111,13 +111,13 @@ export function trainView(page: Page): View {
   }
 
   async function keepRun(): Promise<void> {
-    const size = await page.attempt(() => client.ask('keepRun', undefined));
+    const size = await page.attemptLong('The run is kept', () => client.ask('keepRun', undefined));
     if (size !== undefined)
       status.textContent = `Kept in this browser, ${bytes(size)}. It is here when you come back.`;
   }
 
   async function saveFile(): Promise<void> {
-    const file = await page.attempt(() => client.ask('runFile', undefined));
+    const file = await page.attemptLong('The file is made', () => client.ask('runFile', undefined));
     if (!file) return;
     download('xlstm-run.zip', file);
     status.textContent = `${bytes(file.length)}: unpacked it is a run like those of the command line. This page opens it too.`;
@@ -200,6 +200,9 @@ export function trainView(page: Page): View {
   });
   client.on('trouble', (data) => page.tell(data as { message: string; hint?: string }));
   client.on('paused', () => setRunning(false));
+  document.addEventListener('visibilitychange', () => {
+    if (document.hidden && running) void client.ask('keepSoon', undefined);
+  });
   page.whenLost(() => {
     setRunning(false);
     forget();
@@ -208,7 +211,7 @@ export function trainView(page: Page): View {
   const takeUp = button(
     'Take up the kept run',
     () =>
-      void page.attempt(async () => {
+      void page.attemptLong('The run is read', async () => {
         const kept = await client.ask('takeUpRun', undefined);
         if (!kept)
           throw Object.assign(new Error('This browser has kept no run.'), {
@@ -263,7 +266,7 @@ export function trainView(page: Page): View {
           accept: '.txt,.md,.csv,.json,.html,text/*',
           files: ([given]) =>
             void page.attempt(async () =>
-              takeText(await readTextFile(given), `${given.file.name}, ${bytes(given.file.size)}`),
+              takeText(await readBeginning(given.file), `${given.file.name}, ${bytes(given.file.size)}`),
             ),
           pasted: (pasted) =>
             takeText(

@@ -29,7 +29,9 @@ export function writeView(page: Page): View {
   const fork = button('Fork', () => void forkIt());
 
   async function start(): Promise<void> {
-    const begun = await page.attempt(() => client.ask('beginText', prompt.value));
+    const begun = await page.attemptLong('The beginning is read', () =>
+      client.ask('beginText', prompt.value),
+    );
     if (!begun) return;
     columns.replaceChildren(texts[0]);
     texts[0].replaceChildren(h('b', {}, prompt.value));

@@ -10,7 +10,8 @@ export interface Contest {
   batch(batchSize: number, length: number): TrainingBatch;
 }
 
-export type ContestName = 'parity' | 'recall' | 'text';
+export type TaskName = 'parity' | 'recall';
+export type ContestName = TaskName | 'text';
 
 const NONE = -1;
 
@@ -95,6 +96,16 @@ function reading(text: string, seed: number): Contest {
     },
   };
 }
+
+/** What a token of a task is called, as one that is read and as one that is answered. */
+export const taskLabels = (
+  task: TaskName,
+  token: number,
+): { readonly read: string; readonly told: string } => {
+  if (task === 'parity') return { read: `${token}`, told: token === 1 ? 'odd' : 'even' };
+  const label = token < KEYS ? String.fromCharCode(97 + token) : `${token - KEYS}`;
+  return { read: label, told: label };
+};
 
 export const contest = (name: ContestName, text: string, seed: number): Contest =>
   name === 'parity' ? parity(seed) : name === 'recall' ? recall(seed) : reading(text, seed);

@@ -100,12 +100,17 @@ export const questionCalls: QuestionCalls = {
   async measureCosts() {
     await stop();
     if (racers.length === 0) await make(2);
+    ending = false;
     const found: Costs[] = [];
     for (const { name, model } of racers) {
       const costs: number[] = [];
-      for (const length of LENGTHS) costs.push(await costOf(model, length));
+      for (const length of LENGTHS) {
+        costs.push(await costOf(model, length));
+        if (ending) break;
+      }
       found.push({ name, lengths: LENGTHS, costs });
       tell('cost', found);
+      if (ending) break;
     }
     return found;
   },

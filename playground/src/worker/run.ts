@@ -226,24 +226,30 @@ export class Run {
     return { step, loss };
   }
 
-  /** The loss of the part of the text that is held out. */
-  async measure(): Promise<Point> {
+  /** The loss of the part of the text that is held out; undefined where `signal` ended that. */
+  async measure(signal: AbortSignal): Promise<Point | undefined> {
     const { evaluator, held, trainer } = this.#needed();
-    const { loss } = await evaluator.run(held, { tokens: MEASURED });
+    let loss: number;
+    try {
+      ({ loss } = await evaluator.run(held, { tokens: MEASURED, signal }));
+    } catch (error) {
+      if (signal.aborted) return undefined;
+      throw error;
+    }
     const last = this.#lines.at(-1);
     if (last?.step === trainer.steps) this.#lines[this.#lines.length - 1] = { ...last, validationLoss: loss };
     return { step: trainer.steps, loss };
   }
 
   /** A few lines, written from scratch by the model as it is; fewer where that takes long. */
-  async sample(temperature: number): Promise<string> {
+  async sample(temperature: number, signal: AbortSignal): Promise<string> {
     using session = this.model.session();
     let text = beginning(this.#reading?.text ?? '');
     const end = performance.now() + SAMPLE_TIME;
     await session.append(text);
     for await (const piece of session.generate({ maxTokens: SAMPLE_TOKENS, temperature })) {
       text += piece;
-      if (performance.now() > end) break;
+      if (signal.aborted || performance.now() > end) break;
     }
     return text;
   }

@@ -38,10 +38,7 @@ export function cutText({ name, text: whole, heldFrom }: RunText, tokenizer: Tok
       'A page of text is a beginning; a book is better.',
     );
   }
-  const part =
-    text.length < whole.length
-      ? `the first ${text.length / 1e6} million of the ${(whole.length / 1e6).toFixed(1)} million characters of `
-      : '';
+  const part = text.length < whole.length ? `the first ${text.length / 1e6} million characters of ` : '';
   return { train, held, text, used: `${part}${name}` };
 }
 

@@ -27,6 +27,8 @@ export interface TrainCalls {
   /** Resolves when the step in progress is over. */
   pause(argument: undefined): Promise<RunFacts | undefined>;
   setLearningRate(rate: number): Promise<void>;
+  /** Keeps a run that trains after its next step: the page may be closed soon. */
+  keepSoon(argument: undefined): Promise<void>;
   /** Keeps the run in the browser. */
   keepRun(argument: undefined): Promise<number>;
   /** The files of the run, if one of a person's own is open. */
@@ -70,10 +72,13 @@ const MEASURE_EVERY = 3_000;
 const SAMPLE_EVERY = 6_000;
 /** At most so much of a run is lost with its tab. */
 const KEEP_EVERY = 15_000;
+/** What is measured and written when training pauses takes no longer. */
+const LAST_WORDS = 3_000;
 
 let run: Run | undefined;
 let loop: Promise<void> | undefined;
-let pausing = false;
+let pausing = new AbortController();
+let keepSoon = false;
 let keepFails = false;
 
 /** The run that is open. Throws where none is. */
@@ -101,7 +106,7 @@ export async function anyRun(): Promise<Run> {
 
 /** Stops training; resolves when the step in progress is over. */
 export async function pauseTraining(): Promise<void> {
-  pausing = true;
+  pausing.abort();
   await loop;
 }
 
@@ -173,7 +178,7 @@ export const trainCalls: TrainCalls = {
     const current = currentRun();
     await pauseTraining();
     current.learningRate = learningRate;
-    pausing = false;
+    pausing = new AbortController();
     loop = train(current);
   },
   async pause() {
@@ -182,6 +187,9 @@ export const trainCalls: TrainCalls = {
   },
   async setLearningRate(rate) {
     currentRun().learningRate = rate;
+  },
+  async keepSoon() {
+    keepSoon = true;
   },
   async keepRun() {
     await pauseTraining();
@@ -226,20 +234,30 @@ async function train(current: Run): Promise<void> {
     });
     [losses, heldOut, busy, tokens] = [[], [], 0, 0];
   };
+  const measure = async (signal: AbortSignal): Promise<void> => {
+    const point = await current.measure(signal);
+    if (point) heldOut.push(point);
+  };
+  const sample = async (signal: AbortSignal): Promise<void> =>
+    tell('sample', { step: current.steps, text: await current.sample(0.7, signal) });
   try {
-    while (!pausing) {
+    const { signal } = pausing;
+    while (!signal.aborted) {
       const began = performance.now();
       losses.push(await current.step());
       busy += performance.now() - began;
       tokens += current.tokensPerStep;
-      if (due('measured', MEASURE_EVERY)) heldOut.push(await current.measure());
-      if (due('sampled', SAMPLE_EVERY))
-        tell('sample', { step: current.steps, text: await current.sample(0.7) });
-      if (due('kept', KEEP_EVERY)) await keepQuietly(current);
+      if (due('measured', MEASURE_EVERY)) await measure(signal);
+      if (due('sampled', SAMPLE_EVERY)) await sample(signal);
+      if (keepSoon || due('kept', KEEP_EVERY)) {
+        keepSoon = false;
+        await keepQuietly(current);
+      }
       if (due('told', TELL_EVERY)) report();
     }
-    heldOut.push(await current.measure());
-    tell('sample', { step: current.steps, text: await current.sample(0.7) });
+    const soon = AbortSignal.timeout(LAST_WORDS);
+    await measure(soon);
+    await sample(soon);
     await keepQuietly(current);
   } catch (error) {
     const { message, hint } = failureOf(error);

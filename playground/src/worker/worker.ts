@@ -5,6 +5,7 @@ import { forecastCalls } from './forecast.ts';
 import { lookCalls } from './look.ts';
 import { port } from './port.ts';
 import { questionCalls } from './question.ts';
+import { taskCalls } from './tasks.ts';
 import { trainCalls } from './train.ts';
 import { writeCalls } from './write.ts';
 
@@ -15,6 +16,7 @@ const calls: Calls = {
   ...lookCalls,
   ...questionCalls,
   ...writeCalls,
+  ...taskCalls,
   ...forecastCalls,
 };
 
