@@ -5,14 +5,14 @@ import { createInterface } from 'node:readline';
 import { chooseEngine, createModel, saveModel } from 'xlstm';
 import { loadForecaster } from 'xlstm/forecasting';
 
-const [folder, architecture, name] = process.argv.slice(2);
+const [folder, architecture, name, precision] = process.argv.slice(2);
 const { engine } = await chooseEngine(name);
 if (!existsSync(folder)) {
   const model = createModel(engine, { architecture });
   await saveModel(model, folder);
   model.free();
 }
-const forecaster = await loadForecaster(folder, { engine });
+const forecaster = await loadForecaster(folder, { engine, precision });
 console.log(JSON.stringify({ engine: engine.description }));
 for await (const line of createInterface({ input: process.stdin })) {
   const { series, horizon } = JSON.parse(line);

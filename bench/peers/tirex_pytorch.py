@@ -22,6 +22,7 @@ parser = argparse.ArgumentParser()
 parser.add_argument("folder", help="of the model; made where it is not there")
 parser.add_argument("--model", choices=["tirex", "tirex2"], default="tirex2")
 parser.add_argument("--engine", default="native")
+parser.add_argument("--precision", choices=["f32", "bf16"], default="f32", help="of this project; the package's is float32")
 parser.add_argument("--threads", type=int, default=2)
 parser.add_argument("--compile", action="store_true", help="the package compiles its cells (needs a C++ compiler)")
 parser.add_argument("--context", type=int, default=2048)
@@ -32,7 +33,7 @@ args = parser.parse_args()
 torch.set_num_threads(args.threads)
 
 ours = subprocess.Popen(
-    ["node", str(pathlib.Path(__file__).parent / "tirex_ours.js"), args.folder, args.model, args.engine],
+    ["node", str(pathlib.Path(__file__).parent / "tirex_ours.js"), args.folder, args.model, args.engine, args.precision],
     stdin=subprocess.PIPE,
     stdout=subprocess.PIPE,
     text=True,
@@ -142,6 +143,7 @@ for name in cases.split(","):
                 "model": args.model,
                 "case": name,
                 "engine": engine,
+                "precision": args.precision,
                 "compile": args.compile,
                 **{f"{side}_ms": round(value, 1) for side, value in middle.items()},
                 **{f"{side}_least_ms": round(min(values), 1) for side, values in times.items()},

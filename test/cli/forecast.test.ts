@@ -296,6 +296,24 @@ describe('xlstm forecast train --from with a table', () => {
     );
   });
 
+  it('fine-tunes with covariates a model that takes some, and refuses them of others', async () => {
+    const own = ['forecast', 'train', 'load.csv', '--target', 'load', '--known', 'holiday', '--steps', '4'];
+    const model = fileURLToPath(new URL('../golden/tirex2_tiny', import.meta.url));
+    const made = await xlstm([...own, '--from', model, '--batch', '2', '--out', 'tuned2']);
+    expect(made.code, made.stderr).toBe(0);
+    expect(made.stderr).toMatch(/^(tuned|kept) {3,4}\S/m);
+    expect(existsSync(path('tuned2', 'model.safetensors'))).toBe(true);
+    const tiny = fileURLToPath(new URL('../../models/forecaster-tiny', import.meta.url));
+    const refused = await xlstm([...own, '--from', tiny, '--out', 'no']);
+    expect(refused.code).not.toBe(0);
+    expect(refused.stderr).toMatch(/past, known: expected none.*TiRex-2 takes covariates/);
+    const without = await xlstm([...own, '--out', 'no']);
+    expect(without.stderr).toMatch(
+      /--past, --known: expected none without --from and a table, found holiday/,
+    );
+    expect(existsSync(path('no'))).toBe(false);
+  });
+
   it('refuses adapters of no model, or for no table', async () => {
     const alone = await forecast('train', 'load.csv', '--lora', 'rank=2', '--out', 'no');
     expect(alone.stderr).toMatch(

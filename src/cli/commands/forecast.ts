@@ -1,4 +1,3 @@
-import { fileURLToPath } from 'node:url';
 import { Command, Option } from 'commander';
 import { type Precision, precisions } from '../../compute/graph/plan.ts';
 import { frequencyText, usualSeason } from '../../data/series/frequency.ts';
@@ -26,10 +25,9 @@ import {
 import { standardOutput } from '../output.ts';
 import { integer, nameList, path, plotPath, quantileList } from '../parse.ts';
 import { requirePlotFolder, writePlot } from '../plots.ts';
+import { TINY_FORECASTER } from '../tiny_forecaster.ts';
+import { forecastHeadCommand } from './forecast_head.ts';
 import { forecastTrainCommand } from './forecast_train.ts';
-
-/** The forecaster that comes with the package. */
-const TINY_FORECASTER = fileURLToPath(new URL('../../../models/forecaster-tiny', import.meta.url));
 
 const BASELINES = { 'seasonal-naive': seasonalNaive, ets: exponentialSmoothing } as const;
 type Baseline = keyof typeof BASELINES;
@@ -115,6 +113,7 @@ Examples:
   return addEngineOptions(command)
     .enablePositionalOptions()
     .addCommand(forecastTrainCommand())
+    .addCommand(forecastHeadCommand())
     .action(forecastTable);
 }
 

@@ -30,7 +30,7 @@ import { addEngineOptions, type EngineChoice, withEngine } from '../engine_optio
 import { printBacktest } from '../forecast_text.ts';
 import { interruptible } from '../interrupt.ts';
 import { standardOutput } from '../output.ts';
-import { integer, loraOptions, path, positive } from '../parse.ts';
+import { integer, loraOptions, nameList, path, positive } from '../parse.ts';
 import { LiveBlock } from '../ui/live_block.ts';
 import { truncate } from '../ui/width.ts';
 
@@ -38,6 +38,8 @@ interface TrainOptions extends EngineChoice {
   readonly target?: string;
   readonly time?: string;
   readonly id?: string;
+  readonly past: readonly string[];
+  readonly known: readonly string[];
   readonly timeZone?: string;
   readonly from?: string;
   readonly patch: number;
@@ -59,6 +61,8 @@ export function forecastTrainCommand(): Command {
     .option('--target <column>', 'what to forecast (default: the only column of numbers)')
     .option('--time <column>', 'times of the rows (default: the only column of dates)')
     .option('--id <column>', 'tells several series of one table apart')
+    .option('--past <columns>', 'covariates of fine-tuning: known up to the last value', nameList, [])
+    .option('--known <columns>', 'covariates of fine-tuning: known ahead', nameList, [])
     .option('--time-zone <name>', 'of times without an offset, such as Europe/Berlin (default: UTC)')
     .option(
       '--from <folder>',
@@ -114,6 +118,14 @@ async function train(engine: Engine, file: string | undefined, options: TrainOpt
       'For example: xlstm forecast train load.csv --from models/tirex --lora rank=8 --out models/load',
     );
   }
+  const covariates = [...options.past, ...options.known];
+  if (covariates.length > 0 && (from === undefined || file === undefined)) {
+    throw new XlstmError(
+      'usage',
+      `--past, --known: expected none without --from and a table, found ${covariates.join(', ')}`,
+      'A new model takes none: fine-tune one that does (TiRex-2).',
+    );
+  }
   const series = file === undefined ? [] : (await readSeries(file, options)).series;
   const model = from === undefined ? newModel(engine, options) : await givenModel(engine, from, lora);
   using forecaster = new Forecaster(model);
@@ -165,7 +177,7 @@ async function tune(
   const progress = stepProgress();
   const { isTuned, before, after, ...made } = await interruptible((signal) =>
     tuneForecaster(forecaster, {
-      series: series.map(({ values }) => values),
+      series: series.map(({ values, past, known }) => ({ targets: { value: values }, past, known })),
       ...{ seed, signal, onStep: progress.show, onMeasure: progress.measured },
       ...(steps !== undefined && { steps }),
       ...(batch !== undefined && { batchSize: batch }),

@@ -9,6 +9,7 @@ import { formatSignificant } from '../../format.ts';
 import type { SequenceConfig } from '../../models/sequence/config.ts';
 import { type Prediction, quantileName } from '../../sequences/prediction.ts';
 import { SequenceModel } from '../../sequences/sequence_model.ts';
+import { csvText } from '../csv_text.ts';
 import { addEngineOptions, type EngineChoice, withEngine } from '../engine_options.ts';
 import { standardOutput } from '../output.ts';
 import { path, plotPath } from '../parse.ts';
@@ -80,8 +81,7 @@ Examples:
       ]);
       const names = ['for row', ...columns.map(({ name }) => name)];
       if (options.out !== undefined) {
-        const csv = [names, ...rows].map((row) => row.map(csvCell).join(',')).join('\n');
-        await writeFileAtomic(options.out, `${csv}\n`);
+        await writeFileAtomic(options.out, csvText([names, ...rows]));
         process.stderr.write(`${rows.length} predictions are in ${options.out}\n`);
         return;
       }
@@ -151,9 +151,6 @@ function resultColumns({ classes, quantiles, outputs, outputNames }: SequenceCon
     return quantiles.map((q, i) => ({ name: `${name} ${quantileName(q)}`, of: (p) => p.quantiles[o][i] }));
   });
 }
-
-const csvCell = (cell: number | string): string =>
-  typeof cell === 'string' && /[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : String(cell);
 
 const MOST_DRAWN = 200;
 

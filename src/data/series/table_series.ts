@@ -68,7 +68,8 @@ export function seriesOfTable(table: Table, options: SeriesOptions): TableSeries
   return { target, time, series };
 }
 
-function groupsOf(table: Table, id: string): Map<string, number[]> {
+/** The rows of each name, in the order of the first ones. Throws a data error for a row without a name. */
+export function groupsOf(table: Table, id: string): Map<string, number[]> {
   const column = columnOf(table, id);
   const groups = new Map<string, number[]>();
   for (const [r, row] of table.rows.entries()) {
@@ -86,7 +87,8 @@ function groupsOf(table: Table, id: string): Map<string, number[]> {
   return groups;
 }
 
-function numbersIn(table: Table, column: string, rows: readonly number[]): Float64Array {
+/** The numbers of a column in some rows, NaN where one is missing. Throws a data error that names line and column. */
+export function numbersIn(table: Table, column: string, rows: readonly number[]): Float64Array {
   const c = columnOf(table, column);
   return Float64Array.from(rows, (r) => {
     const cell = table.rows[r][c];

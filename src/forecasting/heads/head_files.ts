@@ -33,6 +33,8 @@ const schema = v.strictObject({
     examples: whole,
     folds: whole,
     penalty: positive,
+    inputNames: v.optional(v.pipe(v.array(v.string()), v.minLength(1), v.maxLength(2 ** 12), v.readonly())),
+    outputName: v.optional(v.string()),
   }),
 });
 

@@ -35,6 +35,10 @@ export interface HeadFacts {
   readonly folds: number;
   /** The penalty on the square of its weights that did best on them. */
   readonly penalty: number;
+  /** Names of the variates of a sample, in their order. Left out: they have none. */
+  readonly inputNames?: readonly string[] | undefined;
+  /** What is told. Left out: it has no name. */
+  readonly outputName?: string | undefined;
 }
 
 /** A class, and how likely each is. */

@@ -18,6 +18,10 @@ import {
 export interface TrainHeadOptions {
   /** Decides which examples are held out together. Default: 1. */
   readonly seed?: number;
+  /** Names of the variates of a sample, which the head keeps. Default: none. */
+  readonly inputNames?: readonly string[];
+  /** The name of what is told, which the head keeps. Default: none. */
+  readonly outputName?: string;
 }
 
 /** Examples of a class; one is held out while another is learned from. */
@@ -35,7 +39,7 @@ export async function trainClassifier(
   labels: Iterable<string>,
   options: TrainHeadOptions = {},
 ): Promise<SeriesClassifier> {
-  const seed = checkSeed('trainClassifier', options);
+  const { seed, names } = checkOptions('trainClassifier', options);
   const given = Array.from(labels);
   for (const [i, label] of given.entries()) {
     if (typeof label === 'string' && label !== '') continue;
@@ -73,7 +77,7 @@ export async function trainClassifier(
     accuracy: right / given.length,
     majority: most / given.length,
   } as const;
-  return new SeriesClassifier(forecaster, mapOf(fitted), factsOf(fitted, measures), classes);
+  return new SeriesClassifier(forecaster, mapOf(fitted), factsOf(fitted, measures, names), classes);
 }
 
 /**
@@ -87,7 +91,7 @@ export async function trainRegressor(
   values: Iterable<number>,
   options: TrainHeadOptions = {},
 ): Promise<SeriesRegressor> {
-  const seed = checkSeed('trainRegressor', options);
+  const { seed, names } = checkOptions('trainRegressor', options);
   const given = Array.from(values);
   for (const [i, value] of given.entries()) {
     if (Number.isFinite(value)) continue;
@@ -115,14 +119,25 @@ export async function trainRegressor(
     error: rootMeanSquare(fitted.heldOut.map(([output], i) => output - given[i])),
     errorOfMean: rootMeanSquare(given.map((value) => value - mean)),
   } as const;
-  return new SeriesRegressor(forecaster, mapOf(fitted), factsOf(fitted, measures));
+  return new SeriesRegressor(forecaster, mapOf(fitted), factsOf(fitted, measures, names));
 }
 
-function checkSeed(what: string, options: TrainHeadOptions): number {
-  checkNames(what, options, ['seed']);
-  const { seed = 1 } = options;
+type HeadNames = Pick<HeadFacts, 'inputNames' | 'outputName'>;
+
+function checkOptions(what: string, options: TrainHeadOptions): { seed: number; names: HeadNames } {
+  checkNames(what, options, ['seed', 'inputNames', 'outputName']);
+  const { seed = 1, inputNames, outputName } = options;
   checkWhole('seed', seed, 0);
-  return seed;
+  const areNames =
+    inputNames === undefined ||
+    (Array.isArray(inputNames) && inputNames.every((name) => typeof name === 'string'));
+  checkOption(areNames, 'inputNames', 'a list of names', inputNames);
+  checkOption(outputName === undefined || typeof outputName === 'string', 'outputName', 'a name', outputName);
+  const names = {
+    ...(inputNames !== undefined && { inputNames: [...inputNames] }),
+    ...(outputName !== undefined && { outputName }),
+  };
+  return { seed, names };
 }
 
 /** The embeddings of the examples, one below another. */
@@ -162,9 +177,8 @@ const mapOf = ({ map }: FittedHead): LinearMap<Float32Array> => ({
   bias: Float32Array.from(map.bias),
 });
 
-const factsOf = ({ heldOut, folds, penalty }: FittedHead, measures: HeadMeasures): HeadFacts => ({
-  measures,
-  examples: heldOut.length,
-  folds,
-  penalty,
-});
+const factsOf = (
+  { heldOut, folds, penalty }: FittedHead,
+  measures: HeadMeasures,
+  names: HeadNames,
+): HeadFacts => ({ measures, examples: heldOut.length, folds, penalty, ...names });

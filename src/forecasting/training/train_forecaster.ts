@@ -4,7 +4,7 @@ import type { Model } from '../../nn/model.ts';
 import { type PatchModel, patchModel } from '../patch_model.ts';
 import type { PatchNetwork } from '../patch_objective.ts';
 import { type ForecasterStep, trainOnWindows } from './train_on_windows.ts';
-import { mixedWindows, ownWindows, syntheticWindows } from './windows.ts';
+import { alone, mixedWindows, ONE_VARIATE, ownWindows, syntheticWindows } from './windows.ts';
 
 /** How a forecaster is trained; everything has a default. */
 export interface TrainForecasterOptions {
@@ -55,7 +55,15 @@ export async function trainForecaster(
       ? mixedWindows(syntheticWindows, ownWindows(series, (patches as PatchModel).patchSize))
       : syntheticWindows;
   return trainOnWindows(model as unknown as Model<PatchNetwork>, patches as PatchModel, {
-    ...{ source, steps, batchSize, learningRate, seed, signal: options.signal },
+    ...{
+      source: alone(source),
+      layout: ONE_VARIATE,
+      steps,
+      batchSize,
+      learningRate,
+      seed,
+      signal: options.signal,
+    },
     onStep: async (step) => {
       options.onStep?.(step);
       return false;

@@ -6,7 +6,7 @@ import { warmupCosine } from '../../training/schedule.ts';
 import { Trainer } from '../../training/trainer.ts';
 import type { PatchModel } from '../patch_model.ts';
 import { type PatchNetwork, patchObjective } from '../patch_objective.ts';
-import { type WindowSource, windowBatch } from './windows.ts';
+import { type VariateLayout, type VariateSource, variateBatch } from './windows.ts';
 
 /** What is told of a step of training. */
 export interface ForecasterStep {
@@ -24,7 +24,9 @@ export interface ForecasterStep {
 
 /** How a network is trained on windows. */
 export interface WindowTraining {
-  readonly source: WindowSource;
+  readonly source: VariateSource;
+  /** Of the windows of the source. */
+  readonly layout: VariateLayout;
   readonly steps: number;
   readonly batchSize: number;
   /** The highest: it rises over the first twentieth of the steps and falls to a twentieth of it. */
@@ -35,11 +37,11 @@ export interface WindowTraining {
   readonly onStep: (step: ForecasterStep) => Promise<boolean>;
 }
 
-/** Trains a network that reads patches, each row by itself. Resolves to the steps made. */
+/** Trains a network that reads patches. Resolves to the steps made. */
 export async function trainOnWindows(
   model: Model<PatchNetwork>,
   patches: PatchModel,
-  { source, steps, batchSize, learningRate, seed, signal, onStep }: WindowTraining,
+  { source, layout, steps, batchSize, learningRate, seed, signal, onStep }: WindowTraining,
 ): Promise<number> {
   const schedule = warmupCosine({
     peak: learningRate,
@@ -48,9 +50,9 @@ export async function trainOnWindows(
     finalFraction: 0.05,
   });
   using trainer = new Trainer(model, {
-    batchSize,
+    batchSize: batchSize * (layout.targets + layout.past + layout.known),
     length: Math.ceil(patches.contextLength / patches.patchSize),
-    objective: patchObjective(),
+    objective: patchObjective(layout),
     optimizer: { weightDecay: 0.01 },
     schedule,
     seed,
@@ -59,7 +61,7 @@ export async function trainOnWindows(
   const start = performance.now();
   for (let step = 1; step <= steps; step++) {
     if (signal?.aborted) return step - 1;
-    const { loss } = await trainer.step(windowBatch(random, source, patches, batchSize));
+    const { loss } = await trainer.step(variateBatch(random, source, patches, layout, batchSize));
     if (!Number.isFinite(loss)) {
       throw new XlstmError(
         'diverged',

@@ -88,6 +88,44 @@ describe('fine-tuning', () => {
     expect(patient.steps).toBe(patient.bestStep + 4);
   });
 
+  it('fits a TiRex-2 to targets that belong together and to what is known ahead', async () => {
+    const holiday = Float64Array.from({ length: 300 }, (_, t) => Number(Math.sin(t * t) > 0.3));
+    const price = holiday.map((on, t) => 20 + 8 * on + (t % 2));
+    const load = holiday.map((on, t) => 50 - 20 * on - (t % 2));
+    const rain = Float64Array.from({ length: 300 }, (_, t) => Math.cos(t * t));
+    using forecaster = new Forecaster(createModel(engine, tirex2 as never));
+    const result = await tuneForecaster(forecaster, {
+      series: [{ targets: { load, price }, past: { rain }, known: { holiday } }],
+      ...{ steps: 60, batchSize: 8, learningRate: 1e-2, measureEvery: 30 },
+    });
+    expect(result.isTuned).toBe(true);
+    expect(result.after).toBeLessThan(0.8 * result.before);
+  });
+
+  it('puts the original back of a TiRex-2 with covariates too', async () => {
+    using forecaster = new Forecaster(createModel(engine, tirex2 as never));
+    const before = await valuesOf(forecaster);
+    const noise = Float64Array.from({ length: 200 }, (_, t) => Math.sin(t * t) + Math.sin(3 * t * t));
+    const series = [{ targets: { noise }, known: { other: noise.toReversed() } }];
+    const options = { series, steps: 20, batchSize: 2, learningRate: 3, measureEvery: 5 };
+    expect(await tuneForecaster(forecaster, options)).toMatchObject({ isTuned: false });
+    expect(await valuesOf(forecaster)).toEqual(before);
+  });
+
+  it('refuses covariates of a model that takes none, and series of unlike variates', async () => {
+    using alone = new Forecaster(createModel(engine, tirex as never));
+    const series = [{ targets: { saw }, past: { saw } }];
+    await expect(tuneForecaster(alone, { series })).rejects.toThrow(
+      /series 0: past, known: expected none.*TiRex-2/,
+    );
+    using forecaster = new Forecaster(createModel(engine, tirex2 as never));
+    await expect(tuneForecaster(forecaster, { series: [...series, saw] })).rejects.toThrow(
+      /series 1: past: expected as many variates as in series 0, 1, found 0/,
+    );
+    const short = [{ targets: { saw }, known: { saw: saw.subarray(1) } }];
+    await expect(tuneForecaster(forecaster, { series: short })).rejects.toThrow(/known "saw": expected 300/);
+  });
+
   it('holds out patches, or of short series an eighth', () => {
     const of = (...lengths: number[]) =>
       heldOutOf(
@@ -117,8 +155,11 @@ describe('fine-tuning', () => {
   it.each([
     [{ series: [] }, 'series: expected at least one'],
     [{ series: [saw.subarray(0, 15)] }, 'series 0: expected at least 16 values that are not missing'],
-    [{ series: [saw, new Float64Array(100).fill(Number.NaN)] }, 'series 1: expected at least 16 values'],
-    [{ series: [[1, 2, 'x']] }, 'series 0: step 2: expected a finite number'],
+    [
+      { series: [saw, new Float64Array(100).fill(Number.NaN)] },
+      'series 1: "value": expected at least 3 values',
+    ],
+    [{ series: [[1, 2, 'x']] }, 'series 0: "value": step 2: expected a finite number'],
     [{ series: [new Float64Array(100).fill(3)] }, 'series: expected values that change'],
     [{ series: [saw], steps: 0 }, 'steps: expected a whole number'],
     [{ series: [saw], patients: 2 }, 'there is no option "patients"'],

@@ -1,19 +1,28 @@
 import { checkNames, checkNumber, checkOption, checkWhole } from '../../checks.ts';
 import { XlstmError } from '../../errors.ts';
 import type { Model } from '../../nn/model.ts';
-import { backtest } from '../backtest.ts';
 import { Forecaster } from '../forecaster.ts';
-import { modelMethod } from '../model_method.ts';
+import { meanMeasures, measure, seasonalError } from '../measures.ts';
 import { type PatchModel, patchModel } from '../patch_model.ts';
 import type { PatchNetwork } from '../patch_objective.ts';
-import { readRow, type VariateValues } from '../series.ts';
+import {
+  asSeries,
+  type ForecastSeries,
+  LEAST_OBSERVED,
+  rowsOf,
+  type SeriesRows,
+  type VariateValues,
+} from '../series.ts';
 import { type ForecasterStep, trainOnWindows } from './train_on_windows.ts';
-import { mixedWindows, ownWindows, syntheticWindows } from './windows.ts';
+import { alone, mixedWindows, ownVariates, ownWindows, syntheticWindows } from './windows.ts';
 
 /** How a forecaster is fine-tuned; all but the series has a default. */
 export interface TuneForecasterOptions {
-  /** Series to learn from, each by itself; null or NaN where a value is missing. */
-  readonly series: readonly VariateValues[];
+  /**
+   * Series to learn from, each by itself; null or NaN where a value is missing. Of several targets that are forecast together, or with
+   * covariates, all have as many variates of each kind; what is known ahead is as long as the targets at least.
+   */
+  readonly series: readonly (VariateValues | ForecastSeries)[];
   /** Training steps at most. Default: 500. */
   readonly steps?: number;
   /** Windows of a step. Default: 32. */
@@ -84,7 +93,7 @@ export function heldOutOf(series: readonly ArrayLike<unknown>[], patchSize: numb
 }
 
 /**
- * Trains a forecaster further on one's own series, one half of the windows, and on synthetic ones. Two stretches at the ends of the series are held out:
+ * Trains a forecaster further on one's own series: of one variate on as many synthetic windows too. Two stretches at the ends of the series are held out:
  * by the first one training ends, and the best model is kept; on the second one it is measured before and after, and where
  * it is not better there, the original is put back. A model with adapters has those alone trained. Rejects with a usage error for an option, and with a
  * data error for series that are too short or of which nothing can be measured; the model then stays as it was.
@@ -103,11 +112,14 @@ export async function tuneForecaster(
   checkNumber('learningRate', learningRate, 'a finite number above 0', (value) => value > 0);
   const model = forecaster.model as unknown as Model<PatchNetwork>;
   const patches = patchModel(model.network) as PatchModel;
-  const series = checkSeries(options.series);
-  const heldOut = heldOutOf(series, patches.patchSize);
+  const series = checkSeries(options.series, forecaster.takesCovariates);
+  const heldOut = heldOutOf(series.map(targetOf), patches.patchSize);
   const end = heldOut.horizon * heldOut.windows;
-  const own = series.map((values) => values.subarray(0, values.length - 2 * end));
-  const known = series.map((values) => values.subarray(0, values.length - end));
+  const own = series.map((rows) => withoutEnd(rows, 2 * end));
+  const known = series.map((rows) => withoutEnd(rows, end));
+  const [{ targets, past, known: ahead }] = series;
+  const layout = { targets: targets.length, past: past.length, known: ahead.length };
+  const isOne = targets.length + past.length + ahead.length === 1;
   const before = await lossOf(forecaster, series, heldOut);
   const { parameters } = model;
   const trained = model.design?.adapter ? parameters.added : parameters.list;
@@ -118,8 +130,10 @@ export async function tuneForecaster(
   let made = 0;
   try {
     made = await trainOnWindows(model, patches, {
-      source: mixedWindows(syntheticWindows, ownWindows(own, patches.patchSize)),
-      ...{ steps, batchSize, learningRate, seed, signal: options.signal },
+      source: isOne
+        ? alone(mixedWindows(syntheticWindows, ownWindows(own.map(targetOf), patches.patchSize)))
+        : ownVariates(own, patches.patchSize),
+      ...{ layout, steps, batchSize, learningRate, seed, signal: options.signal },
       onStep: async (told) => {
         const { step } = told;
         options.onStep?.(told);
@@ -141,37 +155,92 @@ export async function tuneForecaster(
   return { isTuned, steps: made, bestStep: best.step, before, after };
 }
 
-function checkSeries(given: unknown): Float64Array[] {
+const targetOf = ({ targets: [first] }: SeriesRows): Float64Array => first;
+
+/** The series up to so many steps before its end; covariates end with the targets. */
+function withoutEnd(rows: SeriesRows, steps: number): SeriesRows {
+  const length = targetOf(rows).length - steps;
+  const cut = (all: readonly Float64Array[]): Float64Array[] => all.map((row) => row.subarray(0, length));
+  return { targets: cut(rows.targets), past: cut(rows.past), known: cut(rows.known) };
+}
+
+function checkSeries(given: unknown, takesCovariates: boolean): SeriesRows[] {
   checkOption(Array.isArray(given) && given.length > 0, 'series', 'at least one', given);
-  const series = (given as readonly VariateValues[]).map((values, s) => readRow(values, `series ${s}`));
+  const series = (given as TuneForecasterOptions['series']).map((one, s) =>
+    rowsOf(asSeries(one, `series ${s}`), 0, `series ${s}`),
+  );
   const least = Math.ceil((LEAST_LEFT * PART) / (PART - 2));
-  for (const [s, values] of series.entries()) {
-    const found = values.reduce((count, value) => count + Number(!Number.isNaN(value)), 0);
-    if (found >= least) continue;
-    throw new XlstmError(
-      'data',
-      `series ${s}: expected at least ${least} values that are not missing, of which two eighths are held out, found ${found}`,
-      'Leave the series out.',
+  const [first] = series;
+  for (const [s, rows] of series.entries()) {
+    for (const kind of ['targets', 'past', 'known'] as const) {
+      checkOption(
+        rows[kind].length === first[kind].length,
+        `series ${s}: ${kind}`,
+        `as many variates as in series 0, ${first[kind].length}`,
+        rows[kind].length,
+      );
+    }
+    checkOption(
+      takesCovariates || rows.past.length + rows.known.length === 0,
+      `series ${s}: past, known`,
+      'none: this model reads each variate by itself (TiRex-2 takes covariates)',
+      'some',
     );
+    for (const values of rows.targets) {
+      const found = values.reduce((count, value) => count + Number(!Number.isNaN(value)), 0);
+      if (found >= least) continue;
+      throw new XlstmError(
+        'data',
+        `series ${s}: expected at least ${least} values that are not missing, of which two eighths are held out, found ${found}`,
+        'Leave the series out.',
+      );
+    }
   }
   return series;
 }
 
-/** How well the last stretches of series are forecast from what is before them. */
+/** How well the last stretches of series are forecast from what is before them, and from what is known of them. */
 async function lossOf(
   forecaster: Forecaster,
-  series: readonly Float64Array[],
+  series: readonly SeriesRows[],
   { horizon, windows }: HeldOut,
 ): Promise<number> {
-  const { model } = await backtest(
-    series.map((values, s) => ({ id: `${s}`, values, season: 1, past: {}, known: {} })),
-    { model: modelMethod(forecaster) },
-    { horizon, windows, levels: [...new Set([...forecaster.levels, 0.5])].sort() },
+  const levels = [...new Set([...forecaster.levels, 0.5])].sort();
+  const places = series.flatMap((rows) =>
+    Array.from({ length: windows }, (_, w) => ({
+      rows,
+      origin: targetOf(rows).length - (windows - w) * horizon,
+    })).filter(({ origin }) => rows.targets.every((values) => isKnown(values.subarray(0, origin)))),
   );
-  const { scaledQuantileLoss } = model.measures;
+  const named = (rows: readonly Float64Array[], length: number): Record<string, Float64Array> =>
+    Object.fromEntries(rows.map((row, i) => [`${i}`, row.subarray(0, length)]));
+  const histories = places.map(({ rows: { targets, past, known }, origin }) => ({
+    targets: named(targets, origin),
+    ...(past.length > 0 && { past: named(past, origin) }),
+    ...(known.length > 0 && { known: named(known, origin + horizon) }),
+  }));
+  const forecasts = histories.length > 0 ? await forecaster.forecastAll(histories, { horizon, levels }) : [];
+  const measured = places.flatMap(({ rows, origin }, i) =>
+    rows.targets.map((values, v) => {
+      const actual = values.subarray(origin, origin + horizon);
+      const scale = seasonalError(values.subarray(0, origin), 1);
+      const { quantiles } = forecasts[i].targets[`${v}`];
+      return { values, measures: measure(quantiles, levels, actual, scale) };
+    }),
+  );
+  const { scaledQuantileLoss } = meanMeasures(
+    series
+      .flatMap(({ targets }) => targets)
+      .map((values) =>
+        meanMeasures(measured.filter((one) => one.values === values).map((one) => one.measures)),
+      ),
+  );
   if (Number.isFinite(scaledQuantileLoss)) return scaledQuantileLoss;
   throw new XlstmError(
     'data',
     `series: expected values that change, and some in the last ${windows * horizon} steps, found none that can be measured`,
   );
 }
+
+const isKnown = (values: Float64Array): boolean =>
+  values.reduce((count, value) => count + Number(!Number.isNaN(value)), 0) >= LEAST_OBSERVED;

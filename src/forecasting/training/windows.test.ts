@@ -4,8 +4,11 @@ import { momentsOf } from '../tirex_scale.ts';
 import { scaleFrom } from '../tirex2_scale.ts';
 import {
   mixedWindows,
+  ownVariates,
   ownWindows,
   syntheticWindows,
+  type VariateSource,
+  variateBatch,
   type WindowReader,
   type WindowSource,
   windowBatch,
@@ -107,5 +110,52 @@ describe('a batch of windows', () => {
     const source = mixedWindows(syntheticWindows, ownWindows([new Float64Array(50).map((_, t) => t % 7)], P));
     const batch = (): unknown => windowBatch(new Random(9), source, config, 16);
     expect(batch()).toEqual(batch());
+  });
+
+  it('of variates has the targets first, and shows nothing of their ends, but what is known ahead', () => {
+    const row = (by: number, length = 60): Float64Array => Float64Array.from({ length }, (_, t) => by + t);
+    const layout = { targets: 2, past: 1, known: 1 };
+    const batchOf = (last: number) => {
+      const ended = (by: number): Float64Array =>
+        row(by).map((value, t) => (t >= 56 ? value + last * Math.sin(t) : value));
+      const series = { targets: [ended(0), ended(100)], past: [ended(200)], known: [row(300)] };
+      const source: VariateSource = (_, length) => {
+        const cut = (rows: readonly Float64Array[]) => rows.map((each) => each.subarray(60 - length));
+        return { targets: cut(series.targets), past: cut(series.past), known: cut(series.known) };
+      };
+      return variateBatch(new Random(5), source, config, layout, 20);
+    };
+    const [one, other] = [batchOf(0), batchOf(30)];
+    expect(other.tokens).toEqual(one.tokens);
+    expect(other.next).not.toEqual(one.next);
+    const tokens = one.tokens;
+    const counts = Array.from(one.counts);
+    const [ofTargets, ofOthers] = [counts.slice(0, counts.length / 2), counts.slice(counts.length / 2)];
+    expect(ofTargets.filter((count) => count === 1).length).toBeGreaterThan(500);
+    expect(ofOthers.every((count) => count === 0)).toBe(true);
+    // The last patch of the tokens is hidden in some windows, of what is known in none.
+    const lastSeen = (v: number, b: number): boolean => seenOf(tokens, v * 20 + b)[LENGTH * P - 1].isThere;
+    const windows = Array.from({ length: 20 }, (_, b) => b);
+    expect(windows.every((b) => lastSeen(3, b))).toBe(true);
+    for (const v of [0, 1, 2]) expect(windows.filter((b) => !lastSeen(v, b)).length).toBeGreaterThan(3);
+  });
+
+  it('shows something of a series that is shorter than what may be hidden at its end', () => {
+    const own = ownWindows([Float64Array.from({ length: 14 }, (_, t) => t)], P);
+    const { counts } = windowBatch(new Random(6), own, config, 200);
+    for (let b = 0; b < 200; b++) {
+      const row = Array.from({ length: LENGTH * P }, (_, t) => counts[b * LENGTH * P + t]);
+      expect(row.includes(1), `window ${b}`).toBe(true);
+    }
+  });
+
+  it('of own variates ends where their targets are, in one place of all', () => {
+    const values = Float64Array.from({ length: 50 }, (_, t) => t);
+    const source = ownVariates([{ targets: [values], past: [values], known: [values] }], P);
+    for (let i = 0; i < 30; i++) {
+      const { targets, past, known } = source(new Random(i), 28);
+      expect([past, known]).toEqual([targets, targets]);
+      expect(targets[0].at(-1)).toBeGreaterThanOrEqual(P + 11);
+    }
   });
 });
