@@ -16,6 +16,8 @@ export interface Drawing {
   readonly title: string;
   readonly svg: string;
   readonly note?: string;
+  /** Its numbers as comma-separated values, which the page has behind a click. */
+  readonly data?: string;
 }
 
 export interface Section {
@@ -27,9 +29,10 @@ export interface Section {
 export const text = (text: string): Block => ({ kind: 'text', text });
 export const table = (table: Table): Block => ({ kind: 'table', table });
 
-function drawingHtml({ title, svg, note }: Drawing): string {
+function drawingHtml({ title, svg, note, data }: Drawing): string {
   const caption = note ? `<figcaption>${escapeText(note)}</figcaption>` : '';
-  return `<figure><h3>${escapeText(title)}</h3>${svg}${caption}</figure>`;
+  const numbers = data ? `<details><summary>Data</summary><pre>${escapeText(data)}</pre></details>` : '';
+  return `<figure><h3>${escapeText(title)}</h3>${svg}${caption}${numbers}</figure>`;
 }
 
 function blockHtml(block: Block): string {

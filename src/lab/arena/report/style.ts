@@ -30,6 +30,9 @@ nav{display:flex;flex-wrap:wrap;gap:4px 18px;margin:14px 0 0;font-size:14px}
 a{color:var(--blue);text-underline-offset:2px}
 .lead{font-size:16px;color:var(--soft)}
 figcaption{font-size:12.5px;color:var(--soft);margin-top:2px;overflow-wrap:break-word}
+details{font-size:12.5px;color:var(--soft)}
+summary{cursor:pointer}
+pre{max-height:260px;overflow:auto;margin:4px 0;padding:8px 10px;background:var(--panel);color:var(--text);font-size:11.5px}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr));gap:26px 28px;margin:18px 0 26px}
 .wide{margin:18px 0 24px;overflow-x:auto}
 .chart{max-width:620px}
@@ -64,7 +67,7 @@ td.left:first-child{white-space:nowrap}
 @media print{
 @page{margin:14mm}
 body{font-size:10.5pt}
-nav{display:none}
+nav,details{display:none}
 h2{break-after:avoid}
 tr,figure,li{break-inside:avoid}
 .table,.wide{overflow:visible}

@@ -5,8 +5,17 @@ import { page } from '../../arena/report/page.ts';
 import { checkReport } from '../../arena/report/report.ts';
 import { type Section, sectionMarkdown } from '../../arena/report/section.ts';
 import { escapeMarkdown } from '../../arena/report/table.ts';
+import { analyse } from './analysis.ts';
+import { answerSection } from './answer.ts';
 import { modelsOf } from './appearance.ts';
+import { claimSection } from './claims.ts';
+import { contestSection } from './contest_section.ts';
+import { contestsOf } from './contests.ts';
+import { costSection } from './cost_section.ts';
+import { exponentSection } from './exponent_section.ts';
 import type { StudyFindings } from './findings.ts';
+import { longSection } from './long_section.ts';
+import { lossSection } from './loss_section.ts';
 import { studySettingsSection } from './settings_section.ts';
 
 const TITLE = 'xLSTM scaling study';
@@ -30,7 +39,19 @@ export async function writeStudyReport(folder: string, findings: StudyFindings):
 }
 
 function sectionsOf(findings: StudyFindings): Section[] {
-  return findings.records.length === 0 ? [] : [studySettingsSection(findings)];
+  if (findings.records.length === 0) return [];
+  const analysis = analyse(findings.records);
+  const contests = contestsOf(analysis);
+  return [
+    answerSection(analysis, contests, findings),
+    lossSection(analysis),
+    contestSection(contests, analysis),
+    exponentSection(analysis),
+    longSection(analysis),
+    costSection(analysis),
+    claimSection(analysis, contests),
+    studySettingsSection(findings),
+  ].filter((section) => section !== undefined);
 }
 
 function summary({ records, notRun, settings }: StudyFindings): string {

@@ -1,0 +1,82 @@
+import { Random } from '../../random.ts';
+import { type FitPoint, fitPowerLaw, type PowerLaw } from './fit.ts';
+
+/** A quantity and where it lies in 95 of 100 cases. */
+export interface Estimate {
+  readonly value: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** A quantity of the cells as they are, and of cells that were drawn from them again and again. */
+export interface Sampled<T> {
+  readonly value: T;
+  readonly samples: readonly T[];
+}
+
+const SAMPLES = 200;
+const SEED = 20_260;
+/** Draws of cells before one is given up from which nothing follows, such as of too few different ones. */
+const DRAWS = 50;
+
+/**
+ * What follows from some things, and from as many drawn from them with repetition, 200 times; seeded. Undefined where
+ * nothing follows from the things themselves.
+ *
+ * @param name Makes draws of different quantities different.
+ */
+export function bootstrap<P, T>(
+  points: readonly P[],
+  name: string,
+  follows: (points: readonly P[], whole?: T) => T | undefined,
+): Sampled<T> | undefined {
+  const value = follows(points);
+  if (value === undefined) return undefined;
+  const random = new Random(
+    [...name].reduce((sum, letter) => (31 * sum + letter.charCodeAt(0)) % 2 ** 31, SEED),
+  );
+  const samples: T[] = [];
+  for (let sample = 0; sample < SAMPLES; sample++) {
+    for (let draw = 0; draw < DRAWS; draw++) {
+      const drawn = points.map(() => points[random.integer(points.length)]);
+      const found = follows(drawn, value);
+      if (found === undefined) continue;
+      samples.push(found);
+      break;
+    }
+  }
+  return { value, samples };
+}
+
+/** A power law through points, with laws through points drawn from them. */
+export const bootstrapLaw = (points: readonly FitPoint[], name: string): Sampled<PowerLaw> | undefined =>
+  bootstrap(points, name, (drawn, whole?: PowerLaw) => fitPowerLaw(drawn, whole));
+
+/** A number of what was sampled, with its interval. */
+export function estimate<T>({ value, samples }: Sampled<T>, of: (one: T) => number): Estimate {
+  const found = samples.map(of).sort((a, b) => a - b);
+  return { value: of(value), low: quantile(found, 0.025), high: quantile(found, 0.975) };
+}
+
+/** How far a number of one is above that of another, both sampled. */
+export function difference<A, B>(
+  a: Sampled<A>,
+  ofA: (one: A) => number,
+  b: Sampled<B>,
+  ofB: (one: B) => number,
+): Estimate {
+  const count = Math.min(a.samples.length, b.samples.length);
+  const samples = Array.from({ length: count }, (_, i) => ofA(a.samples[i]) - ofB(b.samples[i]));
+  return estimate({ value: ofA(a.value) - ofB(b.value), samples }, (one) => one);
+}
+
+/** Whether an interval lies on one side of 0: −1 below, 1 above, 0: it is not decided. */
+export const decided = ({ low, high }: Estimate): -1 | 0 | 1 => (high < 0 ? -1 : low > 0 ? 1 : 0);
+
+/** Between the sorted values where it falls. NaN of none. */
+function quantile(sorted: readonly number[], share: number): number {
+  const place = share * (sorted.length - 1);
+  const [below, above] = [Math.floor(place), Math.ceil(place)];
+  if (sorted.length === 0) return Number.NaN;
+  return sorted[below] + (place - below) * (sorted[above] - sorted[below]);
+}

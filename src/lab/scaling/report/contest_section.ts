@@ -1,0 +1,84 @@
+import { formatSigned } from '../../arena/report/format.ts';
+import { type Block, type Section, table, text } from '../../arena/report/section.ts';
+import { figures, words } from '../../arena/report/table.ts';
+import type { Estimate } from '../bootstrap.ts';
+import type { Analysis } from './analysis.ts';
+import { against, type Contest, leaders, outcome } from './contests.ts';
+
+/** 4.812 [4.801, 4.830] */
+export const withInterval = ({ value, low, high }: Estimate, decimals = 3): string =>
+  `${formatSigned(value, decimals)} [${formatSigned(low, decimals)}, ${formatSigned(high, decimals)}]`;
+
+/** Who is ahead where what is equal. */
+export function contestSection(contests: readonly Contest[], analysis: Analysis): Section | undefined {
+  if (contests.length === 0) return undefined;
+  return {
+    id: 'ahead',
+    title: 'Who is ahead',
+    blocks: [
+      text(
+        'Losses at equal size and data are those of the law L(N, D) = E + A N^−α + B D^−β of each model, at equal cost those of ' +
+          'L(C) = E + K C^−γ, at the largest value that all models reached. In brackets: the middle 95 % of 200 fits to ' +
+          'trainings drawn anew. Where the interval of a difference has both signs, it is not decided. The best xLSTM and the ' +
+          'best other model are chosen by the same numbers, which favours both.',
+      ),
+      ...leaderTable(contests),
+      {
+        kind: 'tables',
+        tables: contests.map(({ title, unit, entries }) => ({
+          title: `${title}: ${unit}`,
+          columns: [words('model'), figures('estimate')],
+          rows: entries.map(({ model, estimate }) => ({ cells: [model.title, withInterval(estimate)] })),
+        })),
+      },
+      ...missing(analysis),
+    ],
+  };
+}
+
+function leaderTable(contests: readonly Contest[]): Block[] {
+  const rows = contests.flatMap((contest) => {
+    const found = leaders(contest);
+    if (!found) return [];
+    const gap = against(found.xlstm, found.other);
+    return [
+      {
+        cells: [
+          contest.title,
+          found.xlstm.model.title,
+          withInterval(found.xlstm.estimate),
+          found.other.model.title,
+          withInterval(found.other.estimate),
+          withInterval(gap),
+          outcome(gap) === 'not decided' ? 'not decided' : `xLSTM ${outcome(gap)}`,
+        ],
+      },
+    ];
+  });
+  if (rows.length === 0) return [];
+  return [
+    table({
+      title: 'The best xLSTM beside the best of the others',
+      columns: [
+        words('equal'),
+        words('best xLSTM'),
+        figures('estimate'),
+        words('best other'),
+        figures('estimate'),
+        figures('difference'),
+        words('outcome'),
+      ],
+      rows,
+    }),
+  ];
+}
+
+function missing({ models }: Analysis): Block[] {
+  const without = models.filter(({ surface }) => !surface).map(({ title }) => title);
+  if (without.length === 0) return [];
+  return [
+    text(
+      `No law of size and data for ${without.join(', ')}: it needs at least five trainings that differ in size or data.`,
+    ),
+  ];
+}
