@@ -14,6 +14,7 @@ import { withRanks } from '../ranks.ts';
 import { ArenaGrid, recordLine } from '../ui/arena_grid.ts';
 import { LiveBlock } from '../ui/live_block.ts';
 import { createStyle, wantsColor } from '../ui/style.ts';
+import { arenaMergeCommand } from './arena_merge.ts';
 import { checkScalingOptions, runScaling } from './arena_scaling.ts';
 
 interface Options extends EngineChoice {
@@ -34,6 +35,7 @@ interface Options extends EngineChoice {
 /** Trains models side by side and reports where each wins and loses. */
 export function arenaCommand(): Command {
   const command = new Command('arena')
+    .addCommand(arenaMergeCommand())
     .description('train models side by side on the same tasks at the same size, and write a report')
     .option('--quick', 'a few minutes on two cores: parity, S3, recall, text, cost; six models')
     .option(

@@ -58,3 +58,6 @@ export const COMMON = [
   'steps',
   'engine',
 ] as const satisfies (keyof ArenaOptions)[];
+
+/** Of folders that are merged: machines may have different engines. */
+export const MERGED_COMMON = COMMON.filter((key) => key !== 'engine');

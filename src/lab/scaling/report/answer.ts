@@ -4,7 +4,7 @@ import { count } from '../../arena/report/format.ts';
 import { type Section, text } from '../../arena/report/section.ts';
 import type { Analysis } from './analysis.ts';
 import { withInterval } from './contest_section.ts';
-import { against, type Contest, leaders, outcome } from './contests.ts';
+import { against, type Contest, entryOf, outcome } from './contests.ts';
 import { costPoints, costSize } from './cost_section.ts';
 import type { StudyFindings } from './findings.ts';
 import { distancesOf, recallAt } from './long_section.ts';
@@ -34,20 +34,26 @@ export function answerSection(
   };
 }
 
+/** The best xLSTM beside the Transformer, and the best of all where it is another. */
 function lossSentence(contests: readonly Contest[], id: Contest['id'], when: string): string | undefined {
   const contest = contests.find((one) => one.id === id);
-  const found = contest && leaders(contest);
-  if (!contest || !found) return undefined;
-  const { xlstm, other } = found;
-  const gap = against(xlstm, other);
+  const xlstm = contest?.entries.find(({ model }) => model.family === 'xlstm');
+  const transformer = contest && entryOf(contest, 'transformer');
+  if (!contest || !xlstm || !transformer) return undefined;
+  const gap = against(xlstm, transformer);
   const result = outcome(gap);
   const judged =
     result === 'not decided'
-      ? 'it is not decided whether the best xLSTM or the best other model is ahead'
-      : `the best xLSTM is ${result}${result === 'ahead' ? ' of' : ''} the best other model`;
+      ? 'it is not decided whether the best xLSTM or the Transformer is ahead'
+      : `the best xLSTM is ${result}${result === 'ahead' ? ' of' : ''} the Transformer`;
+  const [best] = contest.entries;
+  const other =
+    best === xlstm || best === transformer
+      ? ''
+      : `; the lowest is that of ${best.model.title}, ${withInterval(best.estimate)}`;
   return (
     `${when} (${contest.title}) ${judged}: ${xlstm.model.title} ${withInterval(xlstm.estimate)}, ` +
-    `${other.model.title} ${withInterval(other.estimate)}, difference ${withInterval(gap)} ${contest.unit}.`
+    `Transformer ${withInterval(transformer.estimate)}, difference ${withInterval(gap)} ${contest.unit}${other}.`
   );
 }
 

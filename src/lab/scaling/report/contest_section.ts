@@ -6,8 +6,11 @@ import type { Analysis } from './analysis.ts';
 import { against, type Contest, leaders, outcome } from './contests.ts';
 
 /** 4.812 [4.801, 4.830] */
-export const withInterval = ({ value, low, high }: Estimate, decimals = 3): string =>
-  `${formatSigned(value, decimals)} [${formatSigned(low, decimals)}, ${formatSigned(high, decimals)}]`;
+export function withInterval({ value, low, high }: Estimate, decimals = 3): string {
+  // Adding 0 turns −0 into 0.
+  const shown = (one: number): string => formatSigned(Number(one.toFixed(decimals)) + 0, decimals);
+  return `${shown(value)} [${shown(low)}, ${shown(high)}]`;
+}
 
 /** Who is ahead where what is equal. */
 export function contestSection(contests: readonly Contest[], analysis: Analysis): Section | undefined {

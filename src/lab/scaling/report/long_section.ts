@@ -1,4 +1,5 @@
 import { formatCount, formatInteger, NOTHING } from '../../../format.ts';
+import { compact } from '../../arena/report/format.ts';
 import { type Block, type Drawing, type Section, table, text } from '../../arena/report/section.ts';
 import { figures, words } from '../../arena/report/table.ts';
 import { bootstrap, type Estimate, estimate } from '../bootstrap.ts';
@@ -43,7 +44,7 @@ function positionChart({ models, context }: Analysis): Drawing[] {
   return drawing(
     {
       title: `Loss by position, largest models, trained to ${formatInteger(context)}`,
-      x: { label: 'place in the sequence', log: true, format: formatCount },
+      x: { label: 'place in the sequence', log: true, format: (value) => compact(formatCount(value)) },
       y: { label: 'nats per token', format: (value) => value.toFixed(1) },
       shade: { from: 1, to: context, label: 'trained' },
       series: models.map((model) => ({
@@ -64,7 +65,7 @@ function positionChart({ models, context }: Analysis): Drawing[] {
 function recallChart({ models, context }: Analysis): Drawing[] {
   return drawing({
     title: 'Recall of a planted fact, largest models',
-    x: { label: 'tokens since it was planted', log: true, format: formatCount },
+    x: { label: 'tokens since it was planted', log: true, format: (value) => compact(formatCount(value)) },
     y: { label: 'recalled', format: (value) => value.toFixed(2) },
     series: models.map((model) => ({
       name: model.title,

@@ -1,4 +1,5 @@
 import { formatCount, formatDuration } from '../../../format.ts';
+import { compact } from '../../arena/report/format.ts';
 import { type Drawing, type Section, text } from '../../arena/report/section.ts';
 import type { Axis, Series } from '../../charts/line_chart.ts';
 import { type Analysis, type Budget, frontier, type ModelFindings, type Training } from './analysis.ts';
@@ -55,7 +56,12 @@ function bySize({ models }: Analysis): Drawing[] {
   if (ratio === undefined || sizes.length < 2) return [];
   return drawing({
     title: `Loss against parameters, ${ratio} tokens for each`,
-    x: { label: 'parameters beside the embedding', log: true, ticks: sizes, format: formatCount },
+    x: {
+      label: 'parameters beside the embedding',
+      log: true,
+      ticks: sizes,
+      format: (value) => compact(formatCount(value)),
+    },
     y: LOSS,
     series: models.map((model) =>
       seriesOf(
@@ -80,7 +86,7 @@ function byTokens({ models }: Analysis): Drawing[] {
   if (size === undefined || amounts(size) < 2) return [];
   return drawing({
     title: `Loss against tokens, ${formatCount(size)} parameters`,
-    x: { label: 'tokens of training', log: true, format: formatCount },
+    x: { label: 'tokens of training', log: true, format: (value) => compact(formatCount(value)) },
     y: LOSS,
     series: models.map((model) =>
       seriesOf(
