@@ -1,5 +1,5 @@
 import { Random } from '../../random.ts';
-import { type FitPoint, fitPowerLaw, type PowerLaw } from './fit.ts';
+import { type FitPoint, fitPowerLaw, type PowerLaw, sparePoints } from './fit.ts';
 
 /** A quantity and where it lies in 95 of 100 cases. */
 export interface Estimate {
@@ -48,9 +48,25 @@ export function bootstrap<P, T>(
   return { value, samples };
 }
 
+/**
+ * The law through points, or through some that were drawn from those of `whole`. The former has to leave a point to spare:
+ * what is drawn from as many points as a law has numbers is always the same, and its interval would say nothing.
+ */
+export const lawThrough = (points: readonly FitPoint[], whole?: PowerLaw): PowerLaw | undefined =>
+  whole || sparePoints(points) > 0 ? fitPowerLaw(points, whole) : undefined;
+
 /** A power law through points, with laws through points drawn from them. */
 export const bootstrapLaw = (points: readonly FitPoint[], name: string): Sampled<PowerLaw> | undefined =>
-  bootstrap(points, name, (drawn, whole?: PowerLaw) => fitPowerLaw(drawn, whole));
+  bootstrap(points, name, lawThrough);
+
+/** Of fewer values an interval would say nothing. */
+const LEAST_VALUES = 3;
+
+/** The mean of values; undefined of fewer than three. */
+export const bootstrapMean = (values: readonly number[], name: string): Sampled<number> | undefined =>
+  values.length < LEAST_VALUES
+    ? undefined
+    : bootstrap(values, name, (drawn) => drawn.reduce((sum, value) => sum + value, 0) / drawn.length);
 
 /** A number of what was sampled, with its interval. */
 export function estimate<T>({ value, samples }: Sampled<T>, of: (one: T) => number): Estimate {

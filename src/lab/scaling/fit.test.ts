@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Random } from '../../random.ts';
-import { bootstrap, bootstrapLaw, decided, difference, estimate } from './bootstrap.ts';
+import { bootstrap, bootstrapLaw, bootstrapMean, decided, difference, estimate } from './bootstrap.ts';
 import { type FitPoint, fitPowerLaw, type PowerLaw, predictedLoss } from './fit.ts';
 
 /** In the order of what Hoffmann et al. 2022 found. */
@@ -73,6 +73,16 @@ describe('a power law', () => {
     expect(fitPowerLaw(points.slice(0, 3))).toBeDefined();
     expect(fitPowerLaw(noisy(SURFACE, grid.slice(0, 4), 0))).toBeUndefined();
     expect(fitPowerLaw([])).toBeUndefined();
+  });
+
+  it('has no interval where every draw would be the same', () => {
+    const points = noisy(CURVE, budgets, 0.01);
+    expect(bootstrapLaw(points.slice(0, 3), 'test')).toBeUndefined();
+    const sampled = bootstrapLaw(points.slice(0, 4), 'test');
+    expect(sampled && estimate(sampled, (one) => predictedLoss(one, budgets[3])).low).toBeLessThan(
+      sampled ? predictedLoss(sampled.value, budgets[3]) : 0,
+    );
+    expect(bootstrapMean([1, 2], 'test')).toBeUndefined();
   });
 });
 

@@ -87,6 +87,12 @@ interface Fitted {
   readonly error: number;
 }
 
+/** How many different points there are beyond the numbers of a law through them. */
+export function sparePoints(points: readonly FitPoint[]): number {
+  const different = new Set(points.map(({ resources }) => resources.join(' '))).size;
+  return points.length === 0 ? -1 : different - (2 * points[0].resources.length + 1);
+}
+
 /**
  * The law that comes closest to the points: Huber's loss of the errors of log L, from several starts. Undefined where
  * fewer different points than numbers were given.
@@ -94,8 +100,7 @@ interface Fitted {
  * @param start A law to start from, in place of those that are tried otherwise.
  */
 export function fitPowerLaw(points: readonly FitPoint[], start?: PowerLaw): PowerLaw | undefined {
-  const different = new Set(points.map(({ resources }) => resources.join(' '))).size;
-  if (points.length === 0 || different < 2 * points[0].resources.length + 1) return undefined;
+  if (sparePoints(points) < 0) return undefined;
   const logs = new Logarithms(points);
   const starts = start ? [logs.numbers(start)] : startsOf(logs);
   const fitted = starts.map((numbers) => fitFrom(logs, numbers));

@@ -1,6 +1,6 @@
 import type { Contestant } from '../../arena/report/appearance.ts';
-import { bootstrap, type Sampled } from '../bootstrap.ts';
-import { type FitPoint, fitPowerLaw, type PowerLaw } from '../fit.ts';
+import { bootstrap, lawThrough, type Sampled } from '../bootstrap.ts';
+import type { FitPoint, PowerLaw } from '../fit.ts';
 import type { StudyRecord } from '../records.ts';
 import { bootstrapSurface } from '../surface.ts';
 import { modelsOf } from './appearance.ts';
@@ -44,7 +44,7 @@ export function analyse(records: readonly StudyRecord[]): Analysis {
     const name = contestant.model;
     const curve = (budget: Budget): Sampled<PowerLaw> | undefined =>
       bootstrap(trainings, `${name} ${budget}`, (drawn, whole?: PowerLaw) =>
-        fitPowerLaw(frontier(drawn, budget).map(pointOf(budget)), whole),
+        lawThrough(frontier(drawn, budget).map(pointOf(budget)), whole),
       );
     return {
       ...contestant,

@@ -81,7 +81,7 @@ function missing({ models }: Analysis): Block[] {
   if (without.length === 0) return [];
   return [
     text(
-      `No law of size and data for ${without.join(', ')}: it needs at least five trainings that differ in size or data.`,
+      `No law of size and data for ${without.join(', ')}: it needs at least six trainings that differ in size or data.`,
     ),
   ];
 }

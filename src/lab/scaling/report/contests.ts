@@ -1,5 +1,5 @@
 import { formatCount, formatDuration } from '../../../format.ts';
-import { bootstrap, decided, difference, type Estimate, estimate, type Sampled } from '../bootstrap.ts';
+import { bootstrapMean, decided, difference, type Estimate, estimate, type Sampled } from '../bootstrap.ts';
 import { type PowerLaw, predictedLoss } from '../fit.ts';
 import { bootstrapSurface } from '../surface.ts';
 import {
@@ -116,7 +116,7 @@ function beyondTraining({ models, context }: Analysis): Contest | undefined {
     const changes = records.flatMap((record) =>
       record.context === context ? (change(record, context) ?? []) : [],
     );
-    return bootstrap(changes, `${model} beyond`, mean);
+    return bootstrapMean(changes, `${model} beyond`);
   });
 }
 

@@ -2,7 +2,7 @@ import { formatCount, formatInteger, NOTHING } from '../../../format.ts';
 import { compact } from '../../arena/report/format.ts';
 import { type Block, type Drawing, type Section, table, text } from '../../arena/report/section.ts';
 import { figures, words } from '../../arena/report/table.ts';
-import { bootstrap, type Estimate, estimate } from '../bootstrap.ts';
+import { bootstrapMean, type Estimate, estimate } from '../bootstrap.ts';
 import type { StudyRecord } from '../records.ts';
 import type { Analysis, ModelFindings } from './analysis.ts';
 import { withInterval } from './contest_section.ts';
@@ -85,12 +85,12 @@ const recalled = ({ planted, control }: { readonly planted: number; readonly con
 
 /** The mean over the models of a kind of what is recalled after so many tokens, with an interval. */
 export function recallAt({ model, records }: ModelFindings, distance: number): Estimate | undefined {
-  const found = records.flatMap(({ recall }) =>
-    (recall ?? []).filter((row) => row.distance === distance).map(recalled),
-  );
-  const sampled = bootstrap(found, `${model} recall ${distance}`, mean);
+  const sampled = bootstrapMean(recalledAt(records, distance), `${model} recall ${distance}`);
   return sampled && estimate(sampled, (one) => one);
 }
+
+const recalledAt = (records: readonly StudyRecord[], distance: number): number[] =>
+  records.flatMap(({ recall }) => (recall ?? []).filter((row) => row.distance === distance).map(recalled));
 
 export const distancesOf = ({ models }: Analysis): number[] =>
   [
@@ -106,7 +106,8 @@ function recallTable(analysis: Analysis): Block[] {
   if (distances.length === 0) return [];
   return [
     table({
-      title: 'Recalled after so many tokens: the mean over all sizes, with its interval',
+      title:
+        'Recalled after so many tokens: the mean over all sizes, with its interval where there are three',
       look: 'dense',
       columns: [words('model'), ...distances.map((distance) => figures(formatInteger(distance)))],
       rows: analysis.models.map((model) => ({
@@ -114,7 +115,9 @@ function recallTable(analysis: Analysis): Block[] {
           model.title,
           ...distances.map((distance) => {
             const found = recallAt(model, distance);
-            return found ? withInterval(found) : NOTHING;
+            return found
+              ? withInterval(found)
+              : (mean(recalledAt(model.records, distance))?.toFixed(3) ?? NOTHING);
           }),
         ],
       })),
