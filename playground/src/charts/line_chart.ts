@@ -75,7 +75,7 @@ export class LineChart {
     );
     const across: [number, number] = [MARGIN.left, width - MARGIN.right];
     const upward: [number, number] = [this.#height - MARGIN.bottom, MARGIN.top];
-    const count = Math.max(2, Math.floor((across[1] - across[0]) / 110));
+    const count = Math.max(3, Math.floor((across[1] - across[0]) / 110));
     const x = content.logX ? logarithmic([x0, x1], across) : linear([x0, x1], across, count);
     const y = content.logY ? logarithmic([low, high], upward) : linear([low, high], upward, 4);
     this.#x = x;

@@ -32,7 +32,17 @@ export function lookView(page: Page): View {
   });
   const submit = h('button', { type: 'submit', class: 'primary' }, 'Read');
   const note = h('p', { class: 'hint' });
-  const tokens = h('div', { class: 'tokens', role: 'group', 'aria-label': 'Tokens: choose one' });
+  const tokens = on(
+    h('div', { class: 'tokens', role: 'group', 'aria-label': 'Tokens: choose one, with arrow keys' }),
+    {
+      keydown: ({ key }) => {
+        const place = token + (key === 'ArrowRight' ? 1 : key === 'ArrowLeft' ? -1 : 0);
+        if (place === token || place < 0 || place >= tokens.children.length) return;
+        (tokens.children[place] as HTMLElement).focus();
+        void moveTo(place);
+      },
+    },
+  );
   const strips = h('div', { class: 'strips' });
   const told = h('p', { class: 'reading', 'aria-live': 'polite' }, '\u00a0');
   const panel = h('div', {});
@@ -91,16 +101,20 @@ export function lookView(page: Page): View {
   }
 
   function tokenButton(text: string, t: number, answer: Answer | undefined): HTMLElement {
-    const right = answer && answer.given === answer.expected;
-    const said = answer
-      ? `, the model says ${answer.given}, ${right ? 'rightly' : `it is ${answer.expected}`}`
-      : '';
-    const made = button(visible(text), () => void moveTo(t), {
-      class: 'token',
-      'aria-label': `Token ${t + 1}: ${text}${said}`,
-    });
-    if (answer)
-      made.append(h('span', { class: right ? 'right' : 'wrong' }, `${answer.given} ${right ? '✓' : '✗'}`));
+    const made = button(visible(text), () => void moveTo(t), { class: 'token' });
+    if (!answer) {
+      made.setAttribute('aria-label', `Token ${t + 1}: ${text}`);
+      return made;
+    }
+    const { given, expected } = answer;
+    const right = given === expected;
+    const unseen = (words: string): HTMLElement => h('span', { class: 'unseen' }, words);
+    made.prepend(unseen(`Token ${t + 1}: `));
+    made.append(
+      unseen(', the model says '),
+      h('span', { class: right ? 'right' : 'wrong' }, `${given} ${right ? '✓' : '✗'}`),
+      unseen(right ? '' : `, expected ${expected}`),
+    );
     return made;
   }
 
@@ -164,6 +178,8 @@ export function lookView(page: Page): View {
     for (const [t, each] of [...tokens.children].entries()) {
       if (t === token) each.setAttribute('aria-current', 'step');
       else each.removeAttribute('aria-current');
+      // One stop for all of them.
+      (each as HTMLElement).tabIndex = t === token ? 0 : -1;
     }
     for (const [c, each] of [...strips.children].entries())
       each.querySelector('button')?.setAttribute('aria-pressed', `${c === cell}`);

@@ -155,7 +155,7 @@ export function questionView(page: Page): View {
     ),
     h(
       'div',
-      { class: 'split' },
+      { class: 'split asks-first' },
       h(
         'div',
         { class: 'side' },

@@ -107,7 +107,7 @@ export function writeView(page: Page): View {
     ),
     h(
       'div',
-      { class: 'split' },
+      { class: 'split asks-first' },
       h(
         'div',
         { class: 'side' },

@@ -36,7 +36,7 @@ function parity(seed: number): Contest {
 const KEYS = 16;
 const VALUES = 16;
 
-/** Keys with a value each, then the keys again: their values are asked. It takes a memory that is addressed. */
+/** Keys with a value each, then the keys again in another order, each with its value, which is asked. It takes a memory that is addressed. */
 function recall(seed: number): Contest {
   const random = new Random(seed);
   return {
@@ -55,8 +55,10 @@ function recall(seed: number): Contest {
           tokens[at] = key;
           tokens[at + 1] = values[p];
           const asked = order[p];
-          tokens[b * length + 2 * (pairs + p)] = keys[asked];
-          targets[b * length + 2 * (pairs + p)] = values[asked];
+          const question = b * length + 2 * (pairs + p);
+          tokens[question] = keys[asked];
+          tokens[question + 1] = values[asked];
+          targets[question] = values[asked];
         }
       }
       return { tokens, targets };
