@@ -78,6 +78,7 @@ function recallSentence(analysis: Analysis): string | undefined {
     const found = recallAt(model, distance);
     return found ? [`${model.title} ${withInterval(found)}`] : [];
   });
+  if (said.length === 0) return undefined;
   return `Of a fact planted ${formatInteger(distance)} tokens before, this part is recalled: ${said.join(', ')}.`;
 }
 
@@ -87,10 +88,12 @@ function changeSentence({ models }: Analysis, { records, notRun }: StudyFindings
   const largest = Math.max(...trained.map(({ parameters }) => parameters));
   const tokens = Math.max(...trained.map((record) => record.tokens));
   const seeds = new Set(trained.map(({ seed }) => seed)).size;
-  const least = Math.min(...models.map(({ trainings }) => trainings.length));
+  const least = Math.min(
+    ...models.map(({ trainings }) => trainings.length).filter((trainings) => trainings > 0),
+  );
   return (
     `What would change it: size (the largest model here has ${formatCount(largest)} parameters beside its embedding, those of the papers ` +
     `80M to 7B), data (${formatCount(tokens)} tokens at most), ${count(seeds, 'seed')}, and the ${count(trained.length, 'training')} behind it, ` +
-    `of one model ${least} at least${notRun.length > 0 ? `; ${count(notRun.length, 'cell')} did not fit into the time` : ''}.`
+    `of each model ${least} at least${notRun.length > 0 ? `; ${count(notRun.length, 'cell')} did not fit into the time` : ''}.`
   );
 }

@@ -20,10 +20,11 @@ export function contestSection(contests: readonly Contest[], analysis: Analysis)
     title: 'Who is ahead',
     blocks: [
       text(
-        'Losses at equal size and data are those of the law L(N, D) = E + A N^−α + B D^−β of each model, at equal cost those of ' +
-          'L(C) = E + K C^−γ, at the largest value that all models reached. In brackets: the middle 95 % of 200 fits to ' +
-          'trainings drawn anew. Where the interval of a difference has both signs, it is not decided. The best xLSTM and the ' +
-          'best other model are chosen by the same numbers, which favours both.',
+        'The mean of the same trainings is compared training by training. Losses by the laws are those of ' +
+          'L(N, D) = E + A N^−α + B D^−β of each model, at equal cost those of L(C) = E + K C^−γ, at the largest value that all models ' +
+          'reached. In brackets: the middle 95 % of what follows from trainings that were drawn anew 200 times. What chance does to a ' +
+          'training is in it as far as there are several seeds. Where the interval of a difference has both signs, it is not decided. ' +
+          'The best xLSTM and the best other model are chosen by the same numbers, which favours both.',
       ),
       ...leaderTable(contests),
       {

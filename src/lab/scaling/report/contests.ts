@@ -13,7 +13,7 @@ import {
 
 /** One way to hold models side by side: the lower number is ahead. */
 export interface Contest {
-  readonly id: 'size' | Budget | 'context' | 'beyond';
+  readonly id: 'size' | 'law' | Budget | 'context' | 'beyond';
   /** What is equal. */
   readonly title: string;
   /** What the numbers are. */
@@ -33,6 +33,7 @@ const LOSS = 'nats per token';
 /** All contests of which at least two models can tell. */
 export function contestsOf(analysis: Analysis): Contest[] {
   return [
+    sameTrainings(analysis),
     equalSize(analysis),
     ...(['flops', 'seconds', 'cpuSeconds'] as const).map((budget) => equalBudget(analysis, budget)),
     longerContext(analysis),
@@ -60,12 +61,44 @@ const lossAt =
 const mapped = <A, B>(sampled: Sampled<A> | undefined, to: (one: A) => B): Sampled<B> | undefined =>
   sampled && { value: to(sampled.value), samples: sampled.samples.map(to) };
 
+/**
+ * The mean over all sizes and amounts of data with which every model was trained. Draws are the same for all models, so
+ * that a difference is that of the same trainings.
+ */
+function sameTrainings({ models }: Analysis): Contest | undefined {
+  const trained = models.filter(({ trainings }) => trainings.length > 0);
+  const lossesOf = ({ trainings }: ModelFindings): ReadonlyMap<string, number> => {
+    const byCell = new Map<string, number[]>();
+    for (const { record, loss } of trainings) {
+      const key = `${record.size} ${record.tokensPerParameter}`;
+      byCell.set(key, [...(byCell.get(key) ?? []), loss]);
+    }
+    return new Map([...byCell].map(([key, losses]) => [key, mean(losses) as number]));
+  };
+  const losses = new Map(trained.map((model) => [model, lossesOf(model)]));
+  const [first] = losses.values();
+  const common = [...(first?.keys() ?? [])]
+    .filter((key) => [...losses.values()].every((one) => one.has(key)))
+    .sort();
+  if (common.length === 0) return undefined;
+  const sizes = common.map((key) => Number(key.split(' ')[0]));
+  const title =
+    `the same ${common.length} sizes and amounts of data, ${formatCount(Math.min(...sizes))} to ` +
+    `${formatCount(Math.max(...sizes))} parameters, their mean`;
+  return contest({ id: 'size', title, unit: LOSS }, trained, (model) =>
+    bootstrapMean(
+      common.map((key) => losses.get(model)?.get(key) as number),
+      'same trainings',
+    ),
+  );
+}
+
 function equalSize(analysis: Analysis): Contest | undefined {
   const largest = largestCommon(analysis);
   if (!largest) return undefined;
   const { size, tokens } = largest;
-  const title = `${formatCount(size)} parameters, ${formatCount(tokens)} tokens`;
-  return contest({ id: 'size', title, unit: LOSS }, analysis.models, ({ surface }) =>
+  const title = `${formatCount(size)} parameters, ${formatCount(tokens)} tokens, by the laws`;
+  return contest({ id: 'law', title, unit: LOSS }, analysis.models, ({ surface }) =>
     mapped(surface, lossAt(size, tokens)),
   );
 }

@@ -1,5 +1,5 @@
 import { formatCount, formatInteger, NOTHING } from '../../../format.ts';
-import { compact } from '../../arena/report/format.ts';
+import { compact, formatSigned } from '../../arena/report/format.ts';
 import { type Block, type Drawing, type Section, table, text } from '../../arena/report/section.ts';
 import { figures, words } from '../../arena/report/table.ts';
 import { bootstrapMean, type Estimate, estimate } from '../bootstrap.ts';
@@ -92,6 +92,11 @@ export function recallAt({ model, records }: ModelFindings, distance: number): E
 const recalledAt = (records: readonly StudyRecord[], distance: number): number[] =>
   records.flatMap(({ recall }) => (recall ?? []).filter((row) => row.distance === distance).map(recalled));
 
+function meanText(values: readonly number[]): string {
+  const found = mean(values);
+  return found === undefined ? NOTHING : formatSigned(found, 3);
+}
+
 export const distancesOf = ({ models }: Analysis): number[] =>
   [
     ...new Set(
@@ -115,9 +120,7 @@ function recallTable(analysis: Analysis): Block[] {
           model.title,
           ...distances.map((distance) => {
             const found = recallAt(model, distance);
-            return found
-              ? withInterval(found)
-              : (mean(recalledAt(model.records, distance))?.toFixed(3) ?? NOTHING);
+            return found ? withInterval(found) : meanText(recalledAt(model.records, distance));
           }),
         ],
       })),

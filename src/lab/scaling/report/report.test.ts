@@ -85,7 +85,7 @@ describe('the comparison of models', () => {
       const [a, b] = ['xlstm[1:0]', 'transformer'].map((model) => contest && entryOf(contest, model));
       return a && b ? outcome(against(a, b)) : 'missing';
     };
-    for (const id of ['size', 'flops', 'seconds', 'cpuSeconds']) {
+    for (const id of ['size', 'law', 'flops', 'seconds', 'cpuSeconds']) {
       expect(compared(ahead, id), id).toBe('ahead');
       expect(compared(level, id), id).toBe('not decided');
     }
@@ -98,7 +98,10 @@ describe('the comparison of models', () => {
       predictedLoss(law(3), [1e5, 6e6]),
       1,
     );
-    expect(ahead.contests[0].title).toBe('100k parameters, 6.00M tokens');
+    expect(ahead.contests.map(({ title }) => title).slice(0, 2)).toEqual([
+      'the same 9 sizes and amounts of data, 30.0k to 100k parameters, their mean',
+      '100k parameters, 6.00M tokens, by the laws',
+    ]);
   });
 
   it('draws the line of what no cheaper training beats', () => {
@@ -158,7 +161,7 @@ describe('the report of a scaling study', () => {
   it('answers with numbers, names what was not run, and has the data of every chart', async () => {
     const { html, markdown } = await written(apart, [aStudyRecord({ model: 'mamba', size: 1e6 })]);
     expect(markdown).toMatch(
-      /At equal size and data \(100k .*the best xLSTM is ahead of the Transformer: xLSTM/,
+      /At equal size and data \(the same 9 .*the best xLSTM is ahead of the Transformer: xLSTM/,
     );
     expect(markdown).toContain('1 cell did not fit into the time');
     expect(markdown).toContain('train mamba 1000000 × 20 tokens, context 256, seed 1 | 1m 30s');

@@ -59,7 +59,7 @@ function summary({ records, notRun, settings }: StudyFindings): string {
   const trained = records.filter(({ kind, status }) => kind === 'train' && status === 'done');
   const { quick } = settings;
   return (
-    `${quick ? 'The quick version. ' : ''}${count(modelsOf(records).length, 'model')}, ${count(trained.length, 'training')}` +
+    `${quick ? 'The quick version. ' : ''}${count(modelsOf(trained).length, 'model')}, ${count(trained.length, 'training')}` +
     `${notRun.length > 0 ? `; ${count(notRun.length, 'cell')} did not fit into the time` : ''}.`
   );
 }
