@@ -28,24 +28,28 @@ export const storeState = (leaves: LayerState, next: LayerState): Tensor[] =>
     );
   });
 
+/** What a Program gives: logits of the last position, [B, 1, V], or of all, [B, T, V]; or `hidden`, of which the last logits are made, [B, 1, D]. */
+export type InferenceOutput = 'last' | 'all' | 'hidden';
+
 /**
  * Reads `length` tokens of each of `batch` sequences and moves the state past them. Inputs: tokens [B, T].
- * Outputs: logits of the last position [B, 1, V], or of all [B, T, V].
+ * Outputs: logits, or hidden.
  */
 export function inferenceProgram(
   network: LanguageModel,
   state: Region,
   batch: number,
   length: number,
-  logits: 'last' | 'all',
+  wanted: InferenceOutput,
   limits: EngineLimits,
 ): Program {
   const io = new Region('io');
   const tokens = leaf(io, 'tokens', [batch, length]);
   const before = stateLeaves(state);
   const after = network.forward(tokens, new Pass(), before);
-  const value = network.logits(logits === 'last' ? lastToken(after.y) : after.y);
-  const output = assign(leaf(io, 'logits', value.shape), value);
+  const y = wanted === 'all' ? after.y : lastToken(after.y);
+  const value = wanted === 'hidden' ? y : network.logits(y);
+  const output = assign(leaf(io, wanted === 'hidden' ? 'hidden' : 'logits', value.shape), value);
   const name = `${length === 1 ? 'decode' : 'prefill'} ${batch} × ${length}`;
   return plan(name, { io, roots: [output, ...storeState(before, after.state)], limits });
 }

@@ -2,7 +2,7 @@ import type { Executable, Memory } from '../compute/engines/engine.ts';
 import type { EngineLimits } from '../compute/program/limits.ts';
 import type { Program } from '../compute/program/program.ts';
 import type { Region } from '../compute/program/region.ts';
-import { inferenceProgram, stateRegion } from './inference_programs.ts';
+import { type InferenceOutput, inferenceProgram, stateRegion } from './inference_programs.ts';
 import type { LanguageModel } from './layer.ts';
 import type { Model } from './model.ts';
 
@@ -12,15 +12,14 @@ export class SequencePrograms {
   readonly #network: LanguageModel;
   readonly #limits: EngineLimits;
   readonly #batch: number;
-  readonly #logits: 'last' | 'all';
+  readonly #wanted: InferenceOutput;
   readonly #programs = new Map<number, Program>();
 
-  /** `logits`: of the last position that is read, [B, 1, V], or of all of them, [B, T, V]. */
-  constructor(network: LanguageModel, limits: EngineLimits, batch: number, logits: 'last' | 'all') {
+  constructor(network: LanguageModel, limits: EngineLimits, batch: number, wanted: InferenceOutput) {
     this.#network = network;
     this.#limits = limits;
     this.#batch = batch;
-    this.#logits = logits;
+    this.#wanted = wanted;
     this.state = stateRegion(network, batch);
   }
 
@@ -44,7 +43,7 @@ export class SequencePrograms {
   get(length: number): Program {
     let program = this.#programs.get(length);
     if (!program) {
-      program = inferenceProgram(this.#network, this.state, this.#batch, length, this.#logits, this.#limits);
+      program = inferenceProgram(this.#network, this.state, this.#batch, length, this.#wanted, this.#limits);
       this.#programs.set(length, program);
     }
     return program;
@@ -65,12 +64,12 @@ export class SequenceRunner implements Disposable {
     this.state = model.engine.allocate(programs.state);
   }
 
-  /** `batch` sequences, of which the logits of the last position or of all are wanted. */
-  static of(model: Model, batch: number, logits: 'last' | 'all'): SequenceRunner {
-    return new SequenceRunner(model, new SequencePrograms(model.network, model.engine.limits, batch, logits));
+  /** `batch` sequences, of which this is wanted. */
+  static of(model: Model, batch: number, wanted: InferenceOutput): SequenceRunner {
+    return new SequenceRunner(model, new SequencePrograms(model.network, model.engine.limits, batch, wanted));
   }
 
-  /** Reads `length` tokens of each sequence and moves the state past them. Input: tokens [B, T]. Output: logits. */
+  /** Reads `length` tokens of each sequence and moves the state past them. Input: tokens [B, T]. Output: logits, or hidden. */
   executable(length: number): Executable {
     let executable = this.#executables.get(length);
     if (!executable) {

@@ -9,9 +9,12 @@ import type { Model } from '../nn/model.ts';
 import { SequencePrograms, SequenceRunner } from '../nn/sequence_runner.ts';
 import { DecodeGroup, groupRows } from './decode_group.ts';
 import { Histogram } from './histogram.ts';
+import { promptPiece } from './prompt_piece.ts';
 import { PromptStates } from './prompt_states.ts';
 import { SessionFiles } from './session_files.ts';
 import { type BatchRequest, Slot, type Text, type Written } from './slot.ts';
+
+export const DEFAULT_QUEUE = 64;
 
 export interface BatcherOptions {
   /** Texts that are written at a time. Default: 16. */
@@ -37,9 +40,6 @@ export interface BatcherStatus {
   /** Steps in which texts were written, each a token for all of them. */
   readonly steps: number;
 }
-
-/** Operations of a piece of a prompt: what is written on waits for it. Some 50 ms on two cores. */
-const PIECE_FLOPS = 8e9;
 
 /**
  * Texts that many ask for, written together: a step moves all of them on by a token, and texts come and go between any two
@@ -74,7 +74,7 @@ export class Batcher {
   /** The model is in use until `close`. Throws a usage error for an option that is not right. */
   constructor(model: Model, tokenizer: Tokenizer, options: BatcherOptions = {}) {
     checkNames('Batcher', options, ['slots', 'queue', 'prefixBytes']);
-    const { slots = 16, queue = 64, prefixBytes = 64 * 2 ** 20 } = options;
+    const { slots = 16, queue = DEFAULT_QUEUE, prefixBytes = 64 * 2 ** 20 } = options;
     checkWhole('slots', slots, 1, 4096);
     checkWhole('queue', queue, 0);
     checkWhole('prefixBytes', prefixBytes, 0);
@@ -84,8 +84,7 @@ export class Batcher {
     this.#slots = slots;
     this.#queue = queue;
     this.#groupRows = groupRows(model);
-    const most = Math.floor(PIECE_FLOPS / (2 * model.parameters.count));
-    this.#pieceLength = pieceLength(Number.POSITIVE_INFINITY, most);
+    this.#pieceLength = promptPiece(model);
     this.#prompts = new PromptStates(model.engine, this.#pieceLength, prefixBytes);
     this.#reader = new SequenceRunner(model, SequencePrograms.of(model.network, model.engine.limits));
     this.files = new SessionFiles(model, this.#reader.state.region);

@@ -1,26 +1,19 @@
 import { readFile } from 'node:fs/promises';
-import { basename, resolve } from 'node:path';
 import { Command } from 'commander';
 import { XlstmError } from '../../errors.ts';
-import { Batcher } from '../../serving/batcher.ts';
 import { MemoryStore } from '../../serving/sessions/memory_store.ts';
 import { openSessionStore } from '../../serving/sessions/open_store.ts';
 import { DEFAULT_SESSIONS } from '../../serving/sessions/session_store.ts';
-import { adapterOption, loadAdapted } from '../adapter_option.ts';
+import { adapterOption } from '../adapter_option.ts';
 import { addEngineOptions, type EngineChoice, withEngine } from '../engine_options.ts';
 import { interruptible } from '../interrupt.ts';
 import { standardOutput } from '../output.ts';
 import { integer, path, positive } from '../parse.ts';
+import type { ServedOptions } from '../served_models.ts';
 
-interface ServeOptions extends EngineChoice {
-  readonly adapter?: string;
-  readonly name?: string;
+interface ServeOptions extends EngineChoice, ServedOptions {
   readonly host: string;
   readonly port: number;
-  readonly slots: number;
-  readonly queue: number;
-  readonly maxTokens: number;
-  readonly maxPromptTokens: number;
   readonly maxSeconds: number;
   readonly apiKeyFile?: string;
   readonly sessionStore?: string;
@@ -31,7 +24,7 @@ interface ServeOptions extends EngineChoice {
 export function serveCommand(): Command {
   const command = new Command('serve')
     .description("answer many at a time over HTTP, by OpenAI's API")
-    .argument('<model>', 'a checkpoint or the folder of a run')
+    .argument('<models...>', 'checkpoints or folders of runs: models of text, and forecasters')
     .addOption(adapterOption())
     .option('--name <name>', 'what requests call the model (default: the name of its folder)')
     .option('--host <address>', 'where to listen; 0.0.0.0: for other machines too', '127.0.0.1')
@@ -61,7 +54,7 @@ Examples:
   curl http://127.0.0.1:8080/v1/completions -H 'content-type: application/json' \\
     -d '{"model":"moby-dick","prompt":"The whale","max_tokens":40}'`,
     );
-  return addEngineOptions(command).action(async (place: string, options: ServeOptions) => {
+  return addEngineOptions(command).action(async (places: string[], options: ServeOptions) => {
     const keys = options.apiKeyFile === undefined ? [] : await readKeys(options.apiKeyFile);
     const limits = { most: options.sessions, seconds: options.sessionSeconds };
     const sessions =
@@ -69,17 +62,16 @@ Examples:
         ? new MemoryStore(limits)
         : await openSessionStore(options.sessionStore, limits);
     await withEngine(options, async (engine) => {
-      const { model, tokenizer } = await loadAdapted(engine, place, options.adapter);
-      const { slots, queue, maxTokens, maxPromptTokens, maxSeconds, host, port } = options;
-      const batcher = new Batcher(model, tokenizer, { slots, queue });
-      const name = options.name ?? basename(resolve(place));
       // hono is loaded by what needs it alone.
       const { createApp } = await import('../../serving/http/app.ts');
+      const { openServed } = await import('../served_models.ts');
+      const { models, forecasters } = await openServed(engine, places, options);
       const app = createApp({
-        models: [{ name, tokenizer, batcher, maxTokens, maxPromptTokens, created: new Date() }],
+        models,
+        forecasters,
         sessions,
         keys,
-        maxSeconds,
+        maxSeconds: options.maxSeconds,
         onError: (error) => {
           const { cause = error } = error as Error;
           process.stderr.write(`${(cause as Error).stack ?? String(cause)}\n`);
@@ -87,17 +79,19 @@ Examples:
       });
       await interruptible(async (signal) => {
         const output = standardOutput();
-        const server = await listening(app.fetch, host, port);
-        output.line(`${name} answers at ${server.url}/v1 (Ctrl-C ends it)`);
+        const server = await listening(app.fetch, options.host, options.port);
+        const names = [...models, ...forecasters].map(({ name }) => name).join(', ');
+        output.line(
+          `${names} ${names.includes(',') ? 'answer' : 'answers'} at ${server.url}/v1 (Ctrl-C ends it)`,
+        );
         if (!signal.aborted)
           await new Promise((stop) => signal.addEventListener('abort', stop, { once: true }));
         app.drain();
         output.line('ending: texts that are being written go on to their ends');
         await server.close();
-        await batcher.close();
+        for (const served of [...models, ...forecasters]) await served.close();
         await sessions.close();
       });
-      model.free();
     });
   });
 }

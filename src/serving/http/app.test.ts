@@ -2,33 +2,38 @@ import { serve } from '@hono/node-server';
 import fc from 'fast-check';
 import OpenAI from 'openai';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { parseSafetensors } from '../../checkpoints/safetensors.ts';
+import type { Memory } from '../../compute/engines/engine.ts';
 import { createReferenceEngine } from '../../compute/engines/reference/engine.ts';
 import { createWasmEngine } from '../../compute/engines/wasm/engine.ts';
 import { ByteTokenizer, DOCUMENT } from '../../data/tokenizer.ts';
 import { Session } from '../../generation/session.ts';
 import { tinyModel } from '../../generation/testing/models.ts';
 import type { Model } from '../../nn/model.ts';
-import { Batcher } from '../batcher.ts';
+import { loadForecaster } from '../../saved/forecaster_folders.ts';
+import type { Batcher } from '../batcher.ts';
 import { type App, type AppOptions, createApp } from './app.ts';
+import { ServedForecaster } from './forecasts.ts';
+import { ServedModel } from './served_model.ts';
 
 const tokenizer = new ByteTokenizer([DOCUMENT]);
 const KEY = 'sk-of-the-test';
 
+let served: ServedModel;
 let batcher: Batcher;
 let app: App;
 let model: Model;
 const errors: unknown[] = [];
 
 function open(options: Partial<AppOptions> = {}, slots = 8, queue = 64): void {
-  batcher = new Batcher(model, tokenizer, { slots, queue });
-  const served = {
+  served = new ServedModel(model, tokenizer, {
     name: 'tiny',
-    tokenizer,
-    batcher,
     maxTokens: 200,
     maxPromptTokens: 500,
-    created: new Date(0),
-  };
+    slots,
+    queue,
+  });
+  batcher = served.batcher;
   app = createApp({ models: [served], onError: (error) => errors.push(error), ...options });
 }
 
@@ -60,7 +65,7 @@ beforeAll(() => {
 });
 beforeEach(() => open());
 afterEach(async () => {
-  await batcher.close();
+  await served.close();
   expect(errors.splice(0)).toEqual([]);
 });
 
@@ -189,9 +194,80 @@ describe('completions', () => {
   });
 });
 
+describe('embeddings', () => {
+  const vectors = async (body: object): Promise<number[][]> => {
+    const response = await post('/v1/embeddings', { model: 'tiny', ...body });
+    const { data } = (await response.json()) as { data: { embedding: number[] }[] };
+    return data.map(({ embedding }) => embedding);
+  };
+
+  it('are the vector of which the logits are made, or the state', async () => {
+    const session = new Session(model, tokenizer);
+    await session.append('The whale');
+    const [hidden] = await vectors({ input: 'The whale' });
+    const memory = model.memories.find(({ region }) => region.has('lm_head.weight')) as Memory;
+    const head = await memory.read('lm_head.weight');
+    const logits = Array.from({ length: 257 }, (_, id) =>
+      hidden.reduce((sum, value, i) => sum + value * head[id * hidden.length + i], 0),
+    );
+    for (const [id, logit] of logits.entries()) expect(logit).toBeCloseTo(session.logits[id], 9);
+    const [state] = await vectors({ input: 'The whale', of: 'state' });
+    expect(state).toHaveLength(session.stateBytes / 4);
+    const { tensors } = parseSafetensors(await session.save());
+    const own = [...tensors].filter(([name]) => name.startsWith('state.'));
+    const kept = new Set(state.map(Math.fround));
+    for (const [, tensor] of own) for (const value of tensor.read()) expect(kept.has(value)).toBe(true);
+    session.free();
+  });
+
+  it('come in order, and as base64', async () => {
+    const [one] = await vectors({ input: 'one' });
+    expect(await vectors({ input: ['other', 'one'] })).toEqual([expect.anything(), one]);
+    const response = await post('/v1/embeddings', { model: 'tiny', input: 'one', encoding_format: 'base64' });
+    const { data } = (await response.json()) as { data: { embedding: string }[] };
+    const bytes = Uint8Array.from(atob(data[0].embedding), (c) => c.charCodeAt(0));
+    expect([...new Float32Array(bytes.buffer)]).toEqual(one.map(Math.fround));
+  });
+
+  it.each([
+    [{ input: '' }, 200],
+    [{ input: [] }, 400],
+    [{ input: 'x'.repeat(600) }, 400],
+    [{ input: 'x', of: 'mean' }, 400],
+    [{ input: [[400]] }, 400],
+  ])('%j: %i', async (body, status) => {
+    expect((await post('/v1/embeddings', { model: 'tiny', ...body })).status).toBe(status);
+  });
+});
+
+it('forecasts are those of the forecaster', async () => {
+  const folder = new URL('../../../test/golden/tirex1_tiny/', import.meta.url);
+  const forecaster = await loadForecaster(folder, { engine: createReferenceEngine() });
+  const own = createApp({ models: [], forecasters: [new ServedForecaster(forecaster, 'f')] });
+  const row = Array.from({ length: 80 }, (_, i) => (i === 7 ? null : Math.sin(i / 3)));
+  const asked = async (body: object): Promise<Response> =>
+    own.fetch(
+      new Request('http://server/v1/forecasts', {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ model: 'f', series: [row, { targets: { load: row } }], horizon: 5, ...body }),
+      }),
+    );
+  const { data } = (await (await asked({})).json()) as { data: { targets: Record<string, object> }[] };
+  const expected = await forecaster.forecast(row, { horizon: 5 });
+  const quantiles = expected.quantiles.map((each) => [...each]);
+  expect(data[0].targets.value).toEqual({ quantiles, median: [...expected.median] });
+  expect(Object.keys(data[1].targets)).toEqual(['load']);
+  expect((await asked({ horizon: 0 })).status).toBe(400);
+  const refused = await asked({ series: [[1, null]] });
+  expect([refused.status, await refused.text()]).toEqual([400, expect.stringContaining('at least 3 values')]);
+  expect((await asked({ model: 'tiny' })).status).toBe(404);
+  forecaster.free();
+});
+
 describe('a server', () => {
   it('asks for a key, and takes either of two', async () => {
-    await batcher.close();
+    await served.close();
     open({ keys: ['other', KEY] });
     expect((await post('/v1/completions', right)).status).toBe(401);
     expect((await post('/v1/completions', right, { authorization: `Bearer ${KEY}x` })).status).toBe(401);
@@ -200,7 +276,7 @@ describe('a server', () => {
   });
 
   it('answers 429 with a time to wait where the queue is full', async () => {
-    await batcher.close();
+    await served.close();
     open({}, 1, 0);
     const stream = await post('/v1/completions', { ...right, max_tokens: 200, stream: true });
     const refused = await post('/v1/completions', right);
@@ -212,7 +288,7 @@ describe('a server', () => {
   });
 
   it('refuses what is too large, knows no other paths, allows no other origin', async () => {
-    await batcher.close();
+    await served.close();
     open({ maxBodyBytes: 100 });
     expect((await post('/v1/completions', { ...right, prompt: 'x'.repeat(200) })).status).toBe(413);
     expect((await post('/v1/nothing', {})).status).toBe(404);
@@ -221,7 +297,7 @@ describe('a server', () => {
   });
 
   it('ends what takes too long', async () => {
-    await batcher.close();
+    await served.close();
     open({ maxSeconds: 0.02 });
     const response = await post('/v1/completions', { ...right, max_tokens: 200 });
     expect(response.status).toBe(504);
@@ -233,7 +309,7 @@ describe('a server', () => {
     const broken = tinyModel(257, 6);
     const memory = broken.memories.find(({ region }) => region.has('token_embedding.weight'));
     memory?.write('token_embedding.weight', new Float64Array(257 * 16).fill(Number.NaN));
-    await batcher.close();
+    await served.close();
     const own = model;
     model = broken;
     open();
@@ -274,7 +350,7 @@ describe("OpenAI's own client over a socket", () => {
     fast = tinyModel(257, 5, await createWasmEngine({ threads: 1 }));
   });
   beforeEach(async () => {
-    await batcher.close();
+    await served.close();
     const slow = model;
     model = fast;
     open({ keys: [KEY] }, 16, 300);

@@ -5,10 +5,13 @@ import { MemoryStore } from '../sessions/memory_store.ts';
 import { DEFAULT_SESSIONS, type SessionStore } from '../sessions/session_store.ts';
 import { Answering } from './answering.ts';
 import { chats, completions } from './bodies.ts';
+import { embeddings } from './embeddings.ts';
 import { Failure, failureOf } from './failure.ts';
+import { forecasts, type ServedForecaster } from './forecasts.ts';
 import { jsonOf, tooLarge } from './json_body.ts';
 import { checkKey } from './keys.ts';
 import { Metrics } from './metrics.ts';
+import { methodsOf, openApi } from './openapi.ts';
 import { chatAsking, messagesOf, parse } from './requests.ts';
 import { chatPrompt, completionPrompts, find, type ServedModel } from './served_model.ts';
 import { ServedSessions } from './served_sessions.ts';
@@ -16,6 +19,8 @@ import { addSessionRoutes } from './session_routes.ts';
 
 export interface AppOptions {
   readonly models: readonly ServedModel[];
+  /** Default: none. */
+  readonly forecasters?: readonly ServedForecaster[];
   /** Where sessions are between two requests. Default: in memory, 256 of them, a week. */
   readonly sessions?: SessionStore;
   /** Requests must carry one of them (`Authorization: Bearer …`). Default: nobody is asked for a key. */
@@ -39,9 +44,17 @@ const IMPORT = '/v1/sessions/import';
 
 /** OpenAI's HTTP API over models that write for many at a time. */
 export function createApp(options: AppOptions): App {
-  const { models, keys = [], maxBodyBytes = 2 ** 20, maxSeconds = 600, onError = () => {} } = options;
+  const {
+    models,
+    forecasters = [],
+    keys = [],
+    maxBodyBytes = 2 ** 20,
+    maxSeconds = 600,
+    onError = () => {},
+  } = options;
   const sessions = new ServedSessions(models, options.sessions ?? new MemoryStore(DEFAULT_SESSIONS));
   const answering = new Answering({ maxSeconds, onError });
+  const all = [...models, ...forecasters];
   const metrics = new Metrics(models, sessions);
   const app = new Hono();
 
@@ -63,8 +76,9 @@ export function createApp(options: AppOptions): App {
     return c.json({ status: draining ? 'draining' : 'ready' }, draining ? 503 : 200);
   });
   app.get('/metrics', (c) => c.body(metrics.text(), 200, { 'content-type': 'text/plain; version=0.0.4' }));
-  app.get('/v1/models', (c) => c.json({ object: 'list', data: models.map(described) }));
-  app.get('/v1/models/:name{.+}', (c) => c.json(described(find(models, c.req.param('name')))));
+  app.get('/openapi.json', (c) => c.json(openApi(keys.length > 0)));
+  app.get('/v1/models', (c) => c.json({ object: 'list', data: all.map(described) }));
+  app.get('/v1/models/:name{.+}', (c) => c.json(described(find(all, c.req.param('name')))));
 
   app.post('/v1/completions', async (c) => {
     const request = parse('completion', await jsonOf(c.req.raw));
@@ -79,10 +93,23 @@ export function createApp(options: AppOptions): App {
     const prompts = [await chatPrompt(model, messagesOf(request))];
     return answering.answer(c.req.raw, model, request, prompts, chatAsking(request), chats);
   });
+  app.post('/v1/embeddings', async (c) => {
+    const request = parse('embedding', await jsonOf(c.req.raw));
+    return c.json(await embeddings(c.req.raw, find(models, request.model), request, answering));
+  });
+  app.post('/v1/forecasts', async (c) => {
+    const request = parse('forecast', await jsonOf(c.req.raw));
+    return c.json(await forecasts(c.req.raw, find(forecasters, request.model), request, answering));
+  });
   addSessionRoutes(app, models, sessions, answering);
 
   app.notFound((c) => {
-    const { body, status } = new Failure(404, `there is no ${c.req.method} ${c.req.path}`);
+    const { method, path } = c.req;
+    const methods = methodsOf(path);
+    const { body, status } = methods
+      ? new Failure(405, `${path} takes ${methods.join(' and ')}, not ${method}`)
+      : new Failure(404, `there is no ${path}`);
+    if (methods) c.header('Allow', methods.join(', '));
     return c.json(body, status);
   });
   app.onError((error, c) => {
@@ -95,7 +122,7 @@ export function createApp(options: AppOptions): App {
   return { fetch: async (request) => app.fetch(request), drain: () => answering.drain() };
 }
 
-const described = ({ name, created }: ServedModel): object => ({
+const described = ({ name, created }: ServedModel | ServedForecaster): object => ({
   id: name,
   object: 'model',
   created: Math.floor(created.getTime() / 1000),

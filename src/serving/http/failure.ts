@@ -1,6 +1,6 @@
 import { XlstmError } from '../../errors.ts';
 
-type Status = 400 | 401 | 404 | 409 | 413 | 415 | 429 | 500 | 503 | 504;
+type Status = 400 | 401 | 404 | 405 | 409 | 413 | 415 | 429 | 500 | 503 | 504;
 
 /** An answer that tells of a failure, in the form of OpenAI's API. */
 export class Failure extends Error {

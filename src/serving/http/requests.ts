@@ -6,6 +6,9 @@ import { Failure } from './failure.ts';
 const MOST_CHOICES = 16;
 const MOST_STOPS = 4;
 const MOST_LIKELIEST = 20;
+/** Series of a request, and steps that are forecast of each. */
+const MOST_SERIES = 256;
+const MOST_STEPS = 4096;
 
 const whole = (least: number, most: number) =>
   v.pipe(v.number(), v.integer(), v.minValue(least), v.maxValue(most));
@@ -45,16 +48,14 @@ const common = {
   user: v.nullish(v.string()),
 };
 
-const completion = v.strictObject({
-  ...common,
-  prompt: v.union([
-    v.string(),
-    v.pipe(v.array(v.string()), v.minLength(1), v.maxLength(MOST_CHOICES)),
-    v.pipe(v.array(token), v.minLength(1)),
-    v.pipe(v.array(v.pipe(v.array(token), v.minLength(1))), v.minLength(1), v.maxLength(MOST_CHOICES)),
-  ]),
-  logprobs: v.nullish(whole(0, 5)),
-});
+const prompts = v.union([
+  v.string(),
+  v.pipe(v.array(v.string()), v.minLength(1), v.maxLength(MOST_CHOICES)),
+  v.pipe(v.array(token), v.minLength(1)),
+  v.pipe(v.array(v.pipe(v.array(token), v.minLength(1))), v.minLength(1), v.maxLength(MOST_CHOICES)),
+]);
+
+const completion = v.strictObject({ ...common, prompt: prompts, logprobs: v.nullish(whole(0, 5)) });
 
 const part = v.strictObject({ type: v.literal('text'), text: v.string() });
 
@@ -75,6 +76,35 @@ const chat = v.strictObject({
   top_logprobs: v.nullish(whole(0, MOST_LIKELIEST)),
 });
 
+const embedding = v.strictObject({
+  model: v.string(),
+  input: prompts,
+  encoding_format: v.nullish(v.picklist(['float', 'base64']), 'float'),
+  /** Which vector of a text. */
+  of: v.nullish(v.picklist(['hidden', 'state']), 'hidden'),
+  user: v.nullish(v.string()),
+});
+
+const variate = v.pipe(v.array(v.nullable(v.number())), v.minLength(1));
+const variates = v.record(v.string(), variate);
+
+const forecast = v.strictObject({
+  model: v.string(),
+  series: v.pipe(
+    v.array(
+      v.union([
+        variate,
+        v.strictObject({ targets: variates, past: v.nullish(variates), known: v.nullish(variates) }),
+      ]),
+    ),
+    v.minLength(1),
+    v.maxLength(MOST_SERIES),
+  ),
+  horizon: whole(1, MOST_STEPS),
+  /** Quantiles. */
+  levels: v.nullish(v.pipe(v.array(between(0, 1)), v.minLength(1), v.maxLength(99))),
+});
+
 const session = v.strictObject({ model: v.string() });
 
 const inSession = { model: v.nullish(v.string()), n: v.nullish(v.literal(1), 1) };
@@ -89,7 +119,7 @@ const sessionCompletion = v.strictObject({
 const sessionChat = v.strictObject({ ...chat.entries, ...inSession });
 
 /** The schemas of bodies, by what they ask for. */
-export const bodies = { completion, chat, session, sessionCompletion, sessionChat };
+export const bodies = { completion, chat, embedding, forecast, session, sessionCompletion, sessionChat };
 
 /** A body of one of the schemas. Throws a Failure that names the key: one of no use is refused, since it would have no effect. */
 export function parse<K extends keyof typeof bodies>(
@@ -104,6 +134,8 @@ export function parse<K extends keyof typeof bodies>(
 }
 
 export type ResponseFormat = v.InferOutput<typeof responseFormat>;
+export type EmbeddingRequest = v.InferOutput<typeof embedding>;
+export type ForecastRequest = v.InferOutput<typeof forecast>;
 export type ChatRequest = v.InferOutput<typeof chat>;
 /** What all that ask for texts have. */
 export type CommonRequest = Omit<v.InferOutput<typeof completion>, 'model' | 'prompt' | 'logprobs'>;

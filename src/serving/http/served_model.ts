@@ -1,23 +1,62 @@
+import { checkOption, checkWhole } from '../../checks.ts';
 import { type ChatMessage, encodeChat } from '../../data/subword/chat.ts';
 import type { Tokenizer } from '../../data/tokenizer.ts';
 import type { Grammar } from '../../generation/grammar/grammar.ts';
 import { promptTokens } from '../../generation/prompt.ts';
-import type { Batcher } from '../batcher.ts';
+import type { Model } from '../../nn/model.ts';
+import { Batcher, type BatcherOptions, DEFAULT_QUEUE } from '../batcher.ts';
+import { Embedder } from '../embedder.ts';
+import { OneByOne } from '../one_by_one.ts';
 import type { BatchRequest, Text } from '../slot.ts';
 import { Failure } from './failure.ts';
 import type { CommonRequest } from './requests.ts';
 
-/** A model under the name that requests call it by. */
-export interface ServedModel {
+/** What a model is served with. Everything but the name has a default. */
+export interface ServedModelOptions extends BatcherOptions {
+  /** What requests call it. */
+  readonly name: string;
+  /** Tokens of an answer at most, and of one that does not say how many. Default: 4096. */
+  readonly maxTokens?: number;
+  /** Tokens of a prompt at most. Default: 65536. */
+  readonly maxPromptTokens?: number;
+}
+
+/** A language model under the name that requests call it by. */
+export class ServedModel {
+  /** What requests call it. */
   readonly name: string;
   readonly tokenizer: Tokenizer;
+  /** Writes. */
   readonly batcher: Batcher;
-  /** Tokens of an answer at most, and of one that does not say how many. */
+  /** Makes vectors of texts. */
+  readonly embedder: Embedder;
+  /** The requests that wait for it. */
+  readonly embeddings: OneByOne;
   readonly maxTokens: number;
-  /** Tokens of a prompt at most. */
   readonly maxPromptTokens: number;
-  /** When it was loaded. */
-  readonly created: Date;
+  /** When it was made. */
+  readonly created = new Date();
+
+  /** The model is in use until `close`. Throws a usage error for an option that is not right. */
+  constructor(model: Model, tokenizer: Tokenizer, options: ServedModelOptions) {
+    const { name, maxTokens = 4096, maxPromptTokens = 65_536, ...batching } = options;
+    checkOption(typeof name === 'string' && name !== '', 'name', 'a text that is not empty', name);
+    checkWhole('maxTokens', maxTokens, 1);
+    checkWhole('maxPromptTokens', maxPromptTokens, 1);
+    this.name = name;
+    this.tokenizer = tokenizer;
+    this.batcher = new Batcher(model, tokenizer, batching);
+    this.embedder = new Embedder(model);
+    this.embeddings = new OneByOne(batching.queue ?? DEFAULT_QUEUE);
+    this.maxTokens = maxTokens;
+    this.maxPromptTokens = maxPromptTokens;
+  }
+
+  /** Refuses further requests, ends those at work when they are at their end, and gives the memory back. */
+  async close(): Promise<void> {
+    await Promise.all([this.batcher.close(), this.embeddings.done()]);
+    this.embedder.free();
+  }
 }
 
 /** An answer on its way. */
@@ -54,18 +93,13 @@ export const chatPrompt = (
 
 /** Asks for the answers. Throws a Failure where a prompt is too long, and where no more can wait. */
 export function ask(
-  { batcher, maxTokens: most, maxPromptTokens }: ServedModel,
+  model: ServedModel,
   prompts: readonly ArrayLike<number>[],
   request: CommonRequest,
   { maxTokens, known = 0, ...asking }: Asking,
 ): Answers {
-  for (const { length } of prompts) {
-    if (length <= maxPromptTokens && (length > 0 || asking.from)) continue;
-    throw new Failure(400, `the prompt has ${length} tokens: expected from 1 to ${maxPromptTokens}`, {
-      param: 'prompt',
-      code: 'context_length_exceeded',
-    });
-  }
+  const { batcher, maxTokens: most } = model;
+  for (const prompt of prompts) checkPrompt(model, prompt, 'prompt', asking.from ? 0 : 1);
   const { n, stop } = request;
   const texts: Text[] = [];
   try {
@@ -97,6 +131,20 @@ export function ask(
   };
 }
 
+/** Throws a Failure where a prompt has too many tokens, or too few. */
+export function checkPrompt(
+  { maxPromptTokens: most }: ServedModel,
+  { length }: ArrayLike<number>,
+  param: string,
+  least = 1,
+): void {
+  if (length >= least && length <= most) return;
+  throw new Failure(400, `the ${param} has ${length} tokens: expected from ${least} to ${most}`, {
+    param,
+    code: 'context_length_exceeded',
+  });
+}
+
 export interface Asking extends Pick<BatchRequest, 'from' | 'keep' | 'onEnd'> {
   readonly maxTokens: number | undefined;
   /** Tokens of the prompt that are not to be read, since the text goes on behind them. */
@@ -106,18 +154,18 @@ export interface Asking extends Pick<BatchRequest, 'from' | 'keep' | 'onEnd'> {
   readonly signal: AbortSignal;
 }
 
-/** The model of this name. Throws a Failure that names those there are. */
-export function find(models: readonly ServedModel[], name: string): ServedModel {
+/** The one of this name. Throws a Failure that names those there are. */
+export function find<M extends { readonly name: string }>(models: readonly M[], name: string): M {
   const model = models.find((one) => one.name === name);
   if (model) return model;
   const names = models.map((one) => one.name).join(', ');
-  throw new Failure(404, `there is no model of this name; there is ${names}`, {
+  throw new Failure(404, `there is no such model here; there is ${names || 'none'}`, {
     param: 'model',
     code: 'model_not_found',
   });
 }
 
-const busy = (): Failure =>
+export const busy = (): Failure =>
   new Failure(429, 'as many texts wait as may: try again later', {
     type: 'rate_limit_error',
     code: 'queue_full',

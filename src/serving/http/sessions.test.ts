@@ -9,10 +9,11 @@ import { Conversation } from '../../generation/conversation.ts';
 import { Session } from '../../generation/session.ts';
 import { collect, tinyModel } from '../../generation/testing/models.ts';
 import type { Model } from '../../nn/model.ts';
-import { Batcher } from '../batcher.ts';
+import type { Batcher } from '../batcher.ts';
 import { MemoryStore } from '../sessions/memory_store.ts';
 import type { SessionStore } from '../sessions/session_store.ts';
 import { type App, createApp } from './app.ts';
+import { ServedModel } from './served_model.ts';
 
 const golden = new URL('../../../test/golden/tokenizers/byte_level.json', import.meta.url);
 const chat_template =
@@ -23,20 +24,21 @@ const tokenizer = await SubwordTokenizer.create(JSON.parse(readFileSync(golden, 
 
 let engine: Engine;
 let model: Model;
+let served: ServedModel | undefined;
 let batcher: Batcher;
 let store: SessionStore;
 let app: App;
 const errors: unknown[] = [];
 
 function open(): App {
-  const served = {
+  served ??= new ServedModel(model, tokenizer, {
     name: 'tiny',
-    tokenizer,
-    batcher,
     maxTokens: 200,
     maxPromptTokens: 500,
-    created: new Date(0),
-  };
+    slots: 4,
+    queue: 8,
+  });
+  batcher = served.batcher;
   return createApp({ models: [served], sessions: store, onError: (error) => errors.push(error) });
 }
 
@@ -45,12 +47,12 @@ beforeAll(async () => {
   model = tinyModel(tokenizer.vocabSize, 5, engine);
 });
 beforeEach(() => {
-  batcher = new Batcher(model, tokenizer, { slots: 4, queue: 8 });
   store = new MemoryStore({ most: 4, seconds: 1000 });
   app = open();
 });
 afterEach(async () => {
-  await batcher.close();
+  await served?.close();
+  served = undefined;
   expect(errors.splice(0)).toEqual([]);
 });
 afterAll(() => engine.close());
