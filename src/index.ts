@@ -1,7 +1,7 @@
 /**
- * Models, training, generation and engines. There are five more entries: `xlstm/nn` (layers, and what one's own are made
+ * Models, training, generation and engines. There are seven more entries: `xlstm/nn` (layers, and what one's own are made
  * of), `xlstm/graph` (operations on tensors), `xlstm/onnx` (models for other runtimes), `xlstm/forecasting` (forecasts of
- * series) and `xlstm/node` (what works on files); nothing else is public. All but the last run in Node and in browsers: no `node:` module is imported before a
+ * series), `xlstm/serving` and `xlstm/ai-sdk` (models that answer many) and `xlstm/node` (what works on files); nothing else is public. All but the last run in Node and in browsers: no `node:` module is imported before a
  * function needs it. In Node `xlstm` is index_node.ts, which has the same names and types.
  *
  * @module xlstm

@@ -14,8 +14,10 @@ import { PromptStates } from './prompt_states.ts';
 import { SessionFiles } from './session_files.ts';
 import { type BatchRequest, Slot, type Text, type Written } from './slot.ts';
 
+/** Texts that may wait where nothing else is said. */
 export const DEFAULT_QUEUE = 64;
 
+/** How many texts a model writes at a time. Everything has a default. */
 export interface BatcherOptions {
   /** Texts that are written at a time. Default: 16. */
   readonly slots?: number;

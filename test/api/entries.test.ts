@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import * as aiSdk from '../../src/ai_sdk.ts';
 import * as forecasting from '../../src/forecasting.ts';
 import * as graph from '../../src/graph.ts';
 import { add, assign, evaluation, leaf, multiply, plan, Region } from '../../src/graph.ts';
@@ -12,13 +13,14 @@ import * as root from '../../src/index.ts';
 import { chooseEngine, Sampler, TokenWindow } from '../../src/index.ts';
 import * as nn from '../../src/nn.ts';
 import * as onnx from '../../src/onnx.ts';
+import * as serving from '../../src/serving.ts';
 
 const run = promisify(execFile);
 const project = fileURLToPath(new URL('../../', import.meta.url));
 
 describe('the entries of the package', () => {
   it('share no name: where something is to be imported from is plain', () => {
-    const names = [root, nn, graph, onnx, forecasting].flatMap((entry) => Object.keys(entry));
+    const names = [root, nn, graph, onnx, forecasting, serving, aiSdk].flatMap((entry) => Object.keys(entry));
     expect(names.filter((name, i) => names.indexOf(name) !== i)).toEqual([]);
   });
 

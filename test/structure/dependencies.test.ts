@@ -109,6 +109,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'onnx.ts': ['onnx'],
   'forecasting.ts': SAVED,
   'forecasting_node.ts': [...SAVED, 'forecasting.ts'],
+  'serving.ts': SERVING,
+  'ai_sdk.ts': SERVING,
   'node.ts': [...LAB, 'index.ts'],
 };
 

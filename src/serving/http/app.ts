@@ -17,9 +17,11 @@ import { chatPrompt, completionPrompts, find, type ServedModel } from './served_
 import { ServedSessions } from './served_sessions.ts';
 import { addSessionRoutes } from './session_routes.ts';
 
+/** What is served, and how much of it. Everything but the models has a default. */
 export interface AppOptions {
+  /** Models of text. */
   readonly models: readonly ServedModel[];
-  /** Default: none. */
+  /** Models of series of numbers. Default: none. */
   readonly forecasters?: readonly ServedForecaster[];
   /** Where sessions are between two requests. Default: in memory, 256 of them, a week. */
   readonly sessions?: SessionStore;
@@ -33,6 +35,7 @@ export interface AppOptions {
   readonly onError?: (error: unknown) => void;
 }
 
+/** What answers requests. */
 export interface App {
   /** From a request to its answer: for any server that speaks the Fetch API, and for a service worker. */
   readonly fetch: (request: Request) => Promise<Response>;
@@ -55,6 +58,11 @@ export function createApp(options: AppOptions): App {
   const sessions = new ServedSessions(models, options.sessions ?? new MemoryStore(DEFAULT_SESSIONS));
   const answering = new Answering({ maxSeconds, onError });
   const all = [...models, ...forecasters];
+  const document = openApi({
+    models: models.map(({ name }) => name),
+    forecasters: forecasters.map(({ name }) => name),
+    keys: keys.length > 0,
+  });
   const metrics = new Metrics(models, sessions);
   const app = new Hono();
 
@@ -76,9 +84,9 @@ export function createApp(options: AppOptions): App {
     return c.json({ status: draining ? 'draining' : 'ready' }, draining ? 503 : 200);
   });
   app.get('/metrics', (c) => c.body(metrics.text(), 200, { 'content-type': 'text/plain; version=0.0.4' }));
-  app.get('/openapi.json', (c) => c.json(openApi(keys.length > 0)));
+  app.get('/openapi.json', (c) => c.json(document));
   app.get('/v1/models', (c) => c.json({ object: 'list', data: all.map(described) }));
-  app.get('/v1/models/:name{.+}', (c) => c.json(described(find(all, c.req.param('name')))));
+  app.get('/v1/models/:name{[^]+}', (c) => c.json(described(find(all, c.req.param('name')))));
 
   app.post('/v1/completions', async (c) => {
     const request = parse('completion', await jsonOf(c.req.raw));
@@ -106,10 +114,11 @@ export function createApp(options: AppOptions): App {
   app.notFound((c) => {
     const { method, path } = c.req;
     const methods = methodsOf(path);
-    const { body, status } = methods
+    const other = methods && !methods.includes(method);
+    const { body, status } = other
       ? new Failure(405, `${path} takes ${methods.join(' and ')}, not ${method}`)
       : new Failure(404, `there is no ${path}`);
-    if (methods) c.header('Allow', methods.join(', '));
+    if (other) c.header('Allow', methods.join(', '));
     return c.json(body, status);
   });
   app.onError((error, c) => {

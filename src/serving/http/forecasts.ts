@@ -10,12 +10,14 @@ import { busy } from './served_model.ts';
 export class ServedForecaster {
   /** What requests call it. */
   readonly name: string;
+  /** What forecasts. It is not freed by `close`. */
   readonly forecaster: Forecaster;
-  /** The requests that wait for it. */
+  /** @internal The requests that wait for it. */
   readonly work = new OneByOne(DEFAULT_QUEUE);
   /** When it was made. */
   readonly created = new Date();
 
+  /** The forecaster is in use until `close`. */
   constructor(forecaster: Forecaster, name: string) {
     this.forecaster = forecaster;
     this.name = name;

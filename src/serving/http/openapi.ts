@@ -128,13 +128,24 @@ const FAILURE = object({
   }),
 });
 
+/** What the document says of one server. */
+export interface Served {
+  readonly models: readonly string[];
+  readonly forecasters: readonly string[];
+  /** Whether it asks for a key. */
+  readonly keys: boolean;
+}
+
 /** What the server answers, as an OpenAPI document; the schemas of bodies are those that it checks with. */
-export function openApi(keys: boolean): object {
+export function openApi(served: Served): object {
   const paths = Object.fromEntries(
     Object.entries(OPERATIONS).map(([path, methods]) => [
       path,
       Object.fromEntries(
-        Object.entries(methods).map(([method, operation]) => [method, described(path, operation, keys)]),
+        Object.entries(methods).map(([method, operation]) => [
+          method,
+          described(path, method, operation, served),
+        ]),
       ),
     ]),
   );
@@ -144,7 +155,7 @@ export function openApi(keys: boolean): object {
     paths,
     components: {
       schemas: { Failure: FAILURE },
-      ...(keys ? { securitySchemes: { key: { type: 'http', scheme: 'bearer' } } } : {}),
+      ...(served.keys ? { securitySchemes: { key: { type: 'http', scheme: 'bearer' } } } : {}),
     },
   };
 }
@@ -157,46 +168,59 @@ export function methodsOf(path: string): readonly string[] | undefined {
   return found && Object.keys(found[1]).map((method) => method.toUpperCase());
 }
 
-function described(
-  path: string,
-  { summary, body, query = [], ...operation }: Operation,
-  keys: boolean,
-): object {
-  const { success, failures = [], open } = operation;
+const operationId = (method: string, path: string): string => `${method}${path.replaceAll(/\W+/g, '_')}`;
+
+const parameter = (name: string, at: 'path' | 'query', names: readonly string[] | undefined): object => ({
+  name,
+  in: at,
+  required: true,
+  schema: names ? { ...text, enum: names } : text,
+});
+
+function described(path: string, method: string, operation: Operation, served: Served): object {
+  const { summary, body, query = [], success, failures = [], open } = operation;
+  const { models, forecasters, keys } = served;
   const [status, content] = success;
-  const fail = {
-    description: 'Why not',
-    content: { [JSON_TYPE]: { schema: { $ref: '#/components/schemas/Failure' } } },
-  };
-  const given = Object.entries(ANSWERS[content] ?? {}).map(([type, schema]) => [type, { schema }]);
+  const given = ANSWERS[content] ?? {};
+  const answer = (description: string, by: Readonly<Record<string, Schema>>): object => ({
+    description,
+    ...(Object.keys(by).length > 0
+      ? { content: Object.fromEntries(Object.entries(by).map(([type, schema]) => [type, { schema }])) }
+      : {}),
+  });
+  const failed = open ? given : { [JSON_TYPE]: { $ref: '#/components/schemas/Failure' } };
   const statuses = open ? failures : [400, 401, 404, 500, ...failures];
   return {
     summary,
+    operationId: operationId(method, path),
     parameters: [
-      ...[...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
-        name,
-        in: 'path',
-        required: true,
-        schema: text,
-      })),
-      ...query.map((name) => ({ name, in: 'query', required: true, schema: text })),
+      ...(path.includes('{name}') ? [parameter('name', 'path', [...models, ...forecasters])] : []),
+      ...(path.includes('{id}') ? [parameter('id', 'path', undefined)] : []),
+      ...query.map((name) => parameter(name, 'query', models)),
     ],
-    ...(body ? { requestBody: { required: true, content: bodyOf(body) } } : {}),
+    ...(body ? { requestBody: { required: true, content: bodyOf(body, served) } } : {}),
     responses: {
-      [status]: { description: summary, ...(content ? { content: Object.fromEntries(given) } : {}) },
-      ...Object.fromEntries(
-        statuses.map((each) => [
-          each,
-          path === '/ready' ? { description: 'It does not', content: Object.fromEntries(given) } : fail,
-        ]),
-      ),
+      [status]: { ...answer(summary, given), ...(content === 'session' ? { links: sessionLinks() } : {}) },
+      ...Object.fromEntries(statuses.map((each) => [each, answer('Why not', failed)])),
     },
     ...(keys && !open ? { security: [{ key: [] }] } : {}),
   };
 }
 
-function bodyOf(body: keyof typeof bodies | 'binary'): object {
+/** Where the id of a session leads to. */
+const sessionLinks = (): object =>
+  Object.fromEntries(
+    Object.entries(OPERATIONS)
+      .filter(([path]) => path.includes('{id}'))
+      .flatMap(([path, methods]) => Object.keys(methods).map((method) => operationId(method, path)))
+      .map((id) => [id, { operationId: id, parameters: { id: '$response.body#/id' } }]),
+  );
+
+function bodyOf(body: keyof typeof bodies | 'binary', { models, forecasters }: Served): object {
   if (body === 'binary') return { [BINARY]: { schema: { type: 'string', format: 'binary' } } };
   const { $schema: _, ...schema } = toJsonSchema(bodies[body], { typeMode: 'input', errorMode: 'throw' });
-  return { [JSON_TYPE]: { schema } };
+  const names = body === 'forecast' ? forecasters : models;
+  const { model, ...properties } = schema.properties ?? {};
+  const named = names.length > 0 && model && !('anyOf' in Object(model)) ? { ...text, enum: names } : model;
+  return { [JSON_TYPE]: { schema: { ...schema, properties: { model: named, ...properties } } } };
 }

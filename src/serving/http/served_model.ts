@@ -25,14 +25,17 @@ export interface ServedModelOptions extends BatcherOptions {
 export class ServedModel {
   /** What requests call it. */
   readonly name: string;
+  /** Between texts and its tokens. */
   readonly tokenizer: Tokenizer;
-  /** Writes. */
+  /** @internal Writes. */
   readonly batcher: Batcher;
-  /** Makes vectors of texts. */
+  /** @internal Makes vectors of texts. */
   readonly embedder: Embedder;
-  /** The requests that wait for it. */
+  /** @internal The requests that wait for it. */
   readonly embeddings: OneByOne;
+  /** Tokens of an answer at most. */
   readonly maxTokens: number;
+  /** Tokens of a prompt at most. */
   readonly maxPromptTokens: number;
   /** When it was made. */
   readonly created = new Date();

@@ -17,11 +17,13 @@ export class MemoryStore implements SessionStore {
     this.#now = now;
   }
 
+  /** The session as it was kept last. */
   async get(id: string): Promise<StoredSession | undefined> {
     this.#expire();
     return this.#entries.get(id);
   }
 
+  /** Keeps a session in the place of the version that it was made of. */
   async put(id: string, bytes: Uint8Array, replaces: number): Promise<Kept> {
     this.#expire();
     const before = this.#entries.get(id);
@@ -32,11 +34,13 @@ export class MemoryStore implements SessionStore {
     return 'kept';
   }
 
+  /** False where there is no such session. */
   async delete(id: string): Promise<boolean> {
     this.#expire();
     return this.#entries.delete(id);
   }
 
+  /** Gives all up. */
   async close(): Promise<void> {
     this.#entries.clear();
   }

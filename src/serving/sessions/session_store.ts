@@ -1,5 +1,6 @@
 /** The file of a session, and which of its states it is. */
 export interface StoredSession {
+  /** What `Session.save` makes. */
   readonly bytes: Uint8Array;
   /** 1 for the first, one more each time that it is kept. */
   readonly version: number;
@@ -27,5 +28,6 @@ export interface SessionStore {
   put(id: string, bytes: Uint8Array, replaces: number): Promise<Kept>;
   /** False where there is no such session. */
   delete(id: string): Promise<boolean>;
+  /** Lets go of what it holds on to. */
   close(): Promise<void>;
 }
