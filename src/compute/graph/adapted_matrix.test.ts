@@ -121,7 +121,7 @@ await describeAgreement<Case>({
   title: 'adapted linear',
   compute,
   tolerance: 1e-5,
-  timeoutMs: 60_000,
+  timeoutMs: 300_000,
   tests: (agree) => {
     it('agrees with the reference engine', async () => {
       for (const each of cases) await agree(each);

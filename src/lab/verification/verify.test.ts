@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseSafetensors, writeSafetensors } from '../../checkpoints/safetensors.ts';
 import type { Engine } from '../../compute/engines/engine.ts';
 import { createReferenceEngine } from '../../compute/engines/reference/engine.ts';
-import { fastEngines } from '../../compute/engines/testing/engines.ts';
+import { fastEngines, gpuEngines } from '../../compute/engines/testing/engines.ts';
 import { GoldenFile } from './golden.ts';
 import { verifyFile, verifyGolden } from './verify.ts';
 
@@ -30,7 +30,7 @@ function verifiesAll(open: () => Promise<Engine>): void {
   });
   afterAll(() => engine.close());
   for (const [name, count] of Object.entries(files)) {
-    it(name, { timeout: 60_000 }, async () => {
+    it(name, { timeout: 300_000 }, async () => {
       const { rows } = await verifyFile(engine, folder + name);
       expect(rows.filter((row) => !row.passed)).toEqual([]);
       expect(rows.length).toBe(count);
@@ -47,6 +47,11 @@ for (const { name, open } of cases) {
   }
 }
 if (missing) it.skip(`golden vectors on native: not run, ${missing}`, () => {});
+
+const gpu = await gpuEngines();
+for (const { name, open } of gpu.cases)
+  describe(`golden vectors on ${name}`, () => verifiesAll(() => open(1)));
+if (gpu.missing) it.skip(`golden vectors on webgpu: not run, ${gpu.missing}`, () => {});
 
 describe('a file with one wrong number', { timeout: 300_000 }, () => {
   /** The file with one element of a tensor changed. */

@@ -11,6 +11,12 @@ export interface Adapter {
 const DRIVER = 'install a driver with Vulkan (on Linux also its loader: libvulkan1), or use another engine';
 
 /**
+ * Kernels write workgroup memory before they read it. Zeroing it first costs each of them time, and a GPU in software
+ * compiles it for seconds.
+ */
+const WITHOUT_ZEROING = 'enable-dawn-features=disable_workgroup_init';
+
+/**
  * WebGPU of this process. Node's comes from the optional package "webgpu". One instance serves the process and is kept:
  * devices of an instance that was collected crash it.
  */
@@ -35,7 +41,7 @@ async function gpu(): Promise<GPU> {
 async function nodeInstance(): Promise<GPU> {
   try {
     const { importWebgpu } = await nodeHost();
-    return (await importWebgpu()).create([]) as GPU;
+    return (await importWebgpu()).create([WITHOUT_ZEROING]) as GPU;
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     throw code === 'ERR_MODULE_NOT_FOUND'

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { relativeError } from '../../../lab/verification/compare.ts';
 import type { Engine } from '../../engines/engine.ts';
 import { createReferenceEngine } from '../../engines/reference/engine.ts';
-import { fastEngines } from '../../engines/testing/engines.ts';
+import { fastEngines, gpuEngines } from '../../engines/testing/engines.ts';
 
 export type Results = Readonly<Record<string, ArrayLike<number>>>;
 
@@ -13,14 +13,14 @@ interface Agreement<Case> {
   /** Of each result, as `relativeError` measures. */
   readonly tolerance: number;
   readonly timeoutMs: number;
-  /** Declares tests, for one engine; they call `agree` with the cases that they look at. */
-  readonly tests: (agree: (each: Case) => Promise<void>) => void;
+  /** Declares tests, for one engine; they call `agree` with the cases that they look at: on a GPU in software, few. */
+  readonly tests: (agree: (each: Case) => Promise<void>, onGpu: boolean) => void;
 }
 
 const reference = createReferenceEngine();
 
 /**
- * Every fast engine gives what the reference engine gives, to the same bits for any number of threads. Returns what the
+ * Every fast engine gives what the reference engine gives, to the same bits for any number of threads (a GPU: each time). Returns what the
  * reference engine computes, once for all engines.
  */
 export async function describeAgreement<Case>(
@@ -35,29 +35,37 @@ export async function describeAgreement<Case>(
     return results;
   };
 
-  const { cases, missing } = await fastEngines();
-  describe.each(cases)(`${title} on $name`, { timeout: timeoutMs }, ({ open }) => {
-    let one: Engine;
-    let three: Engine;
-    beforeAll(async () => {
-      [one, three] = await Promise.all([open(1), open(3)]);
-    });
-    afterAll(() => Promise.all([one.close(), three.close()]));
+  const fast = await fastEngines();
+  const gpu = await gpuEngines();
+  describe.each([...fast.cases, ...gpu.cases])(
+    `${title} on $name`,
+    { timeout: timeoutMs },
+    ({ name, open }) => {
+      const onGpu = name === 'webgpu';
+      let one: Engine;
+      let three: Engine;
+      beforeAll(async () => {
+        one = await open(1);
+        three = onGpu ? one : await open(3);
+      });
+      afterAll(() => Promise.all([one.close(), three.close()]));
 
-    tests(async (each) => {
-      const right = await expected(each);
-      const found = await compute(one, each);
-      expect(Object.keys(found)).toEqual(Object.keys(right));
-      const errors = Object.keys(right).map(
-        (name) => [name, relativeError(found[name], right[name])] as const,
-      );
-      expect(
-        errors.filter(([, error]) => !(error <= tolerance)),
-        JSON.stringify(each),
-      ).toEqual([]);
-      expect(await compute(three, each)).toEqual(found);
-    });
-  });
-  if (missing) it.skip(`${title} on native: not run, ${missing}`, () => {});
+      tests(async (each) => {
+        const right = await expected(each);
+        const found = await compute(one, each);
+        expect(Object.keys(found)).toEqual(Object.keys(right));
+        const errors = Object.keys(right).map(
+          (name) => [name, relativeError(found[name], right[name])] as const,
+        );
+        expect(
+          errors.filter(([, error]) => !(error <= tolerance)),
+          JSON.stringify(each),
+        ).toEqual([]);
+        expect(await compute(three, each)).toEqual(found);
+      }, onGpu);
+    },
+  );
+  if (fast.missing) it.skip(`${title} on native: not run, ${fast.missing}`, () => {});
+  if (gpu.missing) it.skip(`${title} on webgpu: not run, ${gpu.missing}`, () => {});
   return expected;
 }

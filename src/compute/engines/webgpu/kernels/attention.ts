@@ -22,6 +22,23 @@ function turnsOf(headDim: number): string {
   return `const turns = array<vec3f, ${half}>(${pieces.join(', ')});\n`;
 }
 
+/** Cosine and sine of turns: WGSL's own may be off by 5e-4. */
+const rotation = `
+fn rotation_of(turns: f32) -> vec2f {
+  let quarter = round(4.0 * turns);
+  let x = (4.0 * turns - quarter) * 1.5707963268;
+  let s = x * x;
+  let sine = x * (1.0 - s / 6.0 * (1.0 - s / 20.0 * (1.0 - s / 42.0 * (1.0 - s / 72.0))));
+  let cosine = 1.0 - s / 2.0 * (1.0 - s / 12.0 * (1.0 - s / 30.0 * (1.0 - s / 56.0 * (1.0 - s / 90.0))));
+  switch (i32(quarter) & 3) {
+    case 0: { return vec2f(cosine, sine); }
+    case 1: { return vec2f(-sine, cosine); }
+    case 2: { return vec2f(-cosine, -sine); }
+    default: { return vec2f(sine, -cosine); }
+  }
+}
+`;
+
 export const rotate: Lowering = ({ sizes: { rows, heads, headDim } }) => {
   const half = headDim / 2;
   return [
@@ -32,13 +49,13 @@ let head = index / ${half}u % heads;
 let row = index / ${half * heads}u;
 var all_turns = turns;
 let parts = positions_at(row) * all_turns[j];
-let angle = 6.28318530717958648 * fract(fract(parts.x) + fract(parts.y) + parts.z) * f32(direction);
+let rotation = rotation_of(fract(fract(parts.x) + fract(parts.y) + parts.z) * f32(direction));
 let at = head * headDim + j;
 let first = x_at(row * ldx + at);
 let second = x_at(row * ldx + at + ${half}u);
-set_y(row * ldy + at, first * cos(angle) - second * sin(angle));
-set_y(row * ldy + at + ${half}u, first * sin(angle) + second * cos(angle));`,
-      turnsOf(headDim),
+set_y(row * ldy + at, first * rotation.x - second * rotation.y);
+set_y(row * ldy + at + ${half}u, first * rotation.y + second * rotation.x);`,
+      turnsOf(headDim) + rotation,
     ),
   ];
 };
