@@ -12,7 +12,7 @@ const UNIFORM_ALIGNMENT = 256;
 interface Step extends Shader {
   readonly instruction: number;
   readonly kernel: string;
-  /** Bytes from the start of the buffer of offsets. */
+  /** Bytes from the start of the buffer of words. */
   readonly at: number;
 }
 
@@ -24,7 +24,8 @@ export class Commands {
   readonly #device: GPUDevice;
   readonly #pipelines: Pipelines;
   readonly #steps: readonly Step[];
-  readonly #offsets: GPUBuffer;
+  /** Binding 0 of every step. */
+  readonly #words: GPUBuffer;
   #ready: readonly GPUComputePipeline[] | undefined;
   #groups: GPUBindGroup[] = [];
   /** The buffers that the groups were made for. */
@@ -36,15 +37,15 @@ export class Commands {
     this.#pipelines = pipelines;
     this.#steps = stepsOf(program, device.limits);
     const last = this.#steps.at(-1);
-    const bytes = last ? last.at + Math.max(16, 4 * last.offsets.length) : 0;
+    const bytes = last ? last.at + last.words.byteLength : 0;
     const words = new Uint32Array(Math.ceil(bytes / UNIFORM_ALIGNMENT + 1) * (UNIFORM_ALIGNMENT / 4));
-    for (const { at, offsets } of this.#steps) words.set(offsets, at / 4);
-    this.#offsets = device.createBuffer({
-      label: `offsets of program ${program.name}`,
+    for (const step of this.#steps) words.set(step.words, step.at / 4);
+    this.#words = device.createBuffer({
+      label: `words of program ${program.name}`,
       size: words.byteLength,
       usage: usage.uniform | usage.copyTarget,
     });
-    device.queue.writeBuffer(this.#offsets, 0, words);
+    device.queue.writeBuffer(this.#words, 0, words);
     const compiling = this.#steps.map(({ kernel, text, regions }) =>
       pipelines.compile(kernel, text, regions.length),
     );
@@ -110,7 +111,7 @@ export class Commands {
   }
 
   release(): void {
-    this.#offsets.destroy();
+    this.#words.destroy();
     this.#groups = [];
     this.#boundTo.clear();
   }
@@ -127,7 +128,7 @@ export class Commands {
     if (this.#boundTo.size > 0 && regions.every((region) => this.#boundTo.get(region) === bufferOf(region)))
       return;
     this.#boundTo = new Map(regions.map((region) => [region, bufferOf(region)]));
-    this.#groups = this.#steps.map(({ kernel, regions, offsets, at }) =>
+    this.#groups = this.#steps.map(({ kernel, regions, words, at }) =>
       this.#device.createBindGroup({
         label: kernel,
         layout: this.#pipelines.layout(regions.length),
@@ -135,9 +136,9 @@ export class Commands {
           {
             binding: 0,
             resource: {
-              buffer: this.#offsets,
+              buffer: this.#words,
               offset: at,
-              size: 16 * Math.max(1, Math.ceil(offsets.length / 4)),
+              size: 16 * Math.ceil(words.length / 4),
             },
           },
           ...regions.map((region, i) => ({ binding: i + 1, resource: { buffer: bufferOf(region) } })),
@@ -172,7 +173,7 @@ function stepsOf(program: Program, limits: GPUSupportedLimits): Step[] {
         );
       }
       steps.push({ ...shader, instruction: index, kernel, at });
-      at += Math.ceil(Math.max(1, 4 * shader.offsets.length) / UNIFORM_ALIGNMENT) * UNIFORM_ALIGNMENT;
+      at += Math.ceil(shader.words.byteLength / UNIFORM_ALIGNMENT) * UNIFORM_ALIGNMENT;
     }
   }
   return steps;

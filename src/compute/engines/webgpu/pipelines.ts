@@ -10,7 +10,7 @@ export class Pipelines {
     this.#device = device;
   }
 
-  /** Binding 0: offsets; then so many regions. */
+  /** Binding 0: words; then so many regions. */
   layout(regions: number): GPUBindGroupLayout {
     const known = this.#layouts.get(regions);
     if (known) return known;

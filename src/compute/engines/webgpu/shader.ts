@@ -16,6 +16,11 @@ export interface Dispatch {
   readonly module?: string;
   /** Statements of the entry point. */
   readonly body: string;
+  /**
+   * The numbers of the call and of its workgroups are read when it runs: one pipeline serves calls of many sizes. Where
+   * the text is long, so that compiling takes longer than constants save.
+   */
+  readonly anySize?: true;
 }
 
 /** A kernel call as its shaders see it. */
@@ -34,10 +39,10 @@ export interface Shader {
   /** WGSL. The same text is compiled once: where arrays lie is not part of it. */
   readonly text: string;
   readonly groups: number;
-  /** Bindings 1, 2, … in order; binding 0 holds the offsets. */
+  /** Bindings 1, 2, … in order. */
   readonly regions: readonly Region[];
-  /** Elements from the start of its region to each array. */
-  readonly offsets: readonly number[];
+  /** Binding 0: elements from the start of its region to each array, then numbers that are no part of the text. */
+  readonly words: Uint32Array<ArrayBuffer>;
 }
 
 /** Workgroups of one dimension of a grid; WebGPU guarantees 65,535. */
@@ -91,52 +96,71 @@ export function callOf({ kernel, words }: Instruction): Call {
 export function shaderOf(instruction: Instruction, { sizes }: Call, dispatch: Dispatch): Shader {
   const arrays = arraysOf(instruction);
   const regions = [...new Set(arrays.flatMap(([, address]) => (address ? [address.region] : [])))];
-  const offsets: number[] = [];
+  const words: number[] = [];
   const access = arrays.map(([name, address]) => {
     if (!address) return `fn ${name}_at(i: u32) -> f32 { return 0.0; }\nfn set_${name}(i: u32, v: f32) {}\n`;
-    const at = offsets.length;
-    offsets.push(address.offset / bytesOf('f32'));
-    const place = `r${regions.indexOf(address.region)}[offsets[${at >> 2}].${'xyzw'[at & 3]} + i]`;
+    const offset = wordAt(words.push(address.offset / bytesOf('f32')) - 1);
+    const place = `r${regions.indexOf(address.region)}[${offset} + i]`;
     return (
       `fn ${name}_at(i: u32) -> f32 { return bitcast<f32>(${place}); }\n` +
       `fn ${name}_word(i: u32) -> u32 { return ${place}; }\n` +
       `fn set_${name}(i: u32, v: f32) { ${place} = bitcast<u32>(v); }\n`
     );
   });
+  const { module = '', body, groups, size, anySize } = dispatch;
+  const read = new Map<string, string>();
   const numbers = Object.entries(kernels[instruction.kernel].operands).flatMap(([name, kind]) => {
-    if (kind === 'int')
-      return [`const ${name} = ${sizes[name] < 0 ? `${sizes[name]}i` : `${sizes[name]}u`};\n`];
-    if (kind === 'float') return [`const ${name} = ${literal(sizes[name])};\n`];
-    return kind.endsWith('?') ? [`const has_${name} = ${sizes[name] !== 0};\n`] : [];
+    const value = sizes[name];
+    if (kind !== 'int' && kind !== 'float')
+      return kind.endsWith('?') ? [`const has_${name} = ${value !== 0};\n`] : [];
+    if (!anySize || value < 0 || choices.has(name))
+      return [
+        `const ${name} = ${kind === 'float' ? literal(value) : value < 0 ? `${value}i` : `${value}u`};\n`,
+      ];
+    const word = wordAt(words.push(kind === 'float' ? bitsOf(value) : value) - 1);
+    read.set(name, kind === 'float' ? `bitcast<f32>(${word})` : word);
+    return [];
   });
-  const { module = '', body, groups, size } = dispatch;
+  const count = anySize ? wordAt(words.push(groups) - 1) : `${groups}u`;
+  const own = `${module}
+@compute @workgroup_size(${size})
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+let block = group.x + ${GRID}u * group.y;
+if (block >= ${count}) { return; }
+${body}
+}
+`;
   const text = [
-    `@group(0) @binding(0) var<uniform> offsets: array<vec4u, ${Math.max(1, Math.ceil(offsets.length / 4))}>;\n`,
+    `@group(0) @binding(0) var<uniform> words: array<vec4u, ${Math.ceil(words.length / 4)}>;\n`,
     ...regions.map((_, i) => `@group(0) @binding(${i + 1}) var<storage, read_write> r${i}: array<u32>;\n`),
     ...numbers,
     ...access,
     scalarMath,
-    module,
-    `@compute @workgroup_size(${size})\n`,
-    'fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {\n',
-    `let block = group.x + ${GRID}u * group.y;\n`,
-    `if (block >= ${groups}u) { return; }\n`,
-    body,
-    '\n}\n',
+    read.size > 0 ? own.replace(/(?<![\w.])[a-zA-Z]\w*/g, (name) => read.get(name) ?? name) : own,
   ].join('');
-  return { text, groups, regions, offsets };
+  return { text, groups, regions, words: new Uint32Array(words) };
 }
 
-/** One invocation for each of `count` things, whose number is `index`. */
-export function each(count: number, body: string, module?: string): Dispatch {
+/** What decides which code runs, which is part of the text. */
+const choices = new Set(['transA', 'transB']);
+
+const wordAt = (index: number): string => `words[${index >> 2}].${'xyzw'[index & 3]}`;
+const bitsOf = (value: number): number => new Uint32Array(new Float32Array([value]).buffer)[0];
+
+/** One invocation for each of `count` things, whose number is `index`; `counted` is the count in WGSL. */
+export function each(count: number, body: string, module?: string, counted = `${count}u`): Dispatch {
   const size = 64;
   return {
     groups: Math.ceil(count / size),
     size,
     module,
-    body: `let index = block * ${size}u + lane;\nif (index >= ${count}u) { return; }\n${body}`,
+    body: `let index = block * ${size}u + lane;\nif (index >= ${counted}) { return; }\n${body}`,
   };
 }
+
+/** One pipeline of each dispatch serves calls of many sizes: for kernels that take long to compile. */
+export const ofAnySize = (dispatches: readonly Dispatch[]): Dispatch[] =>
+  dispatches.map((dispatch) => ({ ...dispatch, anySize: true }));
 
 /** A power of two of invocations that `count` things of a row keep busy, at most `most`. */
 export const widthFor = (count: number, most = 64): number => {

@@ -1,4 +1,4 @@
-import { type Dispatch, each, type Lowering } from '../shader.ts';
+import { type Dispatch, each, type Lowering, ofAnySize } from '../shader.ts';
 
 const TILE = 64;
 const DEPTH = 16;
@@ -35,9 +35,11 @@ var<workgroup> left: array<f32, ${DEPTH * (TILE + 1)}>;
 var<workgroup> right: array<f32, ${DEPTH * (TILE + 1)}>;
 `,
     body: `
-let z = block / ${down * across}u;
-let top = (block / ${across}u) % ${down}u * ${TILE}u;
-let first = block % ${across}u * ${TILE}u;
+let across = (n + ${TILE - 1}u) / ${TILE}u;
+let down = (m + ${TILE - 1}u) / ${TILE}u;
+let z = block / (down * across);
+let top = block / across % down * ${TILE}u;
+let first = block % across * ${TILE}u;
 let y = lane / ${SIDE}u;
 let x = lane % ${SIDE}u;
 var sum: array<vec4f, ${MINE}>;
@@ -104,20 +106,21 @@ if (lane < m) { finish(z, lane, column, sums[lane * ${LANES}u]); }`,
 }
 
 export const gemm: Lowering = ({ sizes: { batch, m, n, transB, k } }) => {
-  if (m <= FEW_ROWS && transB && k >= LANES) return [thin(batch, m, n)];
+  if (m <= FEW_ROWS && transB && k >= LANES) return ofAnySize([thin(batch, m, n)]);
   if (m * n <= SMALL || k <= 2) {
-    return [
+    return ofAnySize([
       each(
         batch * m * n,
-        `let z = index / ${m * n}u;
+        `let z = index / (m * n);
 let row = index / n % m;
 let column = index % n;
 var sum = 0.0;
 for (var i = 0u; i < k; i++) { sum += a_at(a_place(z, row, i)) * b_at(b_place(z, i, column)); }
 finish(z, row, column, sum);`,
         places,
+        'batch * m * n',
       ),
-    ];
+    ]);
   }
-  return [tiled(batch, m, n)];
+  return ofAnySize([tiled(batch, m, n)]);
 };

@@ -1,8 +1,9 @@
-import { type Lowering, widthFor, workgroupSums } from '../shader.ts';
+import { type Lowering, ofAnySize, widthFor, workgroupSums } from '../shader.ts';
 import {
   chunkSizes,
   eachElement,
   gatesModule,
+  inWgsl,
   LANES,
   SLICE,
   TILE,
@@ -17,22 +18,22 @@ import {
  * dq̂_t from ⟨gradient, state⟩ at the chunk's entry, so that no error adds up beyond a chunk.
  */
 export const mlstmBackward: Lowering = ({ sizes }) => {
-  const { members, chunks, tokens, few, pieces, tiles, tilesAcross, stateElements } = chunkSizes(sizes);
+  const { members, chunks, tokens, few, pieces, tiles } = chunkSizes(sizes);
   const { length, valueDim } = sizes;
   const module = `${gatesModule(sizes)}
 fn gradient_at(member: u32, c: u32, d: u32, e: u32) -> f32 {
-  return scratch_at((member * ${chunks + 1}u + c) * ${stateElements}u + d * (valueDim + 1u) + e);
+  return scratch_at((member * (${inWgsl.chunks} + 1u) + c) * ${inWgsl.stateElements} + d * (valueDim + 1u) + e);
 }
 fn set_gradient(member: u32, c: u32, d: u32, e: u32, value: f32) {
-  set_scratch((member * ${chunks + 1}u + c) * ${stateElements}u + d * (valueDim + 1u) + e, value);
+  set_scratch((member * (${inWgsl.chunks} + 1u) + c) * ${inWgsl.stateElements} + d * (valueDim + 1u) + e, value);
 }
-const normalizers = ${members * (chunks + 1) * stateElements}u;
+fn normalizers() -> u32 { return ${inWgsl.members} * (${inWgsl.chunks} + 1u) * ${inWgsl.stateElements}; }
 fn share_of(member: u32, t: u32) -> f32 {
   return 1.0 / (max(abs(stats_at(member, t, 1u)), exp(-stats_at(member, t, 0u))) + eps);
 }
 fn dh_of(member: u32, t: u32, e: u32) -> f32 { return dh_at(row_of(member, t) * lddh + member % heads * valueDim + e); }
 fn dnum_of(member: u32, t: u32, e: u32, share: f32) -> f32 {
-  if (e == valueDim) { return scratch_at(normalizers + member * length + t); }
+  if (e == valueDim) { return scratch_at(normalizers() + member * length + t); }
   return dh_of(member, t, e) * share;
 }
 `;
@@ -52,21 +53,21 @@ product = total(lane, product);
 if (lane == 0u) {
   let normalizer = stats_at(member, t, 1u);
   let below = -product * share_of(member, t);
-  set_scratch(normalizers + block, select(0.0, sign(normalizer) * below, abs(normalizer) > exp(-stats_at(member, t, 0u))));
+  set_scratch(normalizers() + block, select(0.0, sign(normalizer) * below, abs(normalizer) > exp(-stats_at(member, t, 0u))));
 }`,
   };
   const states = {
     groups: members * tiles,
     size: LANES,
     module: module + tileModule,
-    body: `${tilePlace(tiles, tilesAcross)}
+    body: `${tilePlace}
 var state = vec4f();
 ${eachElement(
   (x) =>
     `if (e == valueDim) { state.${x} = dlastN_at(member * keyDim + d); } else { state.${x} = dlastC_at((member * keyDim + d) * valueDim + e); }
-set_gradient(member, ${chunks}u, d, e, state.${x});`,
+set_gradient(member, ${inWgsl.chunks}, d, e, state.${x});`,
 )}
-for (var c = ${chunks}u; c > 0u;) {
+for (var c = ${inWgsl.chunks}; c > 0u;) {
   c--;
   read_gates(lane, member, c);
   let count = min(chunk, length - c * chunk);
@@ -98,8 +99,8 @@ ${eachElement(
 )}`,
   };
   const place = `
-let member = block / ${chunks * pieces}u;
-let c = block / ${pieces}u % ${chunks}u;
+let member = block / (${inWgsl.chunks} * ${pieces}u);
+let c = block / ${pieces}u % ${inWgsl.chunks};
 let first = block % ${pieces}u * ${few}u;
 let count = min(chunk, length - c * chunk);
 if (first >= count) { return; }
@@ -208,12 +209,12 @@ for (var e = lane; e < valueDim; e += ${LANES}u) {
 var<workgroup> change: array<f32, ${tokens}>;
 `,
     body: `
-let member = block / ${chunks}u;
-let c = block % ${chunks}u;
+let member = block / ${inWgsl.chunks};
+let c = block % ${inWgsl.chunks};
 let count = min(chunk, length - c * chunk);
 read_gates(lane, member, c);
 var product = 0.0;
-for (var flat = lane; flat < ${stateElements}u; flat += ${LANES}u) {
+for (var flat = lane; flat < ${inWgsl.stateElements}; flat += ${LANES}u) {
   let d = flat / (valueDim + 1u);
   let e = flat % (valueDim + 1u);
   product += gradient_at(member, c, d, e) * state_at(member, c, d, e);
@@ -241,5 +242,5 @@ if (lane == 0u) {
   }
 }`,
   };
-  return [normalizers, states, queries, keys, gates];
+  return ofAnySize([normalizers, states, queries, keys, gates]);
 };

@@ -1,4 +1,5 @@
 import type { Sizes } from '../../../program/kernels/kernel.ts';
+import { widthFor } from '../shader.ts';
 
 /** Invocations of a workgroup of the chunkwise mLSTM. */
 export const LANES = 64;
@@ -9,13 +10,12 @@ export const SLICE = 32;
 
 /** Sizes that the shaders of both directions share. */
 export function chunkSizes({ batch, heads, length, chunk, keyDim, valueDim }: Sizes) {
-  const tokens = Math.min(chunk, length);
+  /** Tokens of a chunk, rounded so that shaders serve other lengths too. */
+  const tokens = Math.min(chunk, widthFor(Math.max(length, 16), chunk));
   const members = batch * heads;
   const chunks = Math.ceil(length / chunk);
   /** Tokens of a workgroup that has scores of them with a whole chunk in workgroup memory. */
   const few = Math.max(1, Math.min(16, Math.floor(1024 / tokens)));
-  const tilesDown = Math.ceil(keyDim / TILE);
-  const tilesAcross = Math.ceil((valueDim + 1) / TILE);
   return {
     members,
     chunks,
@@ -23,11 +23,18 @@ export function chunkSizes({ batch, heads, length, chunk, keyDim, valueDim }: Si
     few,
     /** Pieces of `few` tokens that a chunk has. */
     pieces: Math.ceil(tokens / few),
-    tilesAcross,
-    tiles: tilesDown * tilesAcross,
-    stateElements: keyDim * (valueDim + 1),
+    tiles: Math.ceil(keyDim / TILE) * Math.ceil((valueDim + 1) / TILE),
   };
 }
+
+/** The same in WGSL, of numbers that are read when it runs. */
+export const inWgsl = {
+  members: '(batch * heads)',
+  chunks: '((length + chunk - 1u) / chunk)',
+  tilesAcross: `((valueDim + ${TILE}u) / ${TILE}u)`,
+  tiles: `((keyDim + ${TILE - 1}u) / ${TILE}u * ((valueDim + ${TILE}u) / ${TILE}u))`,
+  stateElements: '(keyDim * (valueDim + 1u))',
+} as const;
 
 /**
  * What a chunk's gates give: decay[j] = Σ log σ(f) from its first token to j, peak[j] = m_j, and since[j] = 1 + the last
@@ -37,22 +44,26 @@ export function chunkSizes({ batch, heads, length, chunk, keyDim, valueDim }: Si
  * A state is [DK, DV + 1]: n is the column of values that are all 1.
  */
 export function gatesModule(sizes: Sizes): string {
-  const { tokens, chunks, stateElements, members } = chunkSizes(sizes);
-  const states = members * chunks * stateElements;
+  const { tokens } = chunkSizes(sizes);
+  const { members, chunks, stateElements } = inWgsl;
   const inScratch = 'chunkStates' in sizes && !sizes.chunkStates;
   const [stateArray, maxima, stats] = inScratch
-    ? ['scratch', `${states}u + `, `${states + members * chunks}u + `]
+    ? [
+        'scratch',
+        `${members} * ${chunks} * ${stateElements} + `,
+        `${members} * ${chunks} * (${stateElements} + 1u) + `,
+      ]
     : ['chunkStates', '', ''];
   const [maximaArray, statsArray] = inScratch ? ['scratch', 'scratch'] : ['chunkMaxima', 'tokenStats'];
   return `
 fn state_at(member: u32, c: u32, d: u32, e: u32) -> f32 {
-  return ${stateArray}_at((member * ${chunks}u + c) * ${stateElements}u + d * (valueDim + 1u) + e);
+  return ${stateArray}_at((member * ${chunks} + c) * ${stateElements} + d * (valueDim + 1u) + e);
 }
 fn set_state(member: u32, c: u32, d: u32, e: u32, value: f32) {
-  set_${stateArray}((member * ${chunks}u + c) * ${stateElements}u + d * (valueDim + 1u) + e, value);
+  set_${stateArray}((member * ${chunks} + c) * ${stateElements} + d * (valueDim + 1u) + e, value);
 }
-fn entry_m(member: u32, c: u32) -> f32 { return ${maximaArray}_at(${maxima}member * ${chunks}u + c); }
-fn set_entry_m(member: u32, c: u32, value: f32) { set_${maximaArray}(${maxima}member * ${chunks}u + c, value); }
+fn entry_m(member: u32, c: u32) -> f32 { return ${maximaArray}_at(${maxima}member * ${chunks} + c); }
+fn set_entry_m(member: u32, c: u32, value: f32) { set_${maximaArray}(${maxima}member * ${chunks} + c, value); }
 fn stats_at(member: u32, t: u32, which: u32) -> f32 { return ${statsArray}_at(${stats}2u * (member * length + t) + which); }
 fn set_stats(member: u32, t: u32, which: u32, value: f32) { set_${statsArray}(${stats}2u * (member * length + t) + which, value); }
 // Where a piece of a chunk has no such token: the last one, whose results are not stored.
@@ -124,11 +135,12 @@ export const eachElement = (body: (x: string) => string): string =>
     .map((x, i) => `{ let e = first_e + ${i}u; if (d < keyDim && e <= valueDim) { ${body(x)} } }`)
     .join('\n');
 
-/** Declares member, d, first_e and the tile's corner for a workgroup of `tiles` a member. */
-export const tilePlace = (tiles: number, across: number): string => `
-let member = block / ${tiles}u;
-let top = block % ${tiles}u / ${across}u * ${TILE}u;
-let side = block % ${tiles}u % ${across}u * ${TILE}u;
+/** Declares member, d, first_e and the tile's corner for a workgroup of a tile. */
+export const tilePlace = `
+let member = block / ${inWgsl.tiles};
+let tile = block % ${inWgsl.tiles};
+let top = tile / ${inWgsl.tilesAcross} * ${TILE}u;
+let side = tile % ${inWgsl.tilesAcross} * ${TILE}u;
 let d = top + lane / 4u;
 let first_e = side + lane % 4u * 4u;
 `;

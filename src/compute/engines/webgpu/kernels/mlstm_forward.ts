@@ -1,8 +1,9 @@
-import { each, type Lowering } from '../shader.ts';
+import { each, type Lowering, ofAnySize } from '../shader.ts';
 import {
   chunkSizes,
   eachElement,
   gatesModule,
+  inWgsl,
   LANES,
   SLICE,
   TILE,
@@ -15,7 +16,7 @@ import {
  * all tokens of all chunks at once, from these states and their chunk's own tokens.
  */
 export const mlstmForward: Lowering = ({ sizes }) => {
-  const { members, chunks, tokens, few, pieces, tiles, tilesAcross } = chunkSizes(sizes);
+  const { members, chunks, tokens, few, pieces, tiles } = chunkSizes(sizes);
   const gates = gatesModule(sizes);
   const maxima = each(
     members,
@@ -29,18 +30,19 @@ for (var t = 0u; t < length; t++) {
 }
 set_lastM(index, m);`,
     gates,
+    inWgsl.members,
   );
   const states = {
     groups: members * tiles,
     size: LANES,
     module: gates + tileModule,
-    body: `${tilePlace(tiles, tilesAcross)}
+    body: `${tilePlace}
 var state = vec4f();
 ${eachElement(
   (x) =>
     `if (e == valueDim) { state.${x} = n_at(member * keyDim + d); } else { state.${x} = c_at((member * keyDim + d) * valueDim + e); }`,
 )}
-for (var c = 0u; c < ${chunks}u; c++) {
+for (var c = 0u; c < ${inWgsl.chunks}; c++) {
   ${eachElement((x) => `set_state(member, c, d, e, state.${x});`)}
   read_gates(lane, member, c);
   let count = min(chunk, length - c * chunk);
@@ -78,8 +80,8 @@ var<workgroup> entries: array<f32, ${few}>;
 var<workgroup> shares: array<f32, ${few}>;
 `,
     body: `
-let member = block / ${chunks * pieces}u;
-let c = block / ${pieces}u % ${chunks}u;
+let member = block / (${inWgsl.chunks} * ${pieces}u);
+let c = block / ${pieces}u % ${inWgsl.chunks};
 let first = block % ${pieces}u * ${few}u;
 let count = min(chunk, length - c * chunk);
 if (first >= count) { return; }
@@ -124,7 +126,7 @@ for (var e = lane; e < valueDim; e += ${LANES}u) {
   for (var i = 0u; i < ${few}u; i++) { if (first + i < count) { set_h(row_of(member, c * chunk + first + i) * ldh + member % heads * valueDim + e, sum[i] * shares[i]); } }
 }`,
   };
-  return [maxima, states, outputs];
+  return ofAnySize([maxima, states, outputs]);
 };
 
 /** Columns of C by themselves; then n and m, which all columns read. */
