@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { expect, it } from 'vitest';
 import { chooseEngine } from './choose.ts';
 import { type DoctorReport, doctor } from './doctor.ts';
+import { hasSoftwareGpu, softwareGpu } from './webgpu/testing/software_gpu.ts';
 
 const library = new URL('../../../dist/index.js', import.meta.url).href;
 
@@ -18,13 +19,9 @@ function found(flags: readonly string[], env: NodeJS.ProcessEnv): DoctorReport {
 
 it('reports the engine that is taken, as it describes itself', async () => {
   const report = await doctor();
-  expect(report.engines.map(({ name }) => name)).toEqual(['native', 'wasm', 'reference']);
-  expect(report.parts.map(({ name }) => name)).toEqual([
-    'koffi',
-    'bf16 products',
-    'relaxed SIMD',
-    'shared memory',
-  ]);
+  expect(report.engines.map(({ name }) => name)).toEqual(['native', 'wasm', 'webgpu', 'reference']);
+  const names = report.parts.map(({ name }) => name);
+  expect(names.slice(0, 4)).toEqual(['koffi', 'bf16 products', 'relaxed SIMD', 'shared memory']);
   const { engine } = await chooseEngine('auto');
   expect(report.choice.engine).toBe(engine.name);
   expect(report.threads).toBe(engine.threads);
@@ -46,5 +43,34 @@ it.each<[string, string[], NodeJS.ProcessEnv, string, string, RegExp]>([
     const finding = report.engines.find(({ name }) => name === missing);
     expect(finding).toMatchObject({ present: false, hint: expect.stringMatching(hint) });
     expect(report.engines.find(({ name }) => name === 'reference')?.present).toBe(true);
+  },
+);
+
+it.runIf(hasSoftwareGpu)(
+  'names the graphics processor, its limits and features, or what to install',
+  async () => {
+    const webgpu = ({ engines }: DoctorReport) => engines.find(({ name }) => name === 'webgpu');
+    const there = found([], { ...(await softwareGpu()) });
+    expect(webgpu(there)).toEqual({
+      name: 'webgpu',
+      present: true,
+      detail: expect.stringMatching(/SwiftShader.*computed by the processor, far slower than native or wasm/),
+    });
+    expect(there.parts.slice(-4)).toMatchObject([
+      {
+        name: 'webgpu limits',
+        detail: expect.stringMatching(/^a region up to [\d,]+ MiB, \d+ regions a kernel/),
+      },
+      { name: 'timestamp-query', present: true },
+      { name: 'shader-f16', present: false },
+      { name: 'subgroups', present: true },
+    ]);
+    const none = found([], { VK_DRIVER_FILES: '/nowhere.json', LD_LIBRARY_PATH: '' });
+    expect(webgpu(none)).toMatchObject({
+      present: false,
+      detail: 'WebGPU finds no graphics processor',
+      hint: expect.stringContaining('libvulkan1'),
+    });
+    expect(none.parts).toHaveLength(4);
   },
 );

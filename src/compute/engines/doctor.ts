@@ -1,26 +1,19 @@
-import { XlstmError } from '../../errors.ts';
+import { type Finding, missing } from './finding.ts';
 import { availableCores, inNode, nodeHost, permits } from './host.ts';
 import { hasRelaxedSimd, hasSharedMemory, loadWasmModule } from './wasm/module.ts';
 
-/** One thing that was looked for. */
-export interface Finding {
-  /** What was looked for: an engine, or a part of one such as "shared memory". */
-  readonly name: string;
-  /** Whether it can be used here. */
-  readonly present: boolean;
-  /** What was found, or why it is missing. */
-  readonly detail: string;
-  /** What to do to get it, where it is missing. */
-  readonly hint?: string;
-}
+export type { Finding } from './finding.ts';
 
 /** What a machine has for the engines. */
 export interface DoctorReport {
   /** For example "Node v20.20.2, linux x64, 8 cores". */
   readonly host: string;
-  /** native, wasm and reference. */
+  /** native, wasm, webgpu and reference. */
   readonly engines: readonly Finding[];
-  /** What engines need or are faster with: relaxed SIMD, shared memory and, in Node, koffi and products of bfloat16. */
+  /**
+   * What engines need or are faster with: relaxed SIMD, shared memory; in Node, koffi and products of bfloat16; limits and
+   * features of a graphics processor.
+   */
   readonly parts: readonly Finding[];
   /** Instruction sets of the native engine that this machine can run, best first. */
   readonly instructionSets: readonly string[];
@@ -40,6 +33,8 @@ export async function doctor(): Promise<DoctorReport> {
   const threads = await availableCores();
   const { native, instructionSets, bf16 } = await findNative();
   const wasm = await findWasm();
+  const { findWebgpu } = await import('./webgpu/findings.ts');
+  const webgpu = await findWebgpu();
   const reference = {
     name: 'reference',
     present: true,
@@ -49,11 +44,12 @@ export async function doctor(): Promise<DoctorReport> {
     host: inNode
       ? `Node ${process.version}, ${process.platform} ${process.arch}, ${threads} cores`
       : `${navigator.userAgent}, ${threads} cores`,
-    engines: [native, wasm, reference],
+    engines: [native, wasm, webgpu.engine, reference],
     parts: [
       ...(inNode ? [await (await nodeHost()).findKoffi(), bf16] : []),
       await findRelaxedSimd(),
       findSharedMemory(),
+      ...webgpu.parts,
     ],
     instructionSets,
     threads,
@@ -66,11 +62,6 @@ export async function doctor(): Promise<DoctorReport> {
 }
 
 const BF16 = 'bf16 products';
-
-const missing = (name: string, error: unknown): Finding => {
-  if (!(error instanceof XlstmError)) throw error;
-  return { name, present: false, detail: error.message, hint: error.hint };
-};
 
 interface NativeFindings {
   readonly native: Finding;

@@ -1,4 +1,5 @@
 import { XlstmError } from '../../../errors.ts';
+import { bytesOf } from '../../program/dtypes.ts';
 import type { Program } from '../../program/program.ts';
 import type { Region } from '../../program/region.ts';
 import { lowerings } from './kernels.ts';
@@ -164,6 +165,15 @@ function stepsOf(program: Program, limits: GPUSupportedLimits): Step[] {
     const call = callOf(instruction);
     for (const dispatch of lowerings[kernel]!(call)) {
       const shader = shaderOf(instruction, call, dispatch);
+      const shared = workgroupBytes(shader.text);
+      if (shared > limits.maxComputeWorkgroupStorageSize) {
+        throw new XlstmError(
+          'engine',
+          `program ${program.name}: kernel ${kernel} takes ${shared.toLocaleString('en-US')} bytes of workgroup ` +
+            `memory, the graphics processor has ${limits.maxComputeWorkgroupStorageSize.toLocaleString('en-US')}`,
+          'use a model with narrower heads, or another engine',
+        );
+      }
       if (shader.regions.length > limits.maxStorageBuffersPerShaderStage) {
         throw new XlstmError(
           'engine',
@@ -177,4 +187,10 @@ function stepsOf(program: Program, limits: GPUSupportedLimits): Step[] {
     }
   }
   return steps;
+}
+
+/** Bytes of workgroup memory that a shader declares: scalars and arrays of words. */
+function workgroupBytes(text: string): number {
+  const declared = text.matchAll(/var<workgroup> \w+: (?:array<\w+, (\d+)>|\w+);/g);
+  return [...declared].reduce((sum, [, count]) => sum + bytesOf('f32') * Number(count ?? 1), 0);
 }

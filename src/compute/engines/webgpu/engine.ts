@@ -30,7 +30,7 @@ export class WebgpuEngine implements Engine {
   readonly #device: GPUDevice;
   readonly #pipelines: Pipelines;
   readonly #stream = new Stream();
-  readonly #fail = (error: { message: string }): void => void this.#failed(error);
+  readonly #fail = (error: { message: string }): XlstmError => this.#failed(error);
   /** Workspace of all Programs, as large as the largest needs. */
   #work: GpuStorage | undefined;
   #failure: XlstmError | undefined;
@@ -90,19 +90,17 @@ export class WebgpuEngine implements Engine {
         this.#stream.idle && commands.ready
           ? start()
           : await this.#stream.ask(async () => {
-              await attempt(() => commands.compiled);
+              await commands.compiled;
               return start();
             });
       await attempt(() => done);
     };
     const profile = async (): Promise<Float64Array> => {
       check();
-      return this.#stream.ask(() =>
-        attempt(async () => {
-          await commands.compiled;
-          return commands.profile(bufferOf);
-        }),
-      );
+      return this.#stream.ask(async () => {
+        await commands.compiled;
+        return attempt(() => commands.profile(bufferOf));
+      });
     };
     const free = (): void => {
       if (freed) return;

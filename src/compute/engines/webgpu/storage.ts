@@ -20,10 +20,10 @@ export class GpuStorage implements Storage {
   readonly bytes: number;
   readonly buffer: GPUBuffer;
   readonly #device: GPUDevice;
-  readonly #failed: (error: Error) => void;
+  readonly #failed: (error: Error) => XlstmError;
 
   /** `failed` hears where the device has no memory for it, which shows later. */
-  constructor(device: GPUDevice, bytes: number, what: string, failed: (error: Error) => void) {
+  constructor(device: GPUDevice, bytes: number, what: string, failed: (error: Error) => XlstmError) {
     const { maxBufferSize, maxStorageBufferBindingSize } = device.limits;
     const most = Math.min(maxBufferSize, maxStorageBufferBindingSize);
     if (bytes > most) {
@@ -77,8 +77,7 @@ export class GpuStorage implements Storage {
       const bytes = staging.getMappedRange().slice(0);
       return dtype === 'i32' ? Float64Array.from(new Int32Array(bytes)) : new Float32Array(bytes);
     } catch (error) {
-      this.#failed(error as Error);
-      throw error;
+      throw this.#failed(error as Error);
     } finally {
       staging.destroy();
     }

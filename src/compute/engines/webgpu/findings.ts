@@ -1,0 +1,47 @@
+import { type Finding, missing } from '../finding.ts';
+import { findAdapter } from './device.ts';
+
+/** Features of which kernels or measurements would make use. */
+const features = {
+  'timestamp-query': 'time of each kernel: xlstm bench profile --engine webgpu',
+  'shader-f16': 'numbers of 16 bits, which no kernel uses yet',
+  subgroups: 'sums across lanes, which no kernel uses yet',
+} as const satisfies Partial<Record<GPUFeatureName, string>>;
+
+const megabytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20).toLocaleString('en-US')} MiB`;
+
+/** Looks for a graphics processor without opening it: the engine, and what of it decides what runs there. */
+export async function findWebgpu(): Promise<{ engine: Finding; parts: readonly Finding[] }> {
+  const name = 'webgpu';
+  try {
+    const { adapter, description } = await findAdapter();
+    const { limits, info } = adapter;
+    const largest = Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize);
+    const driver = [info.vendor, info.architecture, info.device].filter(Boolean).join(' ');
+    const software = /swiftshader|llvmpipe|lavapipe|basic render/i.test(`${driver} ${description}`);
+    return {
+      engine: {
+        name,
+        present: true,
+        detail: `${description} (${driver})${software ? ': computed by the processor, far slower than native or wasm' : ''}`,
+      },
+      parts: [
+        {
+          name: 'webgpu limits',
+          present: true,
+          detail:
+            `a region up to ${megabytes(largest)}, ${limits.maxStorageBuffersPerShaderStage} regions a kernel, ` +
+            `${limits.maxComputeWorkgroupStorageSize / 1024} KiB and ${limits.maxComputeInvocationsPerWorkgroup} ` +
+            'invocations a workgroup',
+        },
+        ...Object.entries(features).map(([feature, use]) => ({
+          name: feature,
+          present: adapter.features.has(feature),
+          detail: use,
+        })),
+      ],
+    };
+  } catch (error) {
+    return { engine: missing(name, error), parts: [] };
+  }
+}
