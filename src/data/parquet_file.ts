@@ -1,6 +1,6 @@
 import { open, stat } from 'node:fs/promises';
 import { XlstmError } from '../errors.ts';
-import { readable } from './text_files.ts';
+import { changedError, readable } from './text_files.ts';
 import { invalidUtf8 } from './utf8.ts';
 
 /** A column of a Parquet file, by what the head of the file says. */
@@ -75,11 +75,7 @@ export async function openParquet(name: string, path: string): Promise<ParquetFi
       async checkUnchanged() {
         const after = await readable(path, () => stat(path));
         if (after.size === before.size && after.mtimeMs === before.mtimeMs) return;
-        throw new XlstmError(
-          'data',
-          `${path}: changed while it was read: ${before.size} bytes before, ${after.size} now`,
-          'Read it when nothing writes it any more, or read a copy.',
-        );
+        throw changedError(path, before.size, after.size);
       },
       close: () => handle.close(),
     };

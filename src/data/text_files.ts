@@ -187,9 +187,18 @@ async function* plainBytes(
   }
   const now = await file.stat();
   if (at === bytes && now.size === bytes && now.mtimeMs === mtimeMs) return;
-  throw new XlstmError(
-    'data',
-    `${path}: changed while it was read: ${bytes} bytes before, ${Math.max(at, now.size)} now`,
-    'Read it when nothing writes it any more, or read a copy.',
-  );
+  throw changedError(path, bytes, Math.max(at, now.size));
 }
+
+/** Of a file that was so many bytes long when it was opened, and is as many now. */
+export const changedError = (
+  path: string,
+  before: number,
+  now: number,
+  hint = 'Read it when nothing writes it any more, or read a copy.',
+): XlstmError =>
+  new XlstmError(
+    'data',
+    `${path}: changed while it was read: ${before === now ? `${now} bytes as before, but written to` : `${before} bytes before, ${now} now`}`,
+    hint,
+  );

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rename, rm, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -157,6 +157,8 @@ describe('bad token files', () => {
     file.close();
     expect(() => everything(file)).toThrow('is closed');
     const other = new TokenFile(path);
+    await utimes(path, 1, 1);
+    expect(() => everything(other)).toThrow(/changed while it was read: \d+ bytes as before, but written to/);
     await truncate(path, 20);
     expect(() => everything(other)).toThrow(/changed while it was read: \d+ bytes before, 20 now/);
     other.close();

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import * as v from 'valibot';
 import type { DocumentIndex } from '../data/document_index.ts';
+import { changedError } from '../data/text_files.ts';
 import type { TokenSource } from '../data/token_source.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { readTokenizer, tokenizerFiles } from '../data/tokenizer_files.ts';
@@ -215,11 +216,8 @@ export class TokenFile implements TokenSource {
     // A file that is replaced by another stays open as it was; one that is written over does not.
     const { size, mtimeMs } = fstatSync(this.#fd);
     if (size !== this.#size || mtimeMs !== this.#mtimeMs) {
-      throw new XlstmError(
-        'data',
-        `${this.path}: changed while it was read: ${this.#size} bytes before, ${size} now`,
-        'Write token files under a new name, as xlstm tokenize does.',
-      );
+      const hint = 'Write token files under a new name, as xlstm tokenize does.';
+      throw changedError(this.path, this.#size, size, hint);
     }
     if (this.#bytes.length < length) this.#bytes = Buffer.alloc(length);
     let done = 0;
