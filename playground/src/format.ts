@@ -11,6 +11,7 @@ export function decimal(value: number): string {
   if (!Number.isFinite(value)) return '–';
   const size = Math.abs(value);
   if (size >= 1e6 || (size < 1e-4 && size > 0)) return value.toExponential(2);
+  if (size < 0.01 && size > 0) return `${Number(value.toPrecision(2))}`.replace('-', '−');
   const digits = size >= 1000 ? 0 : size >= 100 ? 1 : size >= 10 ? 2 : 3;
   return value.toFixed(digits).replace('-', '−');
 }

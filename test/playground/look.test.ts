@@ -9,14 +9,15 @@ import { type Playground, startPlayground } from './site.ts';
 
 const LENGTH = 16;
 
-/** What the reference engine computes of the last token, with the model of a task as it begins. */
+/** What the reference engine computes of the last token that is asked for, with the model of a task as it begins. */
 async function expectedOf(task: TaskName) {
   const [{ config }] = contestants(contest(task, '', 1).vocabSize);
   const model = createModel(createReferenceEngine(), config, { seed: 1 }) as Model;
   using trace = new CellTrace(model);
-  const { tokens } = contest(task, '', 2).batch(1, LENGTH);
+  const { tokens, targets } = contest(task, '', 2).batch(1, LENGTH);
+  const asked = Array.from(targets).findLastIndex((target) => target >= 0);
   let last: Awaited<ReturnType<CellTrace['read']>> | undefined;
-  for (const token of Array.from(tokens)) last = await trace.read(token);
+  for (const token of Array.from(tokens).slice(0, asked + 1)) last = await trace.read(token);
   const [mlstm, slstm] = last!.readings as [MlstmReading, SlstmReading];
   return { mlstm, slstm };
 }

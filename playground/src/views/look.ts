@@ -97,7 +97,8 @@ export function lookView(page: Page): View {
     slider.max = `${looked.tokens.length - 1}`;
     tokens.replaceChildren(...looked.tokens.map((text, t) => tokenButton(text, t, looked?.answers[t])));
     drawStrips();
-    await moveTo(looked.tokens.length - 1);
+    const asked = looked.answers.findLastIndex((answer) => answer !== undefined);
+    await moveTo(asked < 0 ? looked.tokens.length - 1 : asked);
   }
 
   function tokenButton(text: string, t: number, answer: Answer | undefined): HTMLElement {
@@ -203,7 +204,7 @@ export function lookView(page: Page): View {
       h('div', { class: 'transport' }, ...heads),
       cellPanel(each, found, head),
     );
-    next.textContent = `${looked.learnt ? 'Its answer' : 'Likeliest next'}: ${found.next.map(({ token: text, probability }) => `“${visible(text)}” ${(100 * probability).toFixed(0)} %`).join(', ')}. The state takes ${bytes(looked.stateBytes)}, however long the text is.`;
+    next.textContent = `${looked.answers[token] ? 'Its answer' : 'Likeliest next'}: ${found.next.map(({ token: text, probability }) => `“${visible(text)}” ${(100 * probability).toFixed(0)} %`).join(', ')}. The state takes ${bytes(looked.stateBytes)}, however long the text is.`;
   }
 
   function start(): void {

@@ -21,6 +21,7 @@ const TASKS: Readonly<Record<ContestName, { readonly title: string; readonly abo
   text: { title: 'A text', about: 'The next letter of Moby-Dick.' },
 };
 
+const DRAW_EVERY = 120;
 const MEASURE = 'Measure the cost of a token';
 
 /** Three kinds of model learn the same, side by side. */
@@ -30,6 +31,7 @@ export function questionView(page: Page): View {
   let facts: RaceFacts | undefined;
   let running = false;
   let measuring = false;
+  let drawn = 0;
   let steps: RaceStep[] = [];
 
   const losses = new LineChart('The loss of each model, step by step', 250);
@@ -74,6 +76,7 @@ export function questionView(page: Page): View {
 
   function draw(): void {
     if (!facts) return;
+    drawn = performance.now();
     const { racers, guessing } = facts;
     const measured = steps.filter((step) => step.longer !== undefined);
     const x = steps.map(({ step }) => step);
@@ -138,9 +141,12 @@ export function questionView(page: Page): View {
 
   client.on('race', (data) => {
     steps.push(data as RaceStep);
-    if (steps.length % 3 === 0) draw();
+    if (performance.now() - drawn > DRAW_EVERY) draw();
   });
-  client.on('raceOver', () => setRunning(false));
+  client.on('raceOver', () => {
+    setRunning(false);
+    draw();
+  });
   client.on('cost', (data) => drawCosts(data as readonly Costs[]));
   page.whenLost(() => setRunning(false));
 

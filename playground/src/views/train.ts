@@ -10,6 +10,7 @@ import { readRunFiles } from './run_files.ts';
 import { MOBY_DICK, mobyDick } from './texts.ts';
 
 const MOST_SAMPLES = 5;
+const MOST_POINTS = 2000;
 
 /** A text is learnt while one watches. */
 export function trainView(page: Page): View {
@@ -183,6 +184,8 @@ export function trainView(page: Page): View {
   client.on('progress', (data) => {
     const progress = data as Progress;
     losses = [...losses, ...progress.losses];
+    // A long run is drawn as fast as a short one.
+    if (losses.length > MOST_POINTS) losses = losses.filter((_, i) => i % 2 === 1);
     heldOut = [...heldOut, ...progress.heldOut];
     if (facts) facts = { ...facts, steps: progress.steps };
     if (progress.losses.length > 0 || progress.heldOut.length > 0) draw(progress.tokensPerSecond || pace);
