@@ -15,7 +15,7 @@ describe.runIf(hasChromium)('wasm engine in a browser', () => {
 
   beforeAll(async () => {
     browser = await launchChromium();
-    inNode = await trainAndWrite(xlstm, 1);
+    inNode = await trainAndWrite(xlstm, { engine: 'wasm', threads: 1 });
   }, TIMEOUT);
   afterAll(() => browser?.close());
 

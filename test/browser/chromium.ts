@@ -20,6 +20,8 @@ const gpuFlags = [
   '--use-webgpu-adapter=swiftshader',
   '--enable-unsafe-swiftshader',
   '--use-angle=swiftshader',
+  // Compiling takes it seconds a kernel otherwise; the engine does without in Node too.
+  '--enable-dawn-features=disable_workgroup_init',
 ];
 
 /** Starts the headless Chromium of the package @sparticuz/chromium; on request with a GPU in software. */

@@ -6,7 +6,7 @@ import { trainAndWrite } from '/test/browser/workload.ts';
 
 self.onmessage = async ({ data: threads }: MessageEvent<number>) => {
   try {
-    self.postMessage({ outcome: await trainAndWrite(xlstm, threads) });
+    self.postMessage({ outcome: await trainAndWrite(xlstm, { engine: 'wasm', threads }) });
   } catch (error) {
     self.postMessage({ error: (error as Error).stack });
   }

@@ -14,9 +14,20 @@ const BATCH = 4;
 const LENGTH = 64;
 const STEPS = 12;
 
+export interface Work {
+  readonly engine: 'wasm' | 'webgpu';
+  /** Of wasm. */
+  readonly threads?: number;
+  /** Default: 12. */
+  readonly steps?: number;
+}
+
 /** Trains a small language model of both kinds of block on a sentence and lets it write: in Node or in a browser. */
-export async function trainAndWrite(xlstm: typeof Xlstm, threads: number): Promise<Outcome> {
-  const { engine } = await xlstm.chooseEngine('wasm', { threads });
+export async function trainAndWrite(
+  xlstm: typeof Xlstm,
+  { engine: name, threads, steps = STEPS }: Work,
+): Promise<Outcome> {
+  const { engine } = await xlstm.chooseEngine(name, threads === undefined ? {} : { threads });
   const tokenizer = new xlstm.ByteTokenizer();
   const config = xlstm.languageModelConfig({
     vocabSize: tokenizer.vocabSize,
@@ -35,7 +46,7 @@ export async function trainAndWrite(xlstm: typeof Xlstm, threads: number): Promi
     carryState: true,
   });
   const losses: number[] = [];
-  for (let step = 0; step < STEPS; step++) {
+  for (let step = 0; step < steps; step++) {
     losses.push((await trainer.step(batches.next(), 1e-2)).loss);
   }
   const session = new xlstm.Session(model, tokenizer);

@@ -216,15 +216,13 @@ const sizes: Sizes[] = [
   { batch: 1, length: 150, heads: 17, width: 21, state: true, window: 40 },
 ];
 
-const notOnGpu = new Set(['selectiveScan', 'deltaScan']);
-
 await describeAgreement<Sizes & { readonly name: string }>({
   title: 'sequence operations',
   compute: (engine, { name, ...each }) => compiled(engine, cases[name], each).run(),
   tolerance: 2e-5,
   timeoutMs: 300_000,
   tests: (agree, onGpu) => {
-    it.each(Object.keys(cases).filter((name) => !onGpu || !notOnGpu.has(name)))(
+    it.each(Object.keys(cases))(
       '%s: forward and backward as the reference engine, for any threads',
       async (name) => {
         for (const each of onGpu ? sizes.slice(2, 5) : sizes) await agree({ name, ...each });

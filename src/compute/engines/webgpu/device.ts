@@ -21,6 +21,7 @@ const WITHOUT_ZEROING = 'enable-dawn-features=disable_workgroup_init';
  * devices of an instance that was collected crash it.
  */
 let instance: Promise<GPU> | undefined;
+let gaveAdapter = false;
 
 async function gpu(): Promise<GPU> {
   if (!inNode) {
@@ -62,12 +63,14 @@ async function nodeInstance(): Promise<GPU> {
 export async function findAdapter(): Promise<Adapter> {
   const adapter = await (await gpu()).requestAdapter({ powerPreference: 'high-performance' });
   if (!adapter) {
+    if (!gaveAdapter) instance = undefined; // a driver may be found later
     throw new XlstmError(
       'engine',
       'WebGPU finds no graphics processor',
       inNode ? DRIVER : 'allow the browser hardware acceleration, or use the wasm engine',
     );
   }
+  gaveAdapter = true;
   const { vendor, architecture, device, description } = adapter.info;
   const named = [vendor, architecture, device].filter(Boolean).join(' ');
   return { adapter, description: description || named || 'an unnamed graphics processor' };

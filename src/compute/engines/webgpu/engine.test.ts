@@ -1,7 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { relativeError } from '../../../lab/verification/compare.ts';
 import { evaluation } from '../../evaluation.ts';
-import { add, tanh } from '../../graph/elementwise.ts';
+import { differentiate } from '../../graph/differentiate.ts';
+import { add, multiply, sum, tanh } from '../../graph/elementwise.ts';
 import { linear } from '../../graph/matmul.ts';
+import { mlstm } from '../../graph/mlstm.ts';
 import { Program } from '../../program/program.ts';
 import { Region } from '../../program/region.ts';
 import { chooseEngine } from '../choose.ts';
@@ -32,6 +35,31 @@ describe.runIf(hasSoftwareGpu)('the webgpu engine', { timeout: 300_000 }, () => 
     expect(Math.max(...Array.from(y, (value, i) => Math.abs(value - first[i])))).toBeLessThan(2e-6);
   });
 
+  it('computes heads wider than a workgroup of the mLSTM', async () => {
+    const [length, keyDim, valueDim] = [40, 70, 80];
+    const wave = (cols: number, phase: number) => ({
+      shape: [1, length, cols],
+      values: Array.from({ length: length * cols }, (_, i) => Math.sin(phase + 0.7 * i)),
+    });
+    const options = { heads: 1, keyScale: 0.12, queryScale: 1, eps: 1e-6, chunk: 16 };
+    const inputs = {
+      q: wave(keyDim, 1),
+      k: wave(keyDim, 2),
+      v: wave(valueDim, 3),
+      i: wave(1, 4),
+      f: wave(1, 5),
+    };
+    const results = (on: Engine) =>
+      evaluation(on, inputs, ({ q, k, v, i, f }) => {
+        const { h } = mlstm({ q, k, v, inputGate: i, forgetGate: f }, options);
+        const [dq, dk, dv, di, df] = differentiate([sum(multiply(h, h))], [q, k, v, i, f]);
+        return { outputs: { h, dq: dq!, dk: dk!, dv: dv!, di: di!, df: df! } };
+      }).run();
+    const [right, found] = await Promise.all([results(createReferenceEngine()), results(engine)]);
+    for (const [name, values] of Object.entries(right))
+      expect(relativeError(found[name], values), name).toBeLessThan(2e-5);
+  });
+
   it('does everything in the order of the calls', async () => {
     const region = new Region('numbers');
     region.add('x', [4]);
@@ -54,9 +82,9 @@ describe.runIf(hasSoftwareGpu)('the webgpu engine', { timeout: 300_000 }, () => 
   it('says which kernel it lacks when a program is bound', () => {
     const work = new Region('work');
     const io = new Region('io');
-    const lacking = new Program('lacking', [{ kernel: 'deltaScanForward', words: [] }], work, io, []);
+    const lacking = new Program('lacking', [{ kernel: 'gemmBf16', words: [] }], work, io, []);
     expect(() => engine.bind(lacking, [])).toThrow(
-      'program lacking: the webgpu engine has no kernel deltaScanForward',
+      'program lacking: the webgpu engine has no kernel gemmBf16',
     );
   });
 

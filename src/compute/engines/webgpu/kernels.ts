@@ -2,6 +2,7 @@ import type { KernelName } from '../../program/kernels.ts';
 import { attentionBackward, attentionForward, rotate } from './kernels/attention.ts';
 import { blockLinear, blockLinearGradient } from './kernels/block_linear.ts';
 import { convBackward, convForward } from './kernels/conv.ts';
+import { deltaScanBackward, deltaScanForward } from './kernels/delta_scan.ts';
 import { embeddingBackward, embeddingForward } from './kernels/embedding.ts';
 import { gemm } from './kernels/gemm.ts';
 import { linearScanBackward, linearScanForward } from './kernels/linear_scan.ts';
@@ -12,6 +13,7 @@ import { mlstmProjectionsBackward, mlstmProjectionsForward } from './kernels/mls
 import { gatedNormBackward, gatedNormForward, normBackward, normForward } from './kernels/norm.ts';
 import { packedLinear } from './kernels/packed_linear.ts';
 import { recurrentBackward, recurrentForward } from './kernels/recurrent.ts';
+import { selectiveScanBackward, selectiveScanForward } from './kernels/selective_scan.ts';
 import { adamw, crossEntropyBackward, crossEntropyForward, reduce } from './kernels/training.ts';
 import type { Lowering } from './shader.ts';
 
@@ -46,4 +48,8 @@ export const lowerings: { readonly [Name in KernelName]?: Lowering } = {
   attentionBackward,
   linearScanForward,
   linearScanBackward,
+  selectiveScanForward,
+  selectiveScanBackward,
+  deltaScanForward,
+  deltaScanBackward,
 };

@@ -35,8 +35,8 @@ export async function describeAgreement<Case>(
     return results;
   };
 
-  const fast = await fastEngines();
   const gpu = await gpuEngines();
+  const fast = await fastEngines();
   describe.each([...fast.cases, ...gpu.cases])(
     `${title} on $name`,
     { timeout: timeoutMs },

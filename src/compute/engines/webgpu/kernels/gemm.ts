@@ -42,7 +42,7 @@ let top = block / across % down * ${TILE}u;
 let first = block % across * ${TILE}u;
 let y = lane / ${SIDE}u;
 let x = lane % ${SIDE}u;
-var sum: array<vec4f, ${MINE}>;
+var sum = array<vec4f, ${MINE}>();
 for (var start = 0u; start < k; start += ${DEPTH}u) {
   for (var load = 0u; load < ${loads}u; load++) {
     let flat = load * ${SIDE * SIDE}u + lane;
@@ -88,7 +88,7 @@ var<workgroup> sums: array<f32, ${m * LANES}>;
     body: `
 let z = block / n;
 let column = block % n;
-var sum: array<f32, ${m}>;
+var sum = array<f32, ${m}>();
 for (var i = lane; i < k; i += ${LANES}u) {
   let b = b_at(b_place(z, i, column));
   for (var row = 0u; row < m; row++) { sum[row] += a_at(a_place(z, row, i)) * b; }

@@ -135,10 +135,10 @@ ${scores(`let t = mine;
   }
   towards[flat] = above;`)}
 let m = entry_m(member, c);
-var shares: array<f32, ${few}>;
+var shares = array<f32, ${few}>();
 for (var i = 0u; i < ${few}u; i++) { shares[i] = share_of(member, token_of(c, first + i)); }
 for (var d = lane; d < keyDim; d += ${LANES}u) {
-  var sum: array<f32, ${few}>;
+  var sum = array<f32, ${few}>();
   for (var e = 0u; e <= valueDim; e++) {
     let state = state_at(member, c, d, e);
     for (var i = 0u; i < ${few}u; i++) { sum[i] += state * dnum_of(member, token_of(c, first + i), e, shares[i]); }
@@ -173,10 +173,10 @@ ${scores(`let j = mine;
   towards[flat] = above;
   weights[flat] = score;`)}
 let last = count - 1u;
-var onward: array<f32, ${few}>;
+var onward = array<f32, ${few}>();
 for (var i = 0u; i < ${few}u; i++) { onward[i] = weight_of(min(first + i, last), last); }
 for (var d = lane; d < keyDim; d += ${LANES}u) {
-  var sum: array<f32, ${few}>;
+  var sum = array<f32, ${few}>();
   for (var e = 0u; e <= valueDim; e++) {
     let gradient = gradient_at(member, c + 1u, d, e);
     for (var i = 0u; i < ${few}u; i++) { sum[i] += gradient * v_of(member, token_of(c, first + i), e); }
@@ -189,7 +189,7 @@ for (var d = lane; d < keyDim; d += ${LANES}u) {
   for (var i = 0u; i < ${few}u; i++) { if (first + i < count) { set_dk(row_of(member, token_of(c, first + i)) * lddk + member % heads * keyDim + d, keyScale * sum[i]); } }
 }
 for (var e = lane; e < valueDim; e += ${LANES}u) {
-  var sum: array<f32, ${few}>;
+  var sum = array<f32, ${few}>();
   for (var d = 0u; d < keyDim; d++) {
     let gradient = gradient_at(member, c + 1u, d, e);
     for (var i = 0u; i < ${few}u; i++) { sum[i] += gradient * k_of(member, token_of(c, first + i), d); }

@@ -113,7 +113,7 @@ if (lane < ${few}u && first + lane < count) {
 }
 workgroupBarrier();
 for (var e = lane; e < valueDim; e += ${LANES}u) {
-  var sum: array<f32, ${few}>;
+  var sum = array<f32, ${few}>();
   for (var d = 0u; d < keyDim; d++) {
     let state = state_at(member, c, d, e);
     for (var i = 0u; i < ${few}u; i++) { sum[i] += q_of(member, token_of(c, first + i), d) * state; }

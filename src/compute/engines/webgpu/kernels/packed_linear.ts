@@ -66,7 +66,7 @@ var<workgroup> sums: array<f32, ${few * LANES}>;
       body: `
 let row = block / ${pieces}u;
 let first = block % ${pieces}u * ${few}u;
-var sum: array<f32, ${few}>;
+var sum = array<f32, ${few}>();
 for (var column = lane; column < columns; column += ${LANES}u) {
   let weight = weight_at(row, column);
   for (var i = 0u; i < ${few}u; i++) { sum[i] += x_at(min(first + i, m - 1u) * ldx + column) * weight; }
