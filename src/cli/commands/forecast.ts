@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { Command, Option } from 'commander';
 import { type Precision, precisions } from '../../compute/graph/plan.ts';
 import { frequencyText, usualSeason } from '../../data/series/frequency.ts';
@@ -164,7 +165,8 @@ async function forecastTable(file: string, options: ForecastCommandOptions): Pro
     const all = series.map((one, s) => ({ series: one, season: seasons[s], quantiles: quantiles[s] }));
     return { target, method: name, levels, all, warnings: [...warnings], measured };
   });
-  if (options.plot !== undefined) await writePlot(options.plot, `${file}: forecast`, chartsOf(result));
+  if (options.plot !== undefined)
+    await writePlot(options.plot, `${basename(file)}: forecast`, chartsOf(result));
   if (options.json) standardOutput().json(asJson(result));
   else print(result);
   for (const warning of result.warnings) process.stderr.write(`note    ${warning}\n`);
