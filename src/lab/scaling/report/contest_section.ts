@@ -30,7 +30,7 @@ export function contestSection(contests: readonly Contest[], analysis: Analysis)
       {
         kind: 'tables',
         tables: contests.map(({ title, unit, entries }) => ({
-          title: `${title}: ${unit}`,
+          title: capital(`${title}: ${unit}`),
           columns: [words('model'), figures('estimate')],
           rows: entries.map(({ model, estimate }) => ({ cells: [model.title, withInterval(estimate)] })),
         })),
@@ -40,6 +40,8 @@ export function contestSection(contests: readonly Contest[], analysis: Analysis)
   };
 }
 
+const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+
 function leaderTable(contests: readonly Contest[]): Block[] {
   const rows = contests.flatMap((contest) => {
     const found = leaders(contest);
@@ -48,7 +50,7 @@ function leaderTable(contests: readonly Contest[]): Block[] {
     return [
       {
         cells: [
-          contest.title,
+          capital(contest.title),
           found.xlstm.model.title,
           withInterval(found.xlstm.estimate),
           found.other.model.title,
@@ -63,6 +65,7 @@ function leaderTable(contests: readonly Contest[]): Block[] {
   return [
     table({
       title: 'The best xLSTM beside the best of the others',
+      look: 'dense',
       columns: [
         words('equal'),
         words('best xLSTM'),
@@ -78,7 +81,9 @@ function leaderTable(contests: readonly Contest[]): Block[] {
 }
 
 function missing({ models }: Analysis): Block[] {
-  const without = models.filter(({ surface }) => !surface).map(({ title }) => title);
+  const without = models
+    .filter(({ surface, trainings }) => !surface && trainings.length > 0)
+    .map(({ title }) => title);
   if (without.length === 0) return [];
   return [
     text(

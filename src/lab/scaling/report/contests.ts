@@ -1,4 +1,5 @@
 import { formatCount, formatDuration } from '../../../format.ts';
+import { compact } from '../../arena/report/format.ts';
 import { bootstrapMean, decided, difference, type Estimate, estimate, type Sampled } from '../bootstrap.ts';
 import { type PowerLaw, predictedLoss } from '../fit.ts';
 import { bootstrapSurface } from '../surface.ts';
@@ -82,9 +83,8 @@ function sameTrainings({ models }: Analysis): Contest | undefined {
     .sort();
   if (common.length === 0) return undefined;
   const sizes = common.map((key) => Number(key.split(' ')[0]));
-  const title =
-    `the same ${common.length} sizes and amounts of data, ${formatCount(Math.min(...sizes))} to ` +
-    `${formatCount(Math.max(...sizes))} parameters, their mean`;
+  const [least, most] = [Math.min(...sizes), Math.max(...sizes)].map((size) => compact(formatCount(size)));
+  const title = `mean of the same ${common.length} trainings, ${least} to ${most} parameters`;
   return contest({ id: 'size', title, unit: LOSS }, trained, (model) =>
     bootstrapMean(
       common.map((key) => losses.get(model)?.get(key) as number),
@@ -97,7 +97,7 @@ function equalSize(analysis: Analysis): Contest | undefined {
   const largest = largestCommon(analysis);
   if (!largest) return undefined;
   const { size, tokens } = largest;
-  const title = `${formatCount(size)} parameters, ${formatCount(tokens)} tokens, by the laws`;
+  const title = `${compact(formatCount(size))} parameters, ${compact(formatCount(tokens))} tokens, by the laws`;
   return contest({ id: 'law', title, unit: LOSS }, analysis.models, ({ surface }) =>
     mapped(surface, lossAt(size, tokens)),
   );
@@ -124,7 +124,7 @@ function longerContext({ models, contexts }: Analysis): Contest | undefined {
   const largest = largestCommon({ models: own, context, contexts });
   if (!largest) return undefined;
   const { size, tokens } = largest;
-  const title = `context ${context}, ${formatCount(size)} parameters, ${formatCount(tokens)} tokens`;
+  const title = `context ${context}, ${compact(formatCount(size))} parameters, ${compact(formatCount(tokens))} tokens`;
   return contest({ id: 'context', title, unit: LOSS }, own, ({ model, trainings }) =>
     mapped(bootstrapSurface(trainings, `${model} at ${context}`), lossAt(size, tokens)),
   );
@@ -141,9 +141,8 @@ function change({ positions }: ModelFindings['records'][number], context: number
 function beyondTraining({ models, context }: Analysis): Contest | undefined {
   const head = {
     id: 'beyond',
-    title:
-      'loss in the last half of 32 × the training length, above that in the last half of the training length',
-    unit: `${LOSS} more`,
+    title: 'rise of the loss from the end of the training length to the last half of 32 × as much',
+    unit: LOSS,
   } as const;
   return contest(head, models, ({ model, records }) => {
     const changes = records.flatMap((record) =>

@@ -99,8 +99,8 @@ describe('the comparison of models', () => {
       1,
     );
     expect(ahead.contests.map(({ title }) => title).slice(0, 2)).toEqual([
-      'the same 9 sizes and amounts of data, 30.0k to 100k parameters, their mean',
-      '100k parameters, 6.00M tokens, by the laws',
+      'mean of the same 9 trainings, 30k to 100k parameters',
+      '100k parameters, 6M tokens, by the laws',
     ]);
   });
 
@@ -161,7 +161,7 @@ describe('the report of a scaling study', () => {
   it('answers with numbers, names what was not run, and has the data of every chart', async () => {
     const { html, markdown } = await written(apart, [aStudyRecord({ model: 'mamba', size: 1e6 })]);
     expect(markdown).toMatch(
-      /At equal size and data \(the same 9 .*the best xLSTM is ahead of the Transformer: xLSTM/,
+      /At equal size and data \(mean of the same 9 .*the best xLSTM is ahead of the Transformer: xLSTM/,
     );
     expect(markdown).toContain('1 cell did not fit into the time');
     expect(markdown).toContain('train mamba 1000000 × 20 tokens, context 256, seed 1 | 1m 30s');
