@@ -35,6 +35,24 @@ describe.runIf(hasSoftwareGpu)('the webgpu engine', { timeout: 300_000 }, () => 
     expect(Math.max(...Array.from(y, (value, i) => Math.abs(value - first[i])))).toBeLessThan(2e-6);
   });
 
+  it('computes products of few elements and a long sum, and their gradients', async () => {
+    const wave = (shape: number[], phase: number) => ({
+      shape,
+      values: Array.from({ length: shape[0] * shape[1] }, (_, i) => Math.sin(phase + 0.7 * i)),
+    });
+    const inputs = { x: wave([21, 300], 1), w: wave([10, 300], 2), u: wave([300, 7], 3), v: wave([9, 7], 4) };
+    const results = (on: Engine) =>
+      evaluation(on, inputs, ({ x, w, u, v }) => {
+        const [y, t] = [linear(x, w), linear(u, v)];
+        const loss = add(sum(multiply(y, y)), sum(multiply(t, t)));
+        const [dx, dw, du, dv] = differentiate([loss], [x, w, u, v]);
+        return { outputs: { y, t, dx: dx!, dw: dw!, du: du!, dv: dv! } };
+      }).run();
+    const [right, found] = await Promise.all([results(createReferenceEngine()), results(engine)]);
+    for (const [name, values] of Object.entries(right))
+      expect(relativeError(found[name], values), name).toBeLessThan(2e-6);
+  });
+
   it('computes heads wider than a workgroup of the mLSTM', async () => {
     const [length, keyDim, valueDim] = [40, 70, 80];
     const wave = (cols: number, phase: number) => ({

@@ -105,8 +105,51 @@ if (lane < m) { finish(z, lane, column, sums[lane * ${LANES}u]); }`,
   };
 }
 
+/** Of a product with few elements a workgroup takes so many rows and columns, and so many parts of their sums. */
+const SPLIT_SIDE = 4;
+const PARTS = 16;
+/** From this k on a few elements are worth that. */
+const LONG = 128;
+
+/** A workgroup sums a small tile of C in parts of k, whose sums it adds in an order that is always the same. */
+function split(batch: number, m: number, n: number, transB: number): Dispatch {
+  const elements = SPLIT_SIDE * SPLIT_SIDE;
+  // Neighbours read neighbours: along k, or along a row of B.
+  const [own, part] = transB
+    ? [`lane / ${PARTS}u`, `lane % ${PARTS}u`]
+    : [`lane % ${elements}u`, `lane / ${elements}u`];
+  return {
+    groups: batch * Math.ceil(m / SPLIT_SIDE) * Math.ceil(n / SPLIT_SIDE),
+    size: elements * PARTS,
+    module: `${places}
+var<workgroup> sums: array<f32, ${elements * PARTS}>;
+`,
+    body: `
+let across = (n + ${SPLIT_SIDE - 1}u) / ${SPLIT_SIDE}u;
+let down = (m + ${SPLIT_SIDE - 1}u) / ${SPLIT_SIDE}u;
+let z = block / (down * across);
+let own = ${own};
+let part = ${part};
+let row = block / across % down * ${SPLIT_SIDE}u + own / ${SPLIT_SIDE}u;
+let column = block % across * ${SPLIT_SIDE}u + own % ${SPLIT_SIDE}u;
+let there = row < m && column < n;
+var sum = 0.0;
+if (there) {
+  for (var i = part; i < k; i += ${PARTS}u) { sum += a_at(a_place(z, row, i)) * b_at(b_place(z, i, column)); }
+}
+sums[part * ${elements}u + own] = sum;
+workgroupBarrier();
+for (var s = ${PARTS / 2}u; s > 0u; s = s / 2u) {
+  if (part < s) { sums[part * ${elements}u + own] += sums[(part + s) * ${elements}u + own]; }
+  workgroupBarrier();
+}
+if (there && part == 0u) { finish(z, row, column, sums[own]); }`,
+  };
+}
+
 export const gemm: Lowering = ({ sizes: { batch, m, n, transB, k } }) => {
   if (m <= FEW_ROWS && transB && k >= LANES) return ofAnySize([thin(batch, m, n)]);
+  if (m * n <= SMALL && k >= LONG) return ofAnySize([split(batch, m, n, transB)]);
   if (m * n <= SMALL || k <= 2) {
     return ofAnySize([
       each(
