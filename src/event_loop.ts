@@ -11,7 +11,8 @@ export function shareEventLoop(): void | Promise<void> {
   });
 }
 
-function turn(): Promise<void> {
+/** Gives timers, signals and input a turn. */
+export function turn(): Promise<void> {
   if (typeof setImmediate === 'function') return new Promise((resolve) => setImmediate(resolve));
   // Browsers delay timers that call each other; messages they do not.
   return new Promise((resolve) => {

@@ -2,7 +2,7 @@ import { checkNames, checkRange, checkWhole } from '../checks.ts';
 import type { Executable, Memory } from '../compute/engines/engine.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { XlstmError } from '../errors.ts';
-import { shareEventLoop } from '../event_loop.ts';
+import { turn } from '../event_loop.ts';
 import { pieceLength } from '../generation/piece_length.ts';
 import type { Piece } from '../generation/writing.ts';
 import type { Model } from '../nn/model.ts';
@@ -162,7 +162,7 @@ export class Batcher {
       if (this.#reading.length === 0 && this.#writing === 0) break;
       await this.#readPiece();
       for (const group of this.#groups) await this.#step(group);
-      await shareEventLoop();
+      await turn(); // what was written goes out before the next step
     }
     this.#work = undefined;
   }

@@ -1,4 +1,6 @@
 import { readFile } from 'node:fs/promises';
+import type { Server } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import { XlstmError } from '../../errors.ts';
 import { MemoryStore } from '../../serving/sessions/memory_store.ts';
@@ -10,6 +12,9 @@ import { interruptible } from '../interrupt.ts';
 import { standardOutput } from '../output.ts';
 import { integer, path, positive } from '../parse.ts';
 import type { ServedOptions } from '../served_models.ts';
+
+/** That what was written last has to reach a client when the server ends. */
+const LAST_BYTES_MS = 3000;
 
 interface ServeOptions extends EngineChoice, ServedOptions {
   readonly host: string;
@@ -88,8 +93,12 @@ Examples:
           await new Promise((stop) => signal.addEventListener('abort', stop, { once: true }));
         app.drain();
         output.line('ending: texts that are being written go on to their ends');
-        await server.close();
+        const closed = server.close();
         for (const served of [...models, ...forecasters]) await served.close();
+        await Promise.race([closed, sleep(LAST_BYTES_MS, undefined, { ref: false })]);
+        // Who does not read what was written, or sent half of a request, would keep the server for ever.
+        server.cut();
+        await closed;
         await sessions.close();
       });
     });
@@ -101,7 +110,7 @@ async function listening(
   fetch: (request: Request) => Promise<Response>,
   hostname: string,
   port: number,
-): Promise<{ readonly url: string; close(): Promise<void> }> {
+): Promise<{ readonly url: string; close(): Promise<void>; cut(): void }> {
   const { serve } = await import('@hono/node-server');
   return new Promise((started, refused) => {
     const server = serve({ fetch, hostname, port }, (address) => {
@@ -109,6 +118,7 @@ async function listening(
       started({
         url: `http://${host}:${address.port}`,
         close: () => new Promise((closed) => server.close(() => closed())),
+        cut: () => (server as Server).closeAllConnections(),
       });
     });
     server.on('error', (error: NodeJS.ErrnoException) => {
