@@ -79,7 +79,8 @@ export async function startPlayground(): Promise<Playground> {
       const page = await context.newPage();
       const complaints: string[] = [];
       page.on('console', (message) => {
-        if (['error', 'warning'].includes(message.type())) complaints.push(message.text());
+        const ours = !message.text().includes('blocked by Playwright');
+        if (ours && ['error', 'warning'].includes(message.type())) complaints.push(message.text());
       });
       page.on('pageerror', (error) => complaints.push(`${error.stack}`));
       await before?.(page);

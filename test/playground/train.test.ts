@@ -165,12 +165,14 @@ describe.runIf(hasChromium)('the page', () => {
       const [worker] = page.workers();
       await worker.evaluate(() => {
         const open = (): never => {
-          throw new DOMException('no room', 'QuotaExceededError');
+          throw new DOMException('The operation is insecure.', 'SecurityError');
         };
         Object.defineProperty(globalThis, 'indexedDB', { value: { open } });
       });
       await page.getByRole('button', { name: 'Keep in this browser' }).click();
-      await says(/storage of this browser is full/);
+      await says(
+        /This browser keeps nothing for this page \(The operation is insecure.*Save the run to a file/,
+      );
       await worker.evaluate(() => {
         setTimeout(() => {
           throw new Error('out of memory');
