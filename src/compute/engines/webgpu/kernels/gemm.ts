@@ -23,6 +23,9 @@ fn finish(z: u32, row: u32, column: u32, sum: f32) {
 }
 `;
 
+const mine = (line: (i: number) => string): string =>
+  Array.from({ length: MINE }, (_, i) => line(i)).join('\n');
+
 /** Tiles of C, each summed by a workgroup in registers over slices of A and B in workgroup memory. */
 function tiled(batch: number, m: number, n: number): Dispatch {
   const [down, across] = [Math.ceil(m / TILE), Math.ceil(n / TILE)];
@@ -42,7 +45,7 @@ let top = block / across % down * ${TILE}u;
 let first = block % across * ${TILE}u;
 let y = lane / ${SIDE}u;
 let x = lane % ${SIDE}u;
-var sum = array<vec4f, ${MINE}>();
+${mine((j) => `var sum${j} = vec4f();`)}
 for (var start = 0u; start < k; start += ${DEPTH}u) {
   for (var load = 0u; load < ${loads}u; load++) {
     let flat = load * ${SIDE * SIDE}u + lane;
@@ -63,17 +66,18 @@ for (var start = 0u; start < k; start += ${DEPTH}u) {
   for (var i = 0u; i < ${DEPTH}u; i++) {
     let at = i * ${TILE + 1}u;
     let b = vec4f(right[at + x], right[at + ${SIDE}u + x], right[at + ${2 * SIDE}u + x], right[at + ${3 * SIDE}u + x]);
-    for (var j = 0u; j < ${MINE}u; j++) { sum[j] += left[at + ${SIDE}u * j + y] * b; }
+    ${mine((j) => `sum${j} += left[at + ${SIDE * j}u + y] * b;`)}
   }
   workgroupBarrier();
 }
-for (var j = 0u; j < ${MINE}u; j++) {
-  for (var i = 0u; i < ${MINE}u; i++) {
-    let row = top + ${SIDE}u * j + y;
-    let column = first + ${SIDE}u * i + x;
-    if (row < m && column < n) { finish(z, row, column, sum[j][i]); }
+${mine(
+  (j) => `{
+  let row = top + ${SIDE * j}u + y;
+  if (row < m) {
+    ${mine((i) => `if (first + ${SIDE * i}u + x < n) { finish(z, row, first + ${SIDE * i}u + x, sum${j}[${i}]); }`)}
   }
 }`,
+)}`,
   };
 }
 
