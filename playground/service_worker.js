@@ -40,7 +40,8 @@ async function pageFor(request) {
   try {
     return isolated(await fetch(request));
   } catch (error) {
-    const kept = await (await caches.open(name)).match('index.html');
+    const cache = await caches.open(name);
+    const kept = (await cache.match(request)) ?? (await cache.match('index.html'));
     if (kept) return kept;
     throw error;
   }

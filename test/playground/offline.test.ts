@@ -34,6 +34,9 @@ describe.runIf(hasChromium)('the page on a telephone', () => {
       expect(await page.locator('.cell .reading').textContent()).toContain('matrix memory C = F · C before');
       await page.getByRole('link', { name: 'Forecast' }).tap();
       await page.getByText(/points have come/).waitFor();
+      await page.getByRole('link', { name: 'The question' }).tap();
+      await page.getByRole('link', { name: /report of the library’s arena/ }).tap();
+      await page.getByRole('heading', { name: /arena/i }).first().waitFor();
       expect(complaints.filter((text) => !text.includes('service_worker.js'))).toEqual([]);
     } finally {
       await close();
