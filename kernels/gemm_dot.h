@@ -14,6 +14,8 @@ constexpr int TILE = 16;
 #else
 constexpr int TILE = 8;
 #endif
+// Floats of a page, within which processors foresee what is read next.
+constexpr int64_t PAGE = 1024;
 }  // namespace dot
 
 // R rows by TILE / R columns from (i, j) on, of which `rows` and `columns` are inside C: the others repeat the last.
@@ -28,10 +30,14 @@ static void dotTile(const Product& g, int64_t i, int64_t j, int rows, int column
   vf acc[dot::TILE];
 #pragma GCC unroll 16
   for (int e = 0; e < dot::TILE; e++) acc[e] = zero();
-  Ahead ahead{g.a + (i + R < g.m ? i + R : i) * g.lda, g.lda, g.k};
+  // Of the operand that passes once. One row against many is read well without, and so are rows that fill a page (measured).
+  const bool passesA = g.m > g.n, passesB = !passesA && R > 1 && g.k < dot::PAGE;
+  Ahead ahead = passesA ? Ahead{g.a + (i + R < g.m ? i + R : i) * g.lda, g.lda, g.k}
+                        : Ahead{g.b + (j + S < g.n ? j + S : j) * g.ldb, g.ldb, g.k};
   const auto step = [&](auto read) XL_LAMBDA_INLINE {
     vf x[R], y[S];
-    ahead.fetch(R * W);
+    if (passesA) ahead.fetch(R * W);
+    else if (passesB) ahead.fetch(S * W);
 #pragma GCC unroll 16
     for (int r = 0; r < R; r++) x[r] = read(a[r]);
 #pragma GCC unroll 16
