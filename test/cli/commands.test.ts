@@ -264,7 +264,7 @@ describe('verify', () => {
 it('doctor says which engines there are and which is taken', async () => {
   const { engines, choice } = await json(['doctor']);
   const found = engines as { name: string; present: boolean; detail: string; hint?: string }[];
-  expect(found.map(({ name }) => name)).toEqual(['native', 'wasm', 'reference']);
+  expect(found.map(({ name }) => name)).toEqual(['native', 'wasm', 'webgpu', 'reference']);
   expect(found[1].present).toBe(true);
   for (const { present, hint } of found) if (!present) expect(hint).toBeTruthy();
   // What it says is what happens.
