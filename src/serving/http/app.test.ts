@@ -163,6 +163,13 @@ describe('completions', () => {
     expect(batcher.status).toMatchObject({ writing: 0, reading: 0, waiting: 0 });
   });
 
+  it.each([
+    ['a key that is missing', { model: 'tiny' }, 'prompt: expected a value, found none'],
+    ['one that there is not', { ...right, best_of: 3 }, 'best_of: there is no such key'],
+  ])('say in plain words of %s', async (_, body, message) => {
+    expect((await answered(await post('/v1/completions', body))).error?.message).toBe(message);
+  });
+
   it('whatever is sent, the answer is one of the documented ones', async () => {
     await fc.assert(
       fc.asyncProperty(

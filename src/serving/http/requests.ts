@@ -130,7 +130,14 @@ export function parse<K extends keyof typeof bodies>(
   if (result.success) return result.output as v.InferOutput<(typeof bodies)[K]>;
   const [issue] = result.issues;
   const param = v.getDotPath(issue) || undefined;
-  throw new Failure(400, `${param ?? 'the body'}: ${issue.message}`, { param });
+  throw new Failure(400, `${param ?? 'the body'}: ${wrong(issue)}`, { param });
+}
+
+/** What an issue says, where valibot's words for keys would puzzle. */
+function wrong({ type, expected, received, message }: v.BaseIssue<unknown>): string {
+  if (type !== 'strict_object') return message;
+  if (expected === 'never') return 'there is no such key';
+  return received === 'undefined' ? 'expected a value, found none' : message;
 }
 
 export type ResponseFormat = v.InferOutput<typeof responseFormat>;
