@@ -58,7 +58,7 @@ export async function report(
   run: Run,
   result: RunResult,
   tokensPerByte: number,
-  options: Pick<TrainOptions, 'sample' | 'prompt' | 'json'>,
+  options: Pick<TrainOptions, 'sample' | 'json'> & { readonly prompt: string },
 ): Promise<void> {
   const { model, folder } = run;
   if (result.interrupted) {
@@ -77,8 +77,7 @@ export async function report(
     step: result.best.step,
     validationLoss: perByte(result.best.validationLoss),
   };
-  const prompt = options.prompt ?? firstWords(run);
-  const sample = options.sample > 0 && prompt !== '' ? await writeSample(run, prompt, options.sample) : null;
+  const sample = options.sample > 0 && options.prompt !== '' ? await writeSample(run, options) : null;
   const { steps, trainingSeconds } = result;
   if (options.json) {
     const facts = {
@@ -103,7 +102,7 @@ export async function report(
     );
   }
   if (sample) {
-    const shown = PLAIN.test(prompt) ? prompt : '…';
+    const shown = PLAIN.test(options.prompt) ? options.prompt : '…';
     process.stdout.write(`\n${sample}\n\nmore: npx xlstm generate ${folder} --prompt "${shown}"\n`);
   }
 }
@@ -121,7 +120,7 @@ const PLAIN = /^[\p{L}\p{N} ,.;:'!?-]+$/u;
  * What a sample continues where nobody says what: some words of a text like those that the model was trained on. Nothing
  * where its first tokens stand for no text.
  */
-function firstWords({ tokenizer, validation, train }: Run): string {
+export function firstWords({ tokenizer, validation, train }: Run): string {
   const text = textOf(firstTokens(validation.length > 0 ? validation : train, WORDS_TOKENS), tokenizer);
   // A cut may be in the middle of a word, or of a character.
   return FIRST_WORDS.exec(text)?.[1] ?? text.replace(/^\uFFFD+/u, '').slice(0, 16);
@@ -129,13 +128,12 @@ function firstWords({ tokenizer, validation, train }: Run): string {
 
 async function writeSample(
   { model, tokenizer, options: { seed } }: Run,
-  prompt: string,
-  tokens: number,
+  { prompt, sample }: { readonly prompt: string; readonly sample: number },
 ): Promise<string> {
   const session = new Session(model, tokenizer);
   await session.append(prompt);
   let text = prompt;
-  for await (const piece of session.generate({ maxTokens: tokens, temperature: 0.8, topP: 0.95, seed }))
+  for await (const piece of session.generate({ maxTokens: sample, temperature: 0.8, topP: 0.95, seed }))
     text += piece;
   return text;
 }

@@ -15,7 +15,7 @@ import { integer, loraOptions, number, path, positive } from '../parse.ts';
 import { withRanks } from '../ranks.ts';
 import { StepEvents } from '../step_events.ts';
 import { requireNoModelOptions, requireNoRunOptions, requireOptionsOf } from '../train_conflicts.ts';
-import { announce, measureTokens, report } from '../train_report.ts';
+import { announce, firstWords, measureTokens, report } from '../train_report.ts';
 import { History } from '../ui/curve.ts';
 import { ProgressWriter } from '../ui/progress.ts';
 
@@ -191,9 +191,11 @@ Examples:
             : await newRun(engine, options, isGiven, collective);
         let result: RunResult;
         let tokensPerByte: number;
+        let prompt: string;
         try {
           if (!quiet) announce(run);
           tokensPerByte = measureTokens(run);
+          prompt = options.prompt ?? firstWords(run);
           collectGarbage();
           result = quiet
             ? await interruptible((signal) => trainRun(run, { signal }))
@@ -201,7 +203,7 @@ Examples:
         } finally {
           await run.close();
         }
-        if (!quiet) await report(run, result, tokensPerByte, options);
+        if (!quiet) await report(run, result, tokensPerByte, { ...options, prompt });
       };
       if (!quiet && collective.size > 1) {
         const rounded =
