@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import { firstTokens } from '../data/token_source.ts';
-import type { Tokenizer } from '../data/tokenizer.ts';
 import { formatCount, formatDuration } from '../format.ts';
 import { Session } from '../generation/session.ts';
 import type { Model } from '../nn/model.ts';
@@ -38,19 +37,23 @@ function adapterLines({ design, parameters }: Model): string[] {
   ];
 }
 
+/** The first tokens of what is held out, or of the other text where nothing is, and what they stand for without the special ones. */
+function beginning(
+  { tokenizer, validation, train }: Run,
+  count: number,
+): { readonly tokens: Int32Array; readonly text: string } {
+  const tokens = firstTokens(validation.length > 0 ? validation : train, count);
+  const specials = new Set(tokenizer.specials.values());
+  return { tokens, text: tokenizer.decode(tokens.filter((token) => !specials.has(token))) };
+}
+
 /** Enough of a text to know how many bytes a token of it has. */
 const SAMPLED_TOKENS = 2 ** 20;
 
 /** Tokens for each byte of text they stand for, of what is held out: turns nats per token into nats per byte. */
-export function measureTokens({ tokenizer, validation, train }: Run): number {
-  const tokens = firstTokens(validation.length > 0 ? validation : train, SAMPLED_TOKENS);
-  return tokens.length / new TextEncoder().encode(textOf(tokens, tokenizer)).length;
-}
-
-/** What tokens stand for, without the special ones. */
-function textOf(tokens: Int32Array, tokenizer: Tokenizer): string {
-  const specials = new Set(tokenizer.specials.values());
-  return tokenizer.decode(tokens.filter((token) => !specials.has(token)));
+export function measureTokens(run: Run): number {
+  const { tokens, text } = beginning(run, SAMPLED_TOKENS);
+  return tokens.length / new TextEncoder().encode(text).length;
 }
 
 /** What became of a run, with a sample of what it writes. */
@@ -120,8 +123,8 @@ const PLAIN = /^[\p{L}\p{N} ,.;:'!?-]+$/u;
  * What a sample continues where nobody says what: some words of a text like those that the model was trained on. Nothing
  * where its first tokens stand for no text.
  */
-export function firstWords({ tokenizer, validation, train }: Run): string {
-  const text = textOf(firstTokens(validation.length > 0 ? validation : train, WORDS_TOKENS), tokenizer);
+export function firstWords(run: Run): string {
+  const { text } = beginning(run, WORDS_TOKENS);
   // A cut may be in the middle of a word, or of a character.
   return FIRST_WORDS.exec(text)?.[1] ?? text.replace(/^\uFFFD+/u, '').slice(0, 16);
 }
