@@ -1,6 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { unzipSync } from 'fflate';
 import type { Page } from 'playwright-core';
+import { createReferenceEngine } from '../../src/compute/engines/reference/engine.ts';
+import { CellTrace, type MlstmReading } from '../../src/generation/cell_trace.ts';
+import { ByteTokenizer, loadModel } from '../../src/index.ts';
 
 /** What tests do on the page, as a person does. */
 
@@ -46,4 +49,25 @@ export async function savedCheckpoint(page: Page): Promise<Map<string, Uint8Arra
   const folder = 'xlstm-run/checkpoint/';
   const files = [...(await savedFiles(page))].filter(([path]) => path.startsWith(folder));
   return new Map(files.map(([path, content]) => [path.slice(folder.length), content]));
+}
+
+/** Has it read a text in Look inside, to the end. */
+export async function lookInto(page: Page, text: string): Promise<void> {
+  await page.getByRole('link', { name: 'Look inside' }).click();
+  await page.getByLabel('A text to read').fill(text);
+  await page.getByRole('button', { name: 'Read' }).click();
+  await page.waitForFunction(
+    (count) => document.querySelectorAll('.token').length === count && document.querySelector('.cell'),
+    text.length,
+  );
+}
+
+/** What the reference engine finds in the first cell of a checkpoint, an mLSTM, once it has read a text. */
+export async function referenceReading(files: Map<string, Uint8Array>, text: string): Promise<MlstmReading> {
+  const model = await loadModel({ files }, { engine: createReferenceEngine(), kind: 'text' });
+  using trace = new CellTrace(model.model);
+  let reading: MlstmReading | undefined;
+  for (const token of new ByteTokenizer().encode(text))
+    reading = (await trace.read(token)).readings[0] as MlstmReading;
+  return reading as MlstmReading;
 }

@@ -3,10 +3,17 @@ import { extname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createReferenceEngine } from '../../src/compute/engines/reference/engine.ts';
-import { CellTrace, type MlstmReading } from '../../src/generation/cell_trace.ts';
-import { ByteTokenizer, createModel, encodeModel, loadModel, TextModel } from '../../src/index.ts';
+import { ByteTokenizer, createModel, encodeModel, TextModel } from '../../src/index.ts';
 import { hasChromium } from '../browser/chromium.ts';
-import { figure, giveText, number, savedCheckpoint, trainFor } from './actions.ts';
+import {
+  figure,
+  giveText,
+  lookInto,
+  number,
+  referenceReading,
+  savedCheckpoint,
+  trainFor,
+} from './actions.ts';
 import { type Playground, startPlayground } from './site.ts';
 
 const READ = 'the white whale';
@@ -69,19 +76,8 @@ describe.runIf(hasChromium)('the page', () => {
       expect(await page.getByLabel('Learning rate').inputValue()).toBe('0.001');
 
       // The file is a checkpoint that the library opens; its reference engine sees what the page shows.
-      const model = await loadModel({ files }, { engine: createReferenceEngine(), kind: 'text' });
-      using trace = new CellTrace(model.model);
-      let reading: MlstmReading | undefined;
-      for (const token of new ByteTokenizer().encode(READ))
-        reading = (await trace.read(token)).readings[0] as MlstmReading;
-      await page.getByRole('link', { name: 'Look inside' }).click();
-      await page.getByLabel('A text to read').fill(READ);
-      await page.getByRole('button', { name: 'Read' }).click();
-      await page.waitForFunction(
-        (count) => document.querySelectorAll('.token').length === count && document.querySelector('.cell'),
-        READ.length,
-      );
-      const expected = reading as MlstmReading;
+      const expected = await referenceReading(files, READ);
+      await lookInto(page, READ);
       const shown = { I: expected.input, F: expected.forget, m: expected.m };
       for (const [name, values] of Object.entries(shown))
         expect(Math.abs(number(await figure(page, name)) - values[0]), name).toBeLessThan(2e-3);

@@ -1,10 +1,15 @@
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createReferenceEngine } from '../../src/compute/engines/reference/engine.ts';
-import { CellTrace, type MlstmReading } from '../../src/generation/cell_trace.ts';
-import { ByteTokenizer, loadModel } from '../../src/index.ts';
 import { hasChromium } from '../browser/chromium.ts';
-import { figure, giveText, number, savedCheckpoint, trainFor } from './actions.ts';
+import {
+  figure,
+  giveText,
+  lookInto,
+  number,
+  referenceReading,
+  savedCheckpoint,
+  trainFor,
+} from './actions.ts';
 import { type Playground, startPlayground } from './site.ts';
 
 const READ = 'the';
@@ -100,19 +105,8 @@ describe.runIf(hasChromium)('the page with a graphics processor', () => {
         await trainFor(page, 3);
         expect(number(await figure(page, 'held out'))).toBeLessThan(Math.log(256));
         const files = await savedCheckpoint(page);
-        const model = await loadModel({ files }, { engine: createReferenceEngine(), kind: 'text' });
-        using trace = new CellTrace(model.model);
-        let expected: MlstmReading | undefined;
-        for (const token of new ByteTokenizer().encode(READ))
-          expected = (await trace.read(token)).readings[0] as MlstmReading;
-        await page.getByRole('link', { name: 'Look inside' }).click();
-        await page.getByLabel('A text to read').fill(READ);
-        await page.getByRole('button', { name: 'Read' }).click();
-        await page.waitForFunction(
-          (count) => document.querySelectorAll('.token').length === count && document.querySelector('.cell'),
-          READ.length,
-        );
-        const { input, forget, m } = expected as MlstmReading;
+        const { input, forget, m } = await referenceReading(files, READ);
+        await lookInto(page, READ);
         for (const [name, values] of Object.entries({ I: input, F: forget, m }))
           expect(Math.abs(number(await figure(page, name)) - values[0]), name).toBeLessThan(2e-3);
         expect(complaints).toEqual([]);
