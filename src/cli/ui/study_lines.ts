@@ -6,14 +6,15 @@ import { truncate } from './width.ts';
 
 /** How far a scaling study is: what runs, and how much of it has ended. */
 export class StudyLines {
-  readonly #cells: number;
+  /** Those that a study has found to need on its way, too. */
+  readonly #cells: Set<string>;
   readonly #running = new Map<string, number>();
   readonly #ended = new Set<string>();
   readonly #begin = performance.now();
   #preparing: string | undefined;
 
   constructor(cells: readonly StudyCell[]) {
-    this.#cells = cells.length;
+    this.#cells = new Set(cells.map(studyCellKey));
   }
 
   prepare(what: string): void {
@@ -23,6 +24,7 @@ export class StudyLines {
   set(cell: StudyCell, state: StudyCellState): void {
     this.#preparing = undefined;
     const key = studyCellKey(cell);
+    this.#cells.add(key);
     this.#running.delete(key);
     if (state.kind === 'ended') this.#ended.add(key);
     else if (state.kind === 'running') this.#running.set(key, state.progress?.fraction ?? 0);
@@ -31,7 +33,7 @@ export class StudyLines {
   render(width: number): string[] {
     const elapsed = formatDuration((performance.now() - this.#begin) / 1000);
     const running = [...this.#running].map(([key, fraction]) => `${Math.floor(100 * fraction)}%  ${key}`);
-    const summary = `${this.#ended.size} of ${this.#cells} cells, ${elapsed}`;
+    const summary = `${this.#ended.size} of ${this.#cells.size} cells, ${elapsed}`;
     const preparing = this.#preparing ? [`preparing: ${this.#preparing}`] : [];
     return [...preparing, ...running, summary].map((line) => truncate(line, width));
   }

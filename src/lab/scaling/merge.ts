@@ -5,7 +5,7 @@ import { checkEmpty, readFolders, recordLines } from '../cells/merge.ts';
 import { type StudyCell, studyCellKey } from './cell.ts';
 import { corpusFolder, openCorpus } from './corpus.ts';
 import { type KeptSettings, MERGED_COMMON } from './options.ts';
-import { plannedCells } from './plan.ts';
+import { furtherSweepCells, plannedCells } from './plan.ts';
 import { type StudyRecord, studyRecords } from './records.ts';
 
 /**
@@ -40,7 +40,7 @@ export async function mergeStudies(
   const { facts, close } = await openCorpus(corpusFolder(out));
   close();
   const ended = new Set(records.map(studyCellKey));
-  const notRun = plannedCells(merged)
+  const notRun = [...plannedCells(merged), ...furtherSweepCells(merged, records)]
     .filter((cell) => !ended.has(studyCellKey(cell)))
     .map((cell) => ({ cell, seconds: undefined }));
   await writeFileAtomic(join(out, 'settings.json'), `${JSON.stringify(merged, null, 2)}\n`);

@@ -13,7 +13,7 @@ export interface StudyOptions {
   readonly contexts: readonly number[];
   /** Runs of each small cell with the first context. */
   readonly seeds: number;
-  /** Learning rates of the sweep, ascending. */
+  /** Learning rates that the sweep begins with, ascending, each as many times the one before. */
   readonly rates: readonly number[];
   /** Wall-clock time for the whole study: a cell that no longer fits is not started. */
   readonly minutes: number;
@@ -41,7 +41,7 @@ export const QUICK_STUDY: Preset = {
   moreTokensPerParameter: [],
   contexts: [256],
   seeds: 1,
-  rates: [4e-3, 1.2e-2, 3.6e-2],
+  rates: [1.2e-2, 3.6e-2, 0.108],
   minutes: 15,
   quick: true,
   vocabSize: 1024,

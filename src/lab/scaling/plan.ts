@@ -1,6 +1,8 @@
 import type { StudyCell } from './cell.ts';
 import type { StudyModelName } from './models.ts';
 import { SMALL, type StudyOptions, SWEEP_SIZES } from './options.ts';
+import { furtherRate, triedRates } from './rates.ts';
+import type { StudyRecord } from './records.ts';
 
 export type PlannedCell = StudyCell & { readonly model: StudyModelName };
 
@@ -25,6 +27,18 @@ export function sweepCells({ models, sizes, tokensPerParameter, contexts, rates 
       .slice(0, SWEEP_SIZES)
       .flatMap((size) => rates.map((rate) => ({ ...common, model, size, context, rate }))),
   );
+}
+
+/** What the sweep goes on with where the best rate so far of a model and size is the smallest or largest, all by one rule. */
+export function furtherSweepCells(options: Planned, records: readonly StudyRecord[]): PlannedCell[] {
+  const first = sweepCells(options).filter(({ rate }) => rate === options.rates[0]);
+  return first.flatMap((cell) => {
+    const tried = triedRates(records, cell);
+    // Not before all rates that were planned have ended.
+    if (!options.rates.every((planned) => tried.some(({ rate }) => rate === planned))) return [];
+    const rate = furtherRate(tried, options.rates);
+    return rate === undefined ? [] : [{ ...cell, rate }];
+  });
 }
 
 /** Every size with all of its data; small ones with several seeds where the context is the first. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bestRate, rateRule } from './rates.ts';
+import { bestRate, furtherRate, rateRule } from './rates.ts';
 import { aStudyRecord } from './testing/records.ts';
 
 const parabola = (best: number) => (rate: number) => ({ rate, loss: 4 + 0.1 * Math.log(rate / best) ** 2 });
@@ -19,6 +19,32 @@ describe('the learning rate of a model', () => {
       atEdge: true,
     });
     expect(bestRate(1000, [1e-3].map(parabola(1e-3)))).toBeUndefined();
+  });
+
+  it('is the rate itself beside one that diverged, and needs two that did not', () => {
+    const diverged = { rate: 4e-3, loss: Number.POSITIVE_INFINITY };
+    const tried = [1e-3, 2e-3].map(parabola(1e-2));
+    expect(bestRate(1000, [...tried, diverged])).toEqual({ size: 1000, rate: 2e-3, atEdge: false });
+    expect(bestRate(1000, [tried[0], diverged])).toBeUndefined();
+  });
+
+  it('is looked for beyond the smallest and the largest, until it lies between others', () => {
+    const planned = [1e-3, 2e-3, 4e-3];
+    const sweep = (best: number): number[] => {
+      const rates = [...planned];
+      for (;;) {
+        const next = furtherRate(rates.map(parabola(best)), planned);
+        if (next === undefined) return rates.slice(planned.length);
+        rates.push(next);
+      }
+    };
+    expect(sweep(2e-3)).toEqual([]);
+    expect(sweep(1.3e-2)).toEqual([8e-3, 1.6e-2, 3.2e-2]);
+    expect(sweep(6e-4)).toEqual([5e-4, 2.5e-4]);
+    // A rate that diverged ends it, and so do rates that nobody has.
+    const diverged = { rate: 8e-3, loss: Number.POSITIVE_INFINITY };
+    expect(furtherRate([...planned.map(parabola(1)), diverged], planned)).toBeUndefined();
+    expect(sweep(100).at(-1)).toBeLessThanOrEqual(1);
   });
 
   it('follows a power of the size through two sizes, between −0.5 and 0', () => {

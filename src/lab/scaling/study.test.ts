@@ -78,6 +78,14 @@ describe('a scaling study', () => {
     expect(again.records).toEqual(records);
   });
 
+  it('sweeps on where the best rate is the largest that it began with', async () => {
+    const { records, notRun } = await study({ models: ['lstm'], rates: [2.5e-4, 5e-4, 1e-3] });
+    const swept = records.filter(({ kind, size }) => kind === 'rate' && size === 7500);
+    expect(swept.map(({ rate }) => rate).sort()).toEqual([2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3]);
+    expect(started.find(({ cell }) => cell.kind === 'train')?.learningRate).toBeCloseTo(2e-3, 6);
+    expect(notRun).toEqual([]);
+  });
+
   it('does not start what does not fit into the time, and lists it', async () => {
     const slow: StudyRunner = async (...args) => {
       const record = await fake(...args);

@@ -6,14 +6,22 @@ import type { CellRunner } from '../cells/processes.ts';
 import { RecordFile } from '../cells/record_file.ts';
 import { type CellState, runCells, type StartedCell } from '../cells/run_cells.ts';
 import { keepSettings } from '../cells/settings.ts';
-import type { StudyCell, StudyProgress, StudySpec } from './cell.ts';
+import { type StudyCell, type StudyProgress, type StudySpec, studyCellKey } from './cell.ts';
 import { studyHead } from './cell_model.ts';
 import { codeVersion } from './code_version.ts';
 import { type CorpusFacts, corpusFolder, prepareCorpus } from './corpus.ts';
 import { cellFlops, estimatedSeconds, stepFlops } from './estimate.ts';
 import { type SizedModel, sizedModel } from './models.ts';
 import { type KeptSettings, STUDY_COMMON, type StudyOptions, studySettings } from './options.ts';
-import { costCells, measuresLong, type PlannedCell, plannedCells, sweepCells, trainedCells } from './plan.ts';
+import {
+  costCells,
+  furtherSweepCells,
+  measuresLong,
+  type PlannedCell,
+  plannedCells,
+  sweepCells,
+  trainedCells,
+} from './plan.ts';
 import { rateRule } from './rates.ts';
 import { type StudyRecord, studyRecords } from './records.ts';
 
@@ -140,12 +148,14 @@ class Study {
       if (record) this.#run.onChange?.(cell, { kind: 'ended', record });
     }
     await this.#runCells(sweepCells(options), this.#run.jobs);
+    await this.#runFurtherSweep();
     await this.#runCells(trainedCells(options), this.#run.jobs);
     await this.#runCells(costCells(options), 1);
   }
 
   get notRun(): readonly NotRun[] {
-    return plannedCells(this.#run.options)
+    const { options } = this.#run;
+    return [...plannedCells(options), ...furtherSweepCells(options, this.#records.all)]
       .filter((cell) => !this.#records.get(cell))
       .map((cell) => ({ cell, seconds: this.#estimate(cell) }));
   }
@@ -154,6 +164,20 @@ class Study {
   #ended(cell: StudyCell): StudyRecord | undefined {
     const record = this.#records.get(cell);
     return record?.status === 'failed' ? undefined : record;
+  }
+
+  /** Until the best rate of every model lies between others; what was asked for once and did not run is not asked again. */
+  async #runFurtherSweep(): Promise<void> {
+    const { options, jobs } = this.#run;
+    const asked = new Set<string>();
+    for (;;) {
+      const further = furtherSweepCells(options, this.#records.all).filter(
+        (cell) => !asked.has(studyCellKey(cell)),
+      );
+      if (further.length === 0) return;
+      for (const cell of further) asked.add(studyCellKey(cell));
+      await this.#runCells(further, jobs);
+    }
   }
 
   async #runCells(cells: readonly PlannedCell[], jobs: number): Promise<void> {
