@@ -85,14 +85,14 @@ const swiglu =
       numBlocks: config.numBlocks,
     });
 
-/** y = W_down GELU(W_up x + b) + b */
+/** y = W_down GELU(W_up x + b) + b, so many times as wide inside. */
 class PlainFeedForward implements FeedForward {
   readonly #up: Linear;
   readonly #down: Linear;
 
-  constructor(scope: Scope, config: StackConfig) {
+  constructor(scope: Scope, config: StackConfig, factor: number) {
     const { embeddingDim, numBlocks } = config;
-    const inner = innerDim(config, 4);
+    const inner = innerDim(config, factor);
     const bias = zerosInit;
     this.#up = new Linear(scope.child('proj_up'), embeddingDim, inner, {
       weight: smallInit(embeddingDim),
@@ -108,6 +108,12 @@ class PlainFeedForward implements FeedForward {
     return projectAndAdd(this.#down, gelu(this.#up.forward(x)), pass, 0, residual);
   }
 }
+
+const plain =
+  (factor: number) =>
+  (config: StackConfig) =>
+  (scope: Scope): FeedForward =>
+    new PlainFeedForward(scope, config, factor);
 
 /** RMS norms, a mixer and a feed-forward: the frame of the baselines that are not recurrent cells, unless they say otherwise. */
 function model(
@@ -161,17 +167,31 @@ const attending =
       rotary,
     });
 
-const linear =
-  (decay: 'gated' | 'retention'): MixerBuilder =>
-  (scope, { embeddingDim, numHeads, numBlocks }) =>
-    new LinearAttentionMixer(scope, { dim: embeddingDim, heads: numHeads, numBlocks, decay });
+/** RetNet's values are twice as wide as its keys. */
+const retention: MixerBuilder = (scope, { embeddingDim, numHeads, numBlocks, expansion }) =>
+  new LinearAttentionMixer(scope, {
+    ...{ dim: embeddingDim, heads: numHeads, numBlocks, decay: 'retention' },
+    valueWidth: Math.max(1, Math.round((2 * expansion * embeddingDim) / numHeads)),
+  });
 
+const gatedLinear: MixerBuilder = (scope, { embeddingDim, numHeads, numBlocks }) =>
+  new LinearAttentionMixer(scope, {
+    ...{ dim: embeddingDim, heads: numHeads, numBlocks, decay: 'gated' },
+    valueWidth: embeddingDim / numHeads,
+  });
+
+/** Keys of all heads are 3/4 as wide as the model, so that with its values a layer is as large as one of attention. */
 const delta = (eigenvalues: '[0,1]' | '[-1,1]') =>
-  model(
-    (scope, { embeddingDim, numHeads, numBlocks }) =>
-      new GatedDeltaMixer(scope, { dim: embeddingDim, heads: numHeads, numBlocks, eigenvalues }),
-    swiglu,
-  );
+  model((scope, { embeddingDim, numHeads, numBlocks }) => {
+    const keyWidth = Math.max(1, Math.round((0.75 * embeddingDim) / numHeads));
+    return new GatedDeltaMixer(scope, {
+      dim: embeddingDim,
+      heads: numHeads,
+      numBlocks,
+      keyWidth,
+      eigenvalues,
+    });
+  }, swiglu);
 
 const withPositions = () => ({ needsPositions: true });
 
@@ -225,14 +245,10 @@ const table = {
   transformer: { ...rotating, ...model(attending(true), swiglu, withPositions) },
   gpt: {
     ...small,
-    ...model(
-      attending(false),
-      (config) => (scope) => new PlainFeedForward(scope, config),
-      (config) => ({
-        norm: (scope) => new LayerNorm(scope.child('norm'), config.embeddingDim),
-        learnedPositions: config.positions,
-      }),
-    ),
+    ...model(attending(false), plain(4), (config) => ({
+      norm: (scope) => new LayerNorm(scope.child('norm'), config.embeddingDim),
+      learnedPositions: config.positions,
+    })),
   },
   mamba: {
     ...headless,
@@ -246,10 +262,10 @@ const table = {
       undefined,
     ),
   },
-  retnet: { ...rotating, ...model(linear('retention'), swiglu, withPositions) },
+  retnet: { ...rotating, ...model(retention, plain(2), withPositions) },
   'linear-attention': {
     ...small,
-    ...model(linear('gated'), swiglu),
+    ...model(gatedLinear, swiglu),
   },
   'gated-deltanet[0:1]': { ...small, ...delta('[0,1]') },
   'gated-deltanet[-1:1]': { ...small, ...delta('[-1,1]') },

@@ -15,6 +15,8 @@ export interface GatedDeltaOptions {
   readonly dim: number;
   readonly heads: number;
   readonly numBlocks: number;
+  /** Width of a key of a head; a value is twice as wide. */
+  readonly keyWidth: number;
   /**
    * Eigenvalues of a step along the key, over its decay: from 0 to 1, or from −1 to 1 with twice the write strength
    * (Grazzi et al. 2024).
@@ -22,7 +24,9 @@ export interface GatedDeltaOptions {
   readonly eigenvalues: '[0,1]' | '[-1,1]';
 }
 
+/** Taps of the convolution, and how many times as wide as keys values are: those of the paper. */
 const TAPS = 4;
+const VALUE_EXPANSION = 2;
 
 /**
  * Gated DeltaNet (Yang et al. 2024): q, k, v = SiLU(conv(W x)), q and k of length 1 in each head; write strength
@@ -31,7 +35,9 @@ const TAPS = 4;
  */
 export class GatedDeltaMixer implements Mixer {
   readonly #options: GatedDeltaOptions;
-  readonly #input: Linear; // [3·D, D]
+  readonly #keyDim: number;
+  readonly #valueDim: number;
+  readonly #input: Linear; // [2·K + V, D]
   readonly #conv: CausalConv1d;
   readonly #outputGate: Linear;
   readonly #writeGate: Linear;
@@ -41,30 +47,35 @@ export class GatedDeltaMixer implements Mixer {
   readonly #output: Linear;
 
   constructor(scope: Scope, options: GatedDeltaOptions) {
-    const { dim, heads, numBlocks } = options;
+    const { dim, heads, numBlocks, keyWidth } = options;
     const weight = smallInit(dim);
     this.#options = options;
-    this.#input = new Linear(scope.child('qkv_proj'), dim, 3 * dim, { weight });
-    this.#conv = new CausalConv1d(scope.child('conv1d'), 3 * dim, TAPS);
-    this.#outputGate = new Linear(scope.child('gate_proj'), dim, dim, { weight });
+    this.#keyDim = heads * keyWidth;
+    this.#valueDim = VALUE_EXPANSION * this.#keyDim;
+    const inner = 2 * this.#keyDim + this.#valueDim;
+    this.#input = new Linear(scope.child('qkv_proj'), dim, inner, { weight });
+    this.#conv = new CausalConv1d(scope.child('conv1d'), inner, TAPS);
+    this.#outputGate = new Linear(scope.child('gate_proj'), dim, this.#valueDim, { weight });
     this.#writeGate = new Linear(scope.child('b_proj'), dim, heads, { weight });
     this.#decayGate = new Linear(scope.child('a_proj'), dim, heads, { weight, bias: stepBiasInit });
     this.#logRate = scope.parameter('A_log', [heads], (random) =>
       Float64Array.from({ length: heads }, () => Math.log(random.uniform(1, 16))),
     );
-    this.#norm = new RmsNorm(scope.child('head_norm'), dim, heads);
-    this.#output = new Linear(scope.child('out_proj'), dim, dim, { weight: wangInit(dim, numBlocks) });
+    this.#norm = new RmsNorm(scope.child('head_norm'), this.#valueDim, heads);
+    this.#output = new Linear(scope.child('out_proj'), this.#valueDim, dim, {
+      weight: wangInit(dim, numBlocks),
+    });
   }
 
   stateShapes(batch: number): StateShapes {
-    const { dim, heads } = this.#options;
-    return { s: [batch, heads, dim / heads, dim / heads], conv: this.#conv.stateShape(batch) };
+    const { heads, keyWidth } = this.#options;
+    return { s: [batch, heads, keyWidth, VALUE_EXPANSION * keyWidth], conv: this.#conv.stateShape(batch) };
   }
 
   forward(x: Tensor, { pass }: Place, state: LayerState, residual: Tensor): LayerOutput {
-    const { dim, heads, eigenvalues } = this.#options;
+    const { heads, eigenvalues } = this.#options;
     const conv = this.#conv.forward(this.#input.forward(x), pass, state.conv);
-    const [q, k, v] = split(conv.y, [dim, dim, dim]);
+    const [q, k, v] = split(conv.y, [this.#keyDim, this.#keyDim, this.#valueDim]);
     const strength = sigmoid(this.#writeGate.forward(x));
     const beta = eigenvalues === '[-1,1]' ? multiply(2, strength) : strength;
     const alpha = exp(negate(multiply(exp(this.#logRate), softplus(this.#decayGate.forward(x)))));

@@ -14,6 +14,8 @@ export interface LinearAttentionOptions {
   readonly dim: number;
   readonly heads: number;
   readonly numBlocks: number;
+  /** Width of a value of a head; keys are as wide as the model in all. */
+  readonly valueWidth: number;
   /**
    * 'gated': the decay of a head is σ(w · x + b) (a scalar, as in Mamba-2). 'retention':
    * it is the fixed 1 − 2^(−5−head), and q and k have rotary positions (RetNet, Sun et al. 2023).
@@ -28,34 +30,39 @@ export interface LinearAttentionOptions {
  */
 export class LinearAttentionMixer implements Mixer {
   readonly #options: LinearAttentionOptions;
-  readonly #input: Linear; // [4·D, D]
+  readonly #valueDim: number;
+  readonly #input: Linear; // [2·D + 2·V, D]
   readonly #gate: Linear | undefined; // [H, D]
   readonly #norm: RmsNorm;
   readonly #output: Linear;
 
   constructor(scope: Scope, options: LinearAttentionOptions) {
-    const { dim, heads, numBlocks, decay } = options;
+    const { dim, heads, numBlocks, valueWidth, decay } = options;
     this.#options = options;
-    this.#input = new Linear(scope.child('in_proj'), dim, 4 * dim, { weight: smallInit(dim) });
+    this.#valueDim = heads * valueWidth;
+    const inner = 2 * dim + 2 * this.#valueDim;
+    this.#input = new Linear(scope.child('in_proj'), dim, inner, { weight: smallInit(dim) });
     this.#gate =
       decay === 'gated'
         ? new Linear(scope.child('gate_proj'), dim, heads, { weight: zerosInit, bias: linspaceInit(3, 6) })
         : undefined;
-    this.#norm = new RmsNorm(scope.child('head_norm'), dim, heads);
-    this.#output = new Linear(scope.child('out_proj'), dim, dim, { weight: wangInit(dim, numBlocks) });
+    this.#norm = new RmsNorm(scope.child('head_norm'), this.#valueDim, heads);
+    this.#output = new Linear(scope.child('out_proj'), this.#valueDim, dim, {
+      weight: wangInit(dim, numBlocks),
+    });
   }
 
   stateShapes(batch: number): StateShapes {
-    const { dim, heads } = this.#options;
+    const { dim, heads, valueWidth } = this.#options;
     const width = dim / heads;
-    return { c: [batch, heads, width, width], n: [batch, heads, width], m: [batch, heads] };
+    return { c: [batch, heads, width, valueWidth], n: [batch, heads, width], m: [batch, heads] };
   }
 
   forward(x: Tensor, place: Place, state: LayerState, residual: Tensor): LayerOutput {
     const { dim, heads } = this.#options;
     const [batch, length] = x.shape;
     const width = dim / heads;
-    const [qk, v, z] = split(this.#input.forward(x), [2 * dim, dim, dim]);
+    const [qk, v, z] = split(this.#input.forward(x), [2 * dim, this.#valueDim, this.#valueDim]);
     const [q, k] = split(this.#gate ? qk : rotate(qk, positionsOf(place), 2 * heads), [dim, dim]);
     const gates = [batch, length, heads];
     const forgetGate =

@@ -155,13 +155,21 @@ const minLstm: MixerCase = {
   },
 };
 
+const valueWidthOf = (decay: 'gated' | 'retention'): number => (decay === 'retention' ? 2 : 1) * WIDTH;
+
 /** The parallel form: every pair of tokens by itself. With `normalize` off the denominator is left out. */
 const linearOracle =
   (decay: 'gated' | 'retention', normalize: boolean): MixerCase['oracle'] =>
   (x, values): Vectors => {
-    const projected = x.map((input) =>
-      slices(apply(values, 'in_proj', input), DIM).map((t) => slices(t, WIDTH)),
-    );
+    const valueWidth = valueWidthOf(decay);
+    const projected = x.map((input) => {
+      const row = apply(values, 'in_proj', input);
+      const inner = slices(row.slice(2 * DIM), HEADS * valueWidth);
+      return [
+        ...slices(row.slice(0, 2 * DIM), DIM).map((t) => slices(t, WIDTH)),
+        ...inner.map((t) => slices(t, valueWidth)),
+      ];
+    });
     const gates = x.map((input) =>
       Array.from({ length: HEADS }, (_, head) =>
         decay === 'gated' ? sigmoid(apply(values, 'gate_proj', input)[head]) : 1 - 2 ** (-5 - head),
@@ -170,7 +178,7 @@ const linearOracle =
     const place = (head: number[], t: number): number[] => (decay === 'gated' ? head : turned(head, t));
     return projected.map(([queries, , , z], t) => {
       const h = queries.flatMap((query, head) => {
-        const sums: number[] = new Array<number>(WIDTH).fill(0);
+        const sums: number[] = new Array<number>(valueWidth).fill(0);
         let normalizer = 0;
         for (let s = 0; s <= t; s++) {
           let weight = dot(place(query, t), place(projected[s][1][head], s)) / Math.sqrt(WIDTH);
@@ -182,7 +190,9 @@ const linearOracle =
         }
         return sums.map((value) => (normalize ? value / Math.max(Math.abs(normalizer), 1) : value));
       });
-      const gated = normed(h, WIDTH, values['head_norm.norm']).map((value, d) => value * silu(z.flat()[d]));
+      const gated = normed(h, valueWidth, values['head_norm.norm']).map(
+        (value, d) => value * silu(z.flat()[d]),
+      );
       return apply(values, 'out_proj', gated);
     });
   };
@@ -190,28 +200,36 @@ const linearOracle =
 const linearAttention = (decay: 'gated' | 'retention'): MixerCase => ({
   dim: DIM,
   near: { 'gate_proj.bias': 1, 'head_norm.norm': 1 },
-  build: (scope) => new LinearAttentionMixer(scope, { ...common, decay }),
+  build: (scope) => new LinearAttentionMixer(scope, { ...common, valueWidth: valueWidthOf(decay), decay }),
   oracle: linearOracle(decay, true),
 });
+
+/** Of a head; values are twice as wide. */
+const KEY = 3;
+const VALUE = 2 * KEY;
 
 const gatedDelta = (eigenvalues: '[0,1]' | '[-1,1]'): MixerCase => ({
   dim: DIM,
   near: { 'head_norm.norm': 1 },
-  build: (scope) => new GatedDeltaMixer(scope, { ...common, eigenvalues }),
+  build: (scope) => new GatedDeltaMixer(scope, { ...common, keyWidth: KEY, eigenvalues }),
   oracle: (x, values) => {
     const convolved = convolve(
       values,
       'conv1d',
       x.map((input) => apply(values, 'qkv_proj', input)),
       4,
-    ).map((row) => slices(row.map(silu), DIM).map((t) => slices(t, WIDTH)));
+    ).map((row) => {
+      const [q, k] = slices(row.slice(0, 2 * HEADS * KEY).map(silu), HEADS * KEY);
+      const v = row.slice(2 * HEADS * KEY).map(silu);
+      return [slices(q, KEY), slices(k, KEY), slices(v, VALUE)];
+    });
     const unit = (head: number[]): number[] => {
-      const size = Math.sqrt(dot(head, head) + WIDTH * 1e-6);
+      const size = Math.sqrt(dot(head, head) + KEY * 1e-6);
       return head.map((value) => value / size);
     };
     // S [H][DK][DV]; the transition matrix is formed as it is written.
     let memory = Array.from({ length: HEADS }, () =>
-      Array.from({ length: WIDTH }, () => new Array<number>(WIDTH).fill(0)),
+      Array.from({ length: KEY }, () => new Array<number>(VALUE).fill(0)),
     );
     return x.map((input, t) => {
       const strength = apply(values, 'b_proj', input).map(
@@ -246,7 +264,7 @@ const gatedDelta = (eigenvalues: '[0,1]' | '[-1,1]'): MixerCase => ({
         ),
       );
       const gate = apply(values, 'gate_proj', input);
-      const gated = normed(h, WIDTH, values['head_norm.norm']).map((value, d) => value * silu(gate[d]));
+      const gated = normed(h, VALUE, values['head_norm.norm']).map((value, d) => value * silu(gate[d]));
       return apply(values, 'out_proj', gated);
     });
   },
