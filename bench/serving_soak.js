@@ -27,6 +27,7 @@ const errors = [];
 const sessions = new MemoryStore({ most: 64, seconds: 3600 });
 const app = createApp({ models: [own], sessions, onError: (error) => errors.push(error) });
 const server = serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' });
+server.keepAliveTimeout = 0; // where the process is stopped for a while, clients would find connections closed
 await new Promise((listening) => server.once('listening', listening));
 const base = `http://127.0.0.1:${server.address().port}/v1`;
 

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { extname } from 'node:path';
 import ts from 'typescript';
 
-const root = new URL('../../', import.meta.url);
+const project = new URL('../../', import.meta.url);
 
 const types: Readonly<Record<string, string>> = {
   '.html': 'text/html',
@@ -32,21 +32,23 @@ export interface Site {
 }
 
 /**
- * Serves the project's folder on the loopback address. Modules are served as they are built, except that the names of
+ * Serves a folder, by default the project's, on the loopback address. The project's modules are served as they are built, except that the names of
  * packages become addresses, since workers know no import map; types are taken out of the test's own modules.
  */
 export async function serve({
   isolated,
+  root = project,
   files = new Map(),
 }: {
   readonly isolated: boolean;
+  readonly root?: URL;
   /** By their paths, beside those of the project. */
   readonly files?: ReadonlyMap<string, Uint8Array>;
 }): Promise<Site> {
   const server = createServer(async (request, response) => {
     const path = new URL(request.url ?? '/', 'http://localhost').pathname;
     try {
-      const body = files.get(path) ?? (await contents(path));
+      const body = files.get(path) ?? (await contents(root, path));
       const type = types[extname(path)] ?? 'application/octet-stream';
       response.writeHead(200, { 'Content-Type': type, ...(isolated ? isolation : {}) }).end(body);
     } catch {
@@ -58,7 +60,7 @@ export async function serve({
   return { address: `http://127.0.0.1:${port}`, close: () => closed(server) };
 }
 
-async function contents(path: string): Promise<Uint8Array | string> {
+async function contents(root: URL, path: string): Promise<Uint8Array | string> {
   if (path === '/page.html') return '<!doctype html><title>xlstm</title>';
   const bytes = await readFile(new URL(`.${path}`, root));
   if (path.endsWith('.ts')) {

@@ -6,7 +6,7 @@ export async function url({ process, ended }: Started): Promise<string> {
   const address = new Promise<string>((resolve) => {
     process.stdout?.on('data', (text) => {
       told += text;
-      const found = /answers at (\S+)\/v1/.exec(told);
+      const found = /answers? at (\S+)\/v1/.exec(told);
       if (found) resolve(found[1]);
     });
   });
