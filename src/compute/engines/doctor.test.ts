@@ -56,13 +56,12 @@ it.runIf(hasSoftwareGpu)(
       present: true,
       detail: expect.stringMatching(/SwiftShader.*computed by the processor, far slower than native or wasm/),
     });
-    expect(there.parts.slice(-4)).toMatchObject([
+    expect(there.parts.slice(-3)).toMatchObject([
       {
         name: 'webgpu limits',
         detail: expect.stringMatching(/^a region up to [\d,]+ MiB, \d+ regions a kernel/),
       },
       { name: 'timestamp-query', present: true },
-      { name: 'shader-f16', present: false },
       { name: 'subgroups', present: true },
     ]);
     const none = found([], { VK_DRIVER_FILES: '/nowhere.json', LD_LIBRARY_PATH: '' });

@@ -36,7 +36,7 @@ export class Commands {
     this.#program = program;
     this.#device = device;
     this.#pipelines = pipelines;
-    this.#steps = stepsOf(program, device.limits);
+    this.#steps = stepsOf(program, device);
     const last = this.#steps.at(-1);
     const bytes = last ? last.at + last.words.byteLength : 0;
     const words = new Uint32Array(Math.ceil(bytes / UNIFORM_ALIGNMENT + 1) * (UNIFORM_ALIGNMENT / 4));
@@ -149,7 +149,7 @@ export class Commands {
   }
 }
 
-function stepsOf(program: Program, limits: GPUSupportedLimits): Step[] {
+function stepsOf(program: Program, { limits, features }: GPUDevice): Step[] {
   const lacking = new Set(program.instructions.map(({ kernel }) => kernel).filter((k) => !lowerings[k]));
   if (lacking.size > 0) {
     throw new XlstmError(
@@ -164,7 +164,7 @@ function stepsOf(program: Program, limits: GPUSupportedLimits): Step[] {
     const { kernel } = instruction;
     const call = callOf(instruction);
     for (const dispatch of lowerings[kernel]!(call)) {
-      const shader = shaderOf(instruction, call, dispatch);
+      const shader = shaderOf(instruction, call, dispatch, features.has('subgroups'));
       const shared = workgroupBytes(shader.text);
       if (shared > limits.maxComputeWorkgroupStorageSize) {
         throw new XlstmError(

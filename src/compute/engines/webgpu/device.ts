@@ -4,6 +4,8 @@ import { inNode, nodeHost } from '../host.ts';
 /** What a GPU is called, for people. */
 export interface Adapter {
   readonly adapter: GPUAdapter;
+  /** Those of its features that kernels make use of. */
+  readonly features: readonly GPUFeatureName[];
   /** For example "google swiftshader". */
   readonly description: string;
 }
@@ -61,7 +63,8 @@ async function nodeInstance(): Promise<GPU> {
 
 /** The fastest adapter that the host offers. */
 export async function findAdapter(): Promise<Adapter> {
-  const adapter = await (await gpu()).requestAdapter({ powerPreference: 'high-performance' });
+  const host = await gpu();
+  const adapter = await host.requestAdapter({ powerPreference: 'high-performance' });
   if (!adapter) {
     if (!gaveAdapter) instance = undefined; // a driver may be found later
     throw new XlstmError(
@@ -73,15 +76,21 @@ export async function findAdapter(): Promise<Adapter> {
   gaveAdapter = true;
   const { vendor, architecture, device, description } = adapter.info;
   const named = [vendor, architecture, device].filter(Boolean).join(' ');
-  return { adapter, description: description || named || 'an unnamed graphics processor' };
+  const features = (['timestamp-query', 'subgroups'] as const).filter(
+    (name) =>
+      adapter.features.has(name) &&
+      // Sums need the number of a subgroup, by a later addition to the language.
+      (name !== 'subgroups' || host.wgslLanguageFeatures.has('subgroup_id')),
+  );
+  return { adapter, features, description: description || named || 'an unnamed graphics processor' };
 }
 
 /** A device with all that the adapter allows: Programs are planned to its limits. */
-export async function openDevice({ adapter, description }: Adapter): Promise<GPUDevice> {
-  const { limits, features } = adapter;
+export async function openDevice({ adapter, features, description }: Adapter): Promise<GPUDevice> {
+  const { limits } = adapter;
   try {
     return await adapter.requestDevice({
-      requiredFeatures: features.has('timestamp-query') ? ['timestamp-query'] : [],
+      requiredFeatures: [...features],
       requiredLimits: {
         maxBufferSize: limits.maxBufferSize,
         maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,

@@ -3,13 +3,17 @@ import { relativeError } from '../../../lab/verification/compare.ts';
 import { evaluation } from '../../evaluation.ts';
 import { differentiate } from '../../graph/differentiate.ts';
 import { add, multiply, sum, tanh } from '../../graph/elementwise.ts';
+import { crossEntropy } from '../../graph/loss.ts';
 import { linear } from '../../graph/matmul.ts';
 import { mlstm } from '../../graph/mlstm.ts';
+import { norm } from '../../graph/norm.ts';
 import { Program } from '../../program/program.ts';
 import { Region } from '../../program/region.ts';
 import { chooseEngine } from '../choose.ts';
 import type { Engine } from '../engine.ts';
 import { createReferenceEngine } from '../reference/engine.ts';
+import { findAdapter } from './device.ts';
+import { WebgpuEngine } from './engine.ts';
 import { hasSoftwareGpu, useSoftwareGpu } from './testing/software_gpu.ts';
 
 const inputs = {
@@ -51,6 +55,45 @@ describe.runIf(hasSoftwareGpu)('the webgpu engine', { timeout: 300_000 }, () => 
     const [right, found] = await Promise.all([results(createReferenceEngine()), results(engine)]);
     for (const [name, values] of Object.entries(right))
       expect(relativeError(found[name], values), name).toBeLessThan(2e-6);
+  });
+
+  it('sums across workgroups of any size, with subgroups and without', async () => {
+    const adapter = await findAdapter();
+    expect(adapter.features).toContain('subgroups');
+    const bare = new WebgpuEngine(await adapter.adapter.requestDevice(), adapter.description);
+    for (const [rows, width] of [
+      [3, 130],
+      [1, 64],
+      [5, 3],
+      [2, 1500],
+    ]) {
+      const wave = (shape: number[], phase: number) => ({
+        shape,
+        values: Array.from({ length: shape[0] * shape[1] }, (_, i) => Math.sin(phase + 0.7 * i)),
+      });
+      const inputs = {
+        x: wave([rows, width], 1),
+        w: wave([11, width], 2),
+        targets: { shape: [rows], values: Array.from({ length: rows }, (_, row) => (2 * row) % width) },
+      };
+      const results = (on: Engine) =>
+        evaluation(on, inputs, ({ x, w, targets }) => {
+          const normed = norm(x, undefined, undefined, {
+            ...{ groups: 1, eps: 1e-3, kind: 'layer', weightOffset: 0 },
+          });
+          const losses = crossEntropy(normed, targets);
+          const y = linear(normed, w);
+          const [dx] = differentiate([add(sum(losses), sum(multiply(y, y)))], [x]);
+          return { outputs: { normed, losses, y, dx: dx! } };
+        }).run();
+      const right = await results(createReferenceEngine());
+      for (const on of [engine, bare]) {
+        const found = await results(on);
+        for (const [name, values] of Object.entries(right))
+          expect(relativeError(found[name], values), `${name} of ${rows}, ${width}`).toBeLessThan(3e-5);
+      }
+    }
+    await bare.close();
   });
 
   it('computes heads wider than a workgroup of the mLSTM', async () => {

@@ -1,11 +1,10 @@
 import { type Finding, missing } from '../finding.ts';
 import { findAdapter } from './device.ts';
 
-/** Features of which kernels or measurements would make use. */
+/** Features of which kernels or measurements make use. */
 const features = {
   'timestamp-query': 'time of each kernel: xlstm bench profile --engine webgpu',
-  'shader-f16': 'numbers of 16 bits, which no kernel uses yet',
-  subgroups: 'sums across lanes, which no kernel uses yet',
+  subgroups: 'sums across the lanes of a workgroup',
 } as const satisfies Partial<Record<GPUFeatureName, string>>;
 
 const megabytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20).toLocaleString('en-US')} MiB`;
@@ -14,7 +13,7 @@ const megabytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20).toLo
 export async function findWebgpu(): Promise<{ engine: Finding; parts: readonly Finding[] }> {
   const name = 'webgpu';
   try {
-    const { adapter, description } = await findAdapter();
+    const { adapter, description, features: used } = await findAdapter();
     const { limits, info } = adapter;
     const largest = Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize);
     const driver = [info.vendor, info.architecture, info.device].filter(Boolean).join(' ');
@@ -36,7 +35,7 @@ export async function findWebgpu(): Promise<{ engine: Finding; parts: readonly F
         },
         ...Object.entries(features).map(([feature, use]) => ({
           name: feature,
-          present: adapter.features.has(feature),
+          present: used.includes(feature as GPUFeatureName),
           detail: use,
         })),
       ],

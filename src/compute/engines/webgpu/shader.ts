@@ -5,6 +5,7 @@ import { kernels } from '../../program/kernels.ts';
 import type { Address, Instruction, Word } from '../../program/program.ts';
 import type { Region } from '../../program/region.ts';
 import { scalarMath } from './scalar_math.ts';
+import { subgroupEntry, workgroupSums } from './workgroup_sums.ts';
 
 /** Part of a kernel call that the GPU runs at once: workgroups that share nothing with each other. */
 export interface Dispatch {
@@ -16,6 +17,8 @@ export interface Dispatch {
   readonly module?: string;
   /** Statements of the entry point. */
   readonly body: string;
+  /** It sums across its workgroup (workgroup_sums.ts), of each invocation so many values at once. */
+  readonly sums?: number;
   /**
    * The numbers of the call and of its workgroups are read when it runs: one pipeline serves calls of many sizes. Where
    * the text is long, so that compiling takes longer than constants save.
@@ -93,7 +96,13 @@ export function callOf({ kernel, words }: Instruction): Call {
  * The shader of a dispatch. Every number of the call is a constant of its name; every array `x` is read with x_at(i) and
  * written with set_x(i, value), i in elements from its start; an absent one reads as 0 and is not written.
  */
-export function shaderOf(instruction: Instruction, { sizes }: Call, dispatch: Dispatch): Shader {
+export function shaderOf(
+  instruction: Instruction,
+  { sizes }: Call,
+  dispatch: Dispatch,
+  /** Whether the device sums across subgroups. */
+  subgroups: boolean,
+): Shader {
   const arrays = arraysOf(instruction);
   const regions = [...new Set(arrays.flatMap(([, address]) => (address ? [address.region] : [])))];
   const words: number[] = [];
@@ -107,7 +116,8 @@ export function shaderOf(instruction: Instruction, { sizes }: Call, dispatch: Di
       `fn set_${name}(i: u32, v: f32) { ${place} = bitcast<u32>(v); }\n`
     );
   });
-  const { module = '', body, groups, size, anySize } = dispatch;
+  const { module = '', body, groups, size, anySize, sums = 0 } = dispatch;
+  const across = sums > 0 && subgroups;
   const read = new Map<string, string>();
   const numbers = Object.entries(kernels[instruction.kernel].operands).flatMap(([name, kind]) => {
     const value = sizes[name];
@@ -124,18 +134,21 @@ export function shaderOf(instruction: Instruction, { sizes }: Call, dispatch: Di
   const count = anySize ? wordAt(words.push(groups) - 1) : `${groups}u`;
   const own = `${module}
 @compute @workgroup_size(${size})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32${across ? subgroupEntry.parameters : ''}) {
+${across ? subgroupEntry.statements : ''}
 let block = group.x + ${GRID}u * group.y;
 if (block >= ${count}) { return; }
 ${body}
 }
 `;
   const text = [
+    across ? 'enable subgroups;\n' : '',
     `@group(0) @binding(0) var<uniform> words: array<vec4u, ${Math.ceil(words.length / 4)}>;\n`,
     ...regions.map((_, i) => `@group(0) @binding(${i + 1}) var<storage, read_write> r${i}: array<u32>;\n`),
     ...numbers,
     ...access,
     scalarMath,
+    sums > 0 ? workgroupSums(size, sums, subgroups) : '',
     read.size > 0 ? own.replace(/(?<![\w.])[a-zA-Z]\w*/g, (name) => read.get(name) ?? name) : own,
   ].join('');
   return { text, groups, regions, words: new Uint32Array(words) };
@@ -168,33 +181,6 @@ export const widthFor = (count: number, most = 64): number => {
   while (width < count && width < most) width *= 2;
   return width;
 };
-
-/** total(lane, x) and largest(lane, x) of a workgroup of `size`, in an order that is always the same. */
-export const workgroupSums = (size: number): string => `
-var<workgroup> partial: array<f32, ${size}>;
-fn total(lane: u32, value: f32) -> f32 {
-  partial[lane] = value;
-  workgroupBarrier();
-  for (var s = ${size >> 1}u; s > 0u; s = s / 2u) {
-    if (lane < s) { partial[lane] += partial[lane + s]; }
-    workgroupBarrier();
-  }
-  let sum = partial[0];
-  workgroupBarrier();
-  return sum;
-}
-fn largest(lane: u32, value: f32) -> f32 {
-  partial[lane] = value;
-  workgroupBarrier();
-  for (var s = ${size >> 1}u; s > 0u; s = s / 2u) {
-    if (lane < s) { partial[lane] = max(partial[lane], partial[lane + s]); }
-    workgroupBarrier();
-  }
-  let most = partial[0];
-  workgroupBarrier();
-  return most;
-}
-`;
 
 /** Rows [first, last) of partition `p` of `rows` rows in `parts` partitions. */
 export const partitionRows = (rows: number, parts: number): string => {

@@ -1,4 +1,4 @@
-import { type Dispatch, each, type Lowering, literal, workgroupSums } from '../shader.ts';
+import { type Dispatch, each, type Lowering, literal } from '../shader.ts';
 
 /** Keys, or queries, of a step of a workgroup. */
 const LANES = 64;
@@ -116,7 +116,8 @@ export const attentionForward: Lowering = ({ sizes }) => {
   const scan: Dispatch = {
     groups: batch * heads * length,
     size: LANES,
-    module: module + workgroupSums(LANES),
+    module,
+    sums: 1,
     body: `${place}
 var most = -3.4028234e38f;
 var sum = 0.0;

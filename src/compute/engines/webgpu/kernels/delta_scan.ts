@@ -1,4 +1,4 @@
-import { each, type Lowering, widthFor, workgroupSums } from '../shader.ts';
+import { each, type Lowering, widthFor } from '../shader.ts';
 
 /** Moves `memory`, column `column` of S, over a token: v − alpha Sᵀ k is what it had wrong about the key. */
 const module = (chunks: number): string => `
@@ -65,7 +65,8 @@ export const deltaScanBackward: Lowering = ({ sizes }) => {
     {
       groups: batch * heads,
       size: lanes,
-      module: `${module(chunks)}${workgroupSums(lanes)}
+      sums: 1,
+      module: `${module(chunks)}
 var<workgroup> of_q: array<f32, ${ROWS * lanes}>;
 var<workgroup> of_k: array<f32, ${ROWS * lanes}>;
 `,

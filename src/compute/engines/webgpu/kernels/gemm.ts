@@ -86,9 +86,8 @@ function thin(batch: number, m: number, n: number): Dispatch {
   return {
     groups: batch * n,
     size: LANES,
-    module: `${places}
-var<workgroup> sums: array<f32, ${m * LANES}>;
-`,
+    module: places,
+    sums: m,
     body: `
 let z = block / n;
 let column = block % n;
@@ -97,15 +96,8 @@ for (var i = lane; i < k; i += ${LANES}u) {
   let b = b_at(b_place(z, i, column));
   for (var row = 0u; row < m; row++) { sum[row] += a_at(a_place(z, row, i)) * b; }
 }
-for (var row = 0u; row < m; row++) { sums[row * ${LANES}u + lane] = sum[row]; }
-workgroupBarrier();
-for (var s = ${LANES / 2}u; s > 0u; s = s / 2u) {
-  if (lane < s) {
-    for (var row = 0u; row < m; row++) { sums[row * ${LANES}u + lane] += sums[row * ${LANES}u + lane + s]; }
-  }
-  workgroupBarrier();
-}
-if (lane < m) { finish(z, lane, column, sums[lane * ${LANES}u]); }`,
+let whole = row_total(lane, sum);
+if (lane < m) { finish(z, lane, column, whole); }`,
   };
 }
 
@@ -143,11 +135,10 @@ if (there) {
 }
 sums[part * ${elements}u + own] = sum;
 workgroupBarrier();
-for (var s = ${PARTS / 2}u; s > 0u; s = s / 2u) {
-  if (part < s) { sums[part * ${elements}u + own] += sums[(part + s) * ${elements}u + own]; }
-  workgroupBarrier();
-}
-if (there && part == 0u) { finish(z, row, column, sums[own]); }`,
+if (there && part == 0u) {
+  for (var s = 1u; s < ${PARTS}u; s++) { sum += sums[s * ${elements}u + own]; }
+  finish(z, row, column, sum);
+}`,
   };
 }
 

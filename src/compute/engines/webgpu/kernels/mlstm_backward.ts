@@ -1,4 +1,4 @@
-import { type Lowering, ofAnySize, widthFor, workgroupSums } from '../shader.ts';
+import { type Lowering, ofAnySize, widthFor } from '../shader.ts';
 import {
   chunkSizes,
   eachElement,
@@ -41,7 +41,8 @@ fn dnum_of(member: u32, t: u32, e: u32, share: f32) -> f32 {
   const normalizers = {
     groups: members * length,
     size: lanes,
-    module: module + workgroupSums(lanes),
+    module,
+    sums: 1,
     body: `
 let member = block / length;
 let t = block % length;
@@ -205,7 +206,8 @@ for (var e = lane; e < valueDim; e += ${LANES}u) {
   const gates = {
     groups: members * chunks,
     size: LANES,
-    module: `${module}${workgroupSums(LANES)}
+    sums: 1,
+    module: `${module}
 var<workgroup> change: array<f32, ${tokens}>;
 `,
     body: `

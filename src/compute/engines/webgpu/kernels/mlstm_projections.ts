@@ -1,5 +1,5 @@
 import { PARTITIONS } from '../../../program/constants.ts';
-import { each, type Lowering, partitionRows, widthFor, workgroupSums } from '../shader.ts';
+import { each, type Lowering, partitionRows, widthFor } from '../shader.ts';
 import { partitionSum, sumOfPartitions } from './block_linear.ts';
 
 const module = (width: number): string => `
@@ -30,7 +30,7 @@ set_qkv(row * ldqkv + column, projected(row, column));`,
     {
       groups: rows * gates,
       size: lanes,
-      module: workgroupSums(lanes),
+      sums: 1,
       body: `
 let row = block / gates;
 let j = block % gates;

@@ -1,5 +1,5 @@
 import { PARTITIONS } from '../../../program/constants.ts';
-import { type Dispatch, each, type Lowering, partitionRows, widthFor, workgroupSums } from '../shader.ts';
+import { type Dispatch, each, type Lowering, partitionRows, widthFor } from '../shader.ts';
 import { partitionSum, sumOfPartitions } from './block_linear.ts';
 
 /** A workgroup for each row and group: mean, deviation, then `write` for each column. */
@@ -8,7 +8,7 @@ const forward = (rows: number, groups: number, size: number, write: string): Dis
   return {
     groups: rows * groups,
     size: width,
-    module: workgroupSums(width),
+    sums: 1,
     body: `
 let row = block / groups;
 let g = block % groups;
@@ -96,7 +96,7 @@ const inputGradient = (rows: number, groups: number, size: number, also = ''): D
   return {
     groups: rows * groups,
     size: width,
-    module: workgroupSums(width),
+    sums: 1,
     body: `
 let row = block / groups;
 let g = block % groups;

@@ -60,9 +60,8 @@ set_y(i * ldy + column, sum);`,
     {
       groups: rows * pieces,
       size: LANES,
-      module: `${module}
-var<workgroup> sums: array<f32, ${few * LANES}>;
-`,
+      module,
+      sums: few,
       body: `
 let row = block / ${pieces}u;
 let first = block % ${pieces}u * ${few}u;
@@ -71,17 +70,10 @@ for (var column = lane; column < columns; column += ${LANES}u) {
   let weight = weight_at(row, column);
   for (var i = 0u; i < ${few}u; i++) { sum[i] += x_at(min(first + i, m - 1u) * ldx + column) * weight; }
 }
-for (var i = 0u; i < ${few}u; i++) { sums[i * ${LANES}u + lane] = sum[i]; }
-workgroupBarrier();
-for (var s = ${LANES / 2}u; s > 0u; s = s / 2u) {
-  if (lane < s) {
-    for (var i = 0u; i < ${few}u; i++) { sums[i * ${LANES}u + lane] += sums[i * ${LANES}u + lane + s]; }
-  }
-  workgroupBarrier();
-}
+let whole = row_total(lane, sum);
 if (lane < ${few}u && first + lane < m) {
   let i = first + lane;
-  set_y(i * ldy + row, sums[lane * ${LANES}u] + bias_at(row) + residual_at(i * ldResidual + row));
+  set_y(i * ldy + row, whole + bias_at(row) + residual_at(i * ldResidual + row));
 }`,
     },
   ];

@@ -111,9 +111,9 @@ export const recurrentForward: Lowering = ({ sizes }) => {
   const scan: Dispatch = {
     groups: batch * heads,
     size: width,
-    module: ['y', 'next', 'c', 'n', 'm']
-      .map((name) => `var<workgroup> ${name}_now: array<f32, ${headDim}>;\n`)
-      .join(''),
+    // y by turns: what the units of a token write, those of the next one read.
+    module: `var<workgroup> y_now: array<f32, ${2 * headDim}>;
+${['c', 'n', 'm'].map((name) => `var<workgroup> ${name}_now: array<f32, ${headDim}>;\n`).join('')}`,
     body: `
 let b = block / heads;
 let head = block % heads;
@@ -127,27 +127,24 @@ m_now[u] = m0_at(b * ${dim}u + d);`,
 for (var t = 0u; t < length; t++) {
   let row = b * length + t;
   let keep = reset_at(row) != 1.0;
-  ${units(
-    width,
-    `if (!keep) { y_now[u] = 0.0; c_now[u] = 0.0; n_now[u] = 0.0; m_now[u] = 0.0; }
-set_previous(row * ${dim}u + d, y_now[u]);`,
-  )}
+  let half = t % 2u * headDim;
   workgroupBarrier();
   ${units(
     width,
-    `${numbered(gatesPerUnit, (g) => `var rec${g} = bias_at(${g * dim}u + d);`)}
+    `let y_before = select(0.0, y_now[half + u], keep);
+set_previous(row * ${dim}u + d, y_before);
+${numbered(gatesPerUnit, (g) => `var rec${g} = bias_at(${g * dim}u + d);`)}
 for (var i = 0u; i < headDim; i++) {
-  let before = y_now[i];
+  let before = select(0.0, y_now[half + i], keep);
   ${numbered(gatesPerUnit, (g) => `rec${g} += before * ${weight(g)};`)}
 }
 ${numbered(gatesPerUnit, (g) => `let x${g} = wx_at(row * ldwx + ${g * dim}u + d);\nlet raw${g} = x${g} + rec${g};`)}
-let y_before = y_now[u];
-var c = c_now[u];
-var n = n_now[u];
-var m = m_now[u];
+var c = select(0.0, c_now[u], keep);
+var n = select(0.0, n_now[u], keep);
+var m = select(0.0, m_now[u], keep);
 var y_new = 0.0;
 ${cell.forward}
-next_now[u] = y_new;
+y_now[headDim - half + u] = y_new;
 c_now[u] = c;
 n_now[u] = n;
 m_now[u] = m;
@@ -156,12 +153,10 @@ ${numbered(planes, (p) => `set_gates((row * ${planes}u + ${p}u) * ${dim}u + d, $
 ${has('c') ? `set_cells(row * ${2 * dim}u + d, c);` : ''}
 ${has('n') ? `set_cells(row * ${2 * dim}u + ${dim}u + d, n);` : ''}`,
   )}
-  workgroupBarrier();
-  ${units(width, 'y_now[u] = next_now[u];')}
 }
 ${units(
   width,
-  `set_lastY(b * ${dim}u + d, y_now[u]);
+  `set_lastY(b * ${dim}u + d, y_now[length % 2u * headDim + u]);
 ${has('c') ? `set_lastC(b * ${dim}u + d, c_now[u]);` : ''}
 ${has('n') ? `set_lastN(b * ${dim}u + d, n_now[u]);\nset_lastM(b * ${dim}u + d, m_now[u]);` : ''}`,
 )}`,

@@ -1,5 +1,5 @@
 import { PARTITIONS } from '../../../program/constants.ts';
-import { each, type Lowering, literal, partitionRows, widthFor, workgroupSums } from '../shader.ts';
+import { each, type Lowering, literal, partitionRows, widthFor } from '../shader.ts';
 import { partitionSum, sumOfPartitions } from './block_linear.ts';
 
 export const crossEntropyForward: Lowering = ({ sizes: { rows, vocab } }) => {
@@ -8,7 +8,7 @@ export const crossEntropyForward: Lowering = ({ sizes: { rows, vocab } }) => {
     {
       groups: rows,
       size: width,
-      module: workgroupSums(width),
+      sums: 1,
       body: `
 let at = block * ldLogits;
 var most = -3.4028234e38f;
@@ -77,7 +77,8 @@ set_scratch(index, sum);`,
   const sums = {
     groups: rows * parts,
     size: width,
-    module: term + workgroupSums(width),
+    module: term,
+    sums: 1,
     body: `
 let row = block / ${parts}u;
 let p = block % ${parts}u;
