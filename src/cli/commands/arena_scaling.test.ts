@@ -33,11 +33,13 @@ describe('xlstm arena --scaling', () => {
     expect(stderr).toMatch(/^engine {2}wasm, .*1 thread.* cells? at a time$/m);
     expect(stderr).toMatch(/^train lstm 7500 × 20 tokens, context 256, seed 1: \d\.\d{3} nats per token/m);
     const records = readRecords(join(out, 'results.jsonl'), studyRecords);
-    expect(records.map(({ kind, status }) => `${kind} ${status}`)).toEqual([
-      ...Array(3).fill('rate done'),
-      ...Array(2).fill('train done'),
-      'cost done',
-    ]);
+    expect(records.every(({ status }) => status === 'done')).toBe(true);
+    const kinds = records.map(({ kind }) => kind);
+    const trained = ['train', 'train', 'cost'];
+    expect(kinds.filter((kind) => kind !== 'rate')).toEqual(trained);
+    // The sweep goes on as long as the best rate is the largest.
+    expect(kinds.indexOf('train')).toBeGreaterThanOrEqual(3);
+    expect(kinds.indexOf('train')).toBe(kinds.length - trained.length);
     expect(readFileSync(join(out, 'report.md'), 'utf8')).toContain('LSTM');
   });
 
