@@ -35,6 +35,7 @@ const LAB = [
   'lab/cells',
   'lab/arena',
   'lab/scaling',
+  'lab/search',
   'lab/sweep',
   'lab',
 ];
@@ -98,6 +99,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'lab/tasks',
     'lab/arena',
   ],
+  'lab/search': [...SEQUENCES, 'format.ts', 'lab/charts', 'lab/cells', 'lab/tasks', 'lab/arena'],
   'lab/sweep': ['random.ts', ...CHECKPOINTS, 'distributed'],
   lab: LAB.slice(0, -1),
   cli: [...LAB, 'onnx'],

@@ -14,8 +14,10 @@ import { withRanks } from '../ranks.ts';
 import { ArenaGrid, recordLine } from '../ui/arena_grid.ts';
 import { LiveBlock } from '../ui/live_block.ts';
 import { createStyle, wantsColor } from '../ui/style.ts';
+import { arenaKind } from './arena_kinds.ts';
 import { arenaMergeCommand } from './arena_merge.ts';
-import { checkScalingOptions, runScaling } from './arena_scaling.ts';
+import { runScaling } from './arena_scaling.ts';
+import { runTaskSearch } from './arena_search.ts';
 
 interface Options extends EngineChoice {
   readonly quick?: boolean;
@@ -29,6 +31,9 @@ interface Options extends EngineChoice {
   readonly steps?: number;
   readonly scaling?: boolean;
   readonly sizes?: readonly number[];
+  readonly search?: boolean;
+  readonly trials?: number;
+  readonly tokens?: number;
   readonly out?: string;
 }
 
@@ -43,6 +48,12 @@ export function arenaCommand(): Command {
       'instead of tasks: loss against size, tokens and operations; with --quick in 15 minutes',
     )
     .option('--sizes <list>', 'of --scaling: parameters beside the embedding, 30k,100k', counts)
+    .option(
+      '--search',
+      'choose the setting of every task and model by trials, then test it with several seeds',
+    )
+    .option('--trials <n>', 'of --search: settings that every model may try', integer(1))
+    .option('--tokens <n>', 'of --search: what each training reads: 6m', count)
     .option('--tasks <list>', 'names of tasks, or text, or cost (default: all)', nameList)
     .option('--models <list>', 'names of models (default: all)', nameList)
     .option('--seeds <n>', 'runs of each cell', integer(1))
@@ -54,7 +65,7 @@ export function arenaCommand(): Command {
     .addOption(
       new Option('--out <folder>', 'results and report; cells found there are not run again')
         .argParser(path)
-        .default(undefined, 'arena, of --scaling: scaling'),
+        .default(undefined, 'arena, of --scaling: scaling, of --search: search'),
     )
     .addHelpText(
       'after',
@@ -65,6 +76,7 @@ Models:  ${FULL.models.join(', ')}
 Examples:
   xlstm arena --quick
   xlstm arena --scaling --quick
+  xlstm arena --search --quick
   xlstm arena --tasks parity,mqar --models xlstm[1:1],transformer,lstm --seeds 3 --budget 200k --minutes 30 --out arena/`,
     );
   return addEngineOptions(
@@ -73,8 +85,9 @@ Examples:
   ).action((options: Options) =>
     // Cells are processes, and ranks that wait leave the cores to them.
     withRanks('sleep', async ({ collective }) => {
-      checkScalingOptions({ ...options });
-      if (options.scaling) return runScaling(options, collective);
+      const kind = arenaKind({ ...options });
+      if (kind === 'scaling') return runScaling(options, collective);
+      if (kind === 'search') return runTaskSearch(options, collective);
       const runner = inProcesses(options.engine, options.threads ?? 1);
       if (collective.rank > 0) {
         await interruptible((signal) =>

@@ -3,12 +3,13 @@ import { XlstmError } from '../../errors.ts';
 import { mergeArenas } from '../../lab/arena/merge.ts';
 import { folderSettings } from '../../lab/cells/merge.ts';
 import { mergeStudies } from '../../lab/scaling/merge.ts';
+import { mergeSearches } from '../../lab/search/merge.ts';
 import { path } from '../parse.ts';
 
 /** Results of several machines as one. */
 export const arenaMergeCommand = (): Command =>
   new Command('merge')
-    .description('put the results of several folders, of the arena or of a scaling study, into a new one')
+    .description('put the results of several folders of one kind of arena into a new one')
     .argument('<out>', 'the new folder', path)
     .argument('<folders...>', 'folders that were given with --out')
     .action(async (out: string, folders: readonly string[]) => {
@@ -21,8 +22,7 @@ export const arenaMergeCommand = (): Command =>
           'Merge results of one kind.',
         );
       }
-      const merge = kinds[0] === STUDY ? mergeStudies : mergeArenas;
-      const { records, repeated } = await merge(out, folders);
+      const { records, repeated } = await merges[kinds[0]](out, folders);
       if (repeated > 0) {
         process.stderr.write(`${repeated} results left out: another folder before had their cell\n`);
       }
@@ -31,9 +31,14 @@ export const arenaMergeCommand = (): Command =>
       );
     });
 
-const STUDY = 'a scaling study';
+const merges = {
+  'the arena': mergeArenas,
+  'a scaling study': mergeStudies,
+  'a search': mergeSearches,
+} as const;
 
-async function kindOf(folder: string): Promise<string> {
+async function kindOf(folder: string): Promise<keyof typeof merges> {
   const { study } = await folderSettings<{ study: string }>(folder);
-  return study === 'scaling' ? STUDY : 'the arena';
+  if (study === 'search') return 'a search';
+  return study === 'scaling' ? 'a scaling study' : 'the arena';
 }

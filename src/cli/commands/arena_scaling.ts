@@ -2,17 +2,17 @@ import { chooseEngine } from '../../compute/engines/choose.ts';
 import { availableCores } from '../../compute/engines/host.ts';
 import type { Collective } from '../../distributed/collective.ts';
 import { RankPool, serveRankPool } from '../../distributed/rank_pool.ts';
-import { XlstmError } from '../../errors.ts';
 import { inProcesses } from '../../lab/cells/processes.ts';
-import type { StudySpec } from '../../lab/scaling/cell.ts';
+import { type StudyCell, type StudySpec, studyCellKey } from '../../lab/scaling/cell.ts';
 import { checkedStudyModel } from '../../lab/scaling/models.ts';
 import { FULL_STUDY, QUICK_STUDY, type StudyOptions } from '../../lab/scaling/options.ts';
 import { plannedCells } from '../../lab/scaling/plan.ts';
 import { runStudy, type StudyRun, type StudyRunner } from '../../lab/scaling/study.ts';
 import type { EngineChoice } from '../engine_options.ts';
 import { INTERRUPTED, interruptible } from '../interrupt.ts';
+import { CellLines } from '../ui/cell_lines.ts';
 import { LiveBlock } from '../ui/live_block.ts';
-import { StudyLines, studyRecordLine } from '../ui/study_lines.ts';
+import { studyRecordLine } from '../ui/study_lines.ts';
 
 export interface ScalingChoices extends EngineChoice {
   readonly quick?: boolean;
@@ -41,7 +41,7 @@ export async function runScaling(choices: ScalingChoices, collective: Collective
     const jobs = size > 1 ? size : Math.max(1, Math.floor((await availableCores()) / threads));
     process.stderr.write(`engine  ${engine.description} (${reason}); ${jobs} cells at a time\n`);
     const options = studyOptions(choices, engine.description);
-    const lines = new StudyLines(plannedCells(options));
+    const lines = new CellLines<StudyCell>(plannedCells(options), studyCellKey);
     const block = new LiveBlock((width) => lines.render(width));
     const folder = choices.out ?? 'scaling';
     const { records, notRun, interrupted } = await interruptible(async (signal) => {
@@ -97,23 +97,4 @@ function studyOptions(choices: ScalingChoices, engine: string): StudyOptions {
     minutes: minutes ?? preset.minutes,
     ...(data ? { data } : {}),
   };
-}
-
-/** Options of the arena that a scaling study decides by itself. */
-const OTHERS = ['tasks', 'budget', 'learningRate', 'steps'] as const;
-
-/** Throws a usage error where an option was given that belongs to the other kind of run. */
-export function checkScalingOptions(options: Readonly<Record<string, unknown>>): void {
-  const scaling = options.scaling === true;
-  for (const name of scaling ? OTHERS : (['sizes'] as const)) {
-    if (options[name] === undefined) continue;
-    const option = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-    throw new XlstmError(
-      'usage',
-      scaling
-        ? `${option} says nothing of a scaling study, which has sizes, texts and learning rates of its own`
-        : `${option} is of the scaling study`,
-      scaling ? 'Leave it out; sizes are chosen with --sizes.' : 'Add --scaling, or leave it out.',
-    );
-  }
 }

@@ -24,6 +24,9 @@ export interface CellSpec extends CellName {
   readonly learningRate?: number;
   /** Replaces the number of steps of the settings. */
   readonly steps?: number;
+  /** Replaces the part of the training in which sequences grow. */
+  readonly curriculum?: number;
+  readonly weightDecay?: number;
 }
 
 export const taskTitle = (task: string): string => {
@@ -58,14 +61,12 @@ export function sizeModel(
 export const cellModel = ({ engine, spec }: CellContext, { config }: SizedContestant): Model =>
   Model.create(engine, (scope) => contestants[spec.model].build(scope, config), spec.seed);
 
-/** What was asked for on the command line goes before the settings of the task. */
-export function overridden<T extends CellSettings>(settings: T, { learningRate, steps }: CellSpec): T {
-  const training = {
-    ...settings.training,
-    ...(learningRate === undefined ? {} : { learningRate }),
-    ...(steps === undefined ? {} : { steps }),
-  };
-  return { ...settings, training };
+/** What was asked for goes before the settings of the task. */
+export function overridden<T extends CellSettings>(settings: T, spec: CellSpec): T {
+  const { learningRate, steps, curriculum, weightDecay } = spec;
+  const asked = Object.entries({ learningRate, steps, curriculum, weightDecay });
+  const given = Object.fromEntries(asked.filter(([, value]) => value !== undefined));
+  return { ...settings, training: { ...settings.training, ...given } };
 }
 
 export function headOf(

@@ -1,6 +1,6 @@
-import { cpus } from 'node:os';
 import type { Engine } from '../../compute/engines/engine.ts';
 import { Model } from '../../nn/model.ts';
+import { machineInWords } from '../cells/machine.ts';
 import type { StudySpec } from './cell.ts';
 import { type StudyConfig, type StudyModelName, studyModels } from './models.ts';
 import type { StudyRecord } from './records.ts';
@@ -29,7 +29,7 @@ export function studyHead(
     learningRate,
     jobs,
     engine,
-    machine: `${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown processor'}`,
+    machine: machineInWords(),
     code,
     digest,
   };
