@@ -9,8 +9,8 @@ export interface Trial {
 }
 
 /** Least and most. */
-const RATES = [1e-3, 3e-2] as const;
-const CURRICULA = [0.4, 0.8, 0] as const;
+const RATES = [1e-3, 6e-2] as const;
+const CURRICULA = [0.4, 0.8, 0.4, 0] as const;
 const DECAYS = [0.3, 0.1] as const;
 
 /**
