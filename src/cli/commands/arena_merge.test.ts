@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -34,6 +34,7 @@ async function study(name: string, records: readonly StudyRecord[], changes: obj
   const settings = {
     ...QUICK_STUDY,
     study: 'scaling',
+    engine: 'native',
     digest,
     settings: studySettings(QUICK_STUDY),
     ...changes,
@@ -62,6 +63,19 @@ describe('results of several machines', () => {
     const settings = JSON.parse(readFileSync(join(out, 'settings.json'), 'utf8'));
     expect(settings.sizes).toEqual([7500, ...QUICK_STUDY.sizes]);
     await expect(mergeStudies(out, [a, b])).rejects.toThrow('expected no results yet, found some');
+  });
+
+  it.each([
+    ['models', 5],
+    ['sizes', [null]],
+    ['seeds', 1e300],
+    ['settings', { tokensPerStep: '2048' }],
+  ])('are refused where the settings of a study are foreign: %s', async (key, value) => {
+    const a = await study('a', [aStudyRecord({})], { [key]: value });
+    await expect(mergeStudies(join(folder, 'out'), [a])).rejects.toThrow(
+      new RegExp(`^${a}/settings\\.json: ${key}.*: expected .*, found `),
+    );
+    expect(existsSync(join(folder, 'out'))).toBe(false);
   });
 
   it('of the arena, too', async () => {

@@ -38,7 +38,7 @@ const merges = {
 } as const;
 
 async function kindOf(folder: string): Promise<keyof typeof merges> {
-  const { study } = await folderSettings<{ study: string }>(folder);
+  const { study } = (await folderSettings(folder)) as { readonly study?: unknown };
   if (study === 'search') return 'a search';
   return study === 'scaling' ? 'a scaling study' : 'the arena';
 }

@@ -51,7 +51,7 @@ describe('xlstm arena --scaling', () => {
       stderr: expect.stringContaining('--budget says nothing of a scaling study'),
     });
     await expect(arena('--sizes', '50k', '--out', out)).rejects.toMatchObject({
-      stderr: expect.stringContaining('--sizes is of the scaling study'),
+      stderr: expect.stringContaining('--sizes is of another kind of arena'),
     });
     await expect(arena(...study, '--models', 'gru')).rejects.toMatchObject({
       stderr: expect.stringContaining('the scaling study has no model called "gru"'),

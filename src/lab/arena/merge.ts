@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { makeFolder, writeFileAtomic } from '../../checkpoints/files.ts';
 import { checkEmpty, readFolders, recordLines } from '../cells/merge.ts';
-import { type ArenaOptions, MERGED_COMMON } from './options.ts';
+import { type ArenaOptions, MERGED_COMMON, mergedSettings } from './options.ts';
 import { type CellName, type CellRecord, cellRecords } from './records.ts';
 
 /**
@@ -14,10 +14,11 @@ export async function mergeArenas(
   folders: readonly string[],
 ): Promise<{ readonly records: number; readonly repeated: number }> {
   await checkEmpty(out);
-  const { settings, records, repeated } = await readFolders<ArenaOptions, CellName, CellRecord>(
+  const { settings, records, repeated } = await readFolders<Partial<ArenaOptions>, CellName, CellRecord>(
     folders,
     cellRecords,
     MERGED_COMMON,
+    mergedSettings,
   );
   const { checkReport, writeReport } = await import('./report/report.ts');
   await checkReport(out);

@@ -1,5 +1,7 @@
+import * as v from 'valibot';
 import { XlstmError } from '../../errors.ts';
 import { type ContestantName, contestantNames } from '../../models/baselines/contestants.ts';
+import type { SettingsSchema } from '../cells/settings.ts';
 import { tasks as formalTasks, taskByName } from '../tasks/registry.ts';
 import { COST, TEXT } from './cell.ts';
 
@@ -58,6 +60,9 @@ export const COMMON = [
   'steps',
   'engine',
 ] as const satisfies (keyof ArenaOptions)[];
+
+/** Nothing but what has to be equal is read of the settings of folders that are merged. */
+export const mergedSettings: SettingsSchema<Partial<ArenaOptions>> = v.looseObject({});
 
 /** Of folders that are merged: machines may have different engines. */
 export const MERGED_COMMON = COMMON.filter((key) => key !== 'engine');

@@ -2,12 +2,12 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { XlstmError } from '../../errors.ts';
 import { type RecordKind, readRecords } from './record_file.ts';
-import { readSettings } from './settings.ts';
+import { checkedSettings, readSettings, type SettingsSchema } from './settings.ts';
 
 /** What several folders hold. */
 export interface MergedFolders<Settings, Result> {
   /** Of each folder, in their order. */
-  readonly settings: readonly Partial<Settings>[];
+  readonly settings: readonly Settings[];
   /** Of a cell that several folders have, the first that ended without an error. */
   readonly records: readonly Result[];
   /** Records that were left out, since another folder had their cell. */
@@ -16,7 +16,7 @@ export interface MergedFolders<Settings, Result> {
 
 /**
  * Reads the results of several folders as one. Throws a data error, which names the setting, where folders were made with
- * different ones of those that all have in `common`, and where a folder has none.
+ * different ones of those that all have in `common`, and where a folder has none or foreign ones.
  */
 export async function readFolders<
   Settings extends object,
@@ -26,12 +26,13 @@ export async function readFolders<
   folders: readonly string[],
   kind: RecordKind<Cell, Result>,
   common: readonly (keyof Settings & string)[],
+  schema: SettingsSchema<Settings>,
 ): Promise<MergedFolders<Settings, Result>> {
-  const settings: Partial<Settings>[] = [];
+  const settings: Settings[] = [];
   const records = new Map<string, Result>();
   let repeated = 0;
   for (const folder of folders) {
-    const found = await folderSettings<Settings>(folder);
+    const found = checkedSettings(folder, await folderSettings(folder), schema);
     for (const key of common) {
       const [first, other] = [settings[0] ?? found, found].map((one) => JSON.stringify(one[key]));
       if (first === other) continue;
@@ -54,8 +55,8 @@ export async function readFolders<
 }
 
 /** Throws where there are none. */
-export async function folderSettings<Settings extends object>(folder: string): Promise<Partial<Settings>> {
-  const settings = await readSettings<Settings>(folder);
+export async function folderSettings(folder: string): Promise<object> {
+  const settings = await readSettings(folder);
   if (settings) return settings;
   throw new XlstmError(
     'data',

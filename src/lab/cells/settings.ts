@@ -1,8 +1,24 @@
 import { join } from 'node:path';
+import * as v from 'valibot';
 import { writeFileAtomic } from '../../checkpoints/files.ts';
 import { readJsonFile } from '../../checkpoints/json_file.ts';
 import { XlstmError } from '../../errors.ts';
-import { quote } from '../../quote.ts';
+import { oneLine, quote } from '../../quote.ts';
+
+/** What settings have to be in every part that is read. */
+export type SettingsSchema<T> = v.GenericSchema<unknown, T>;
+
+/** The settings of a folder as the schema has them; throws a data error that names the first part that is not so. */
+export function checkedSettings<T>(folder: string, settings: object, schema: SettingsSchema<T>): T {
+  const { success, output, issues } = v.safeParse(schema, settings, { abortEarly: true });
+  if (success) return output;
+  const [issue] = issues;
+  throw new XlstmError(
+    'data',
+    `${join(folder, 'settings.json')}: ${oneLine(v.getDotPath(issue) ?? 'settings')}: expected ${oneLine(issue.expected ?? issue.message)}, found ${quote(issue.input)}`,
+    'The file was changed, or is of another version: leave the folder out.',
+  );
+}
 
 /** The settings in a folder, as a run wrote them; undefined where none did. */
 export async function readSettings<T extends object>(folder: string): Promise<Partial<T> | undefined> {

@@ -4,7 +4,7 @@ import { makeFolder, writeFileAtomic } from '../../checkpoints/files.ts';
 import { checkEmpty, readFolders, recordLines } from '../cells/merge.ts';
 import { type StudyCell, studyCellKey } from './cell.ts';
 import { corpusFolder, openCorpus } from './corpus.ts';
-import { type KeptSettings, MERGED_COMMON } from './options.ts';
+import { type KeptSettings, keptSettings, MERGED_COMMON } from './options.ts';
 import { furtherSweepCells, plannedCells } from './plan.ts';
 import { type StudyRecord, studyRecords } from './records.ts';
 
@@ -22,17 +22,17 @@ export async function mergeStudies(
     folders,
     studyRecords,
     MERGED_COMMON,
+    keptSettings,
   );
   const { checkStudyReport, writeStudyReport } = await import('./report/report.ts');
   await checkStudyReport(out);
-  const all = settings as readonly KeptSettings[];
-  const union = <T>(of: (one: KeptSettings) => readonly T[]): T[] => [...new Set(all.flatMap(of))];
+  const union = <T>(of: (one: KeptSettings) => readonly T[]): T[] => [...new Set(settings.flatMap(of))];
   const merged: KeptSettings = {
-    ...all[0],
+    ...settings[0],
     models: union(({ models }) => models),
     sizes: union(({ sizes }) => sizes).sort((a, b) => a - b),
-    seeds: Math.max(...all.map(({ seeds }) => seeds)),
-    minutes: all.reduce((sum, { minutes }) => sum + minutes, 0),
+    seeds: Math.max(...settings.map(({ seeds }) => seeds)),
+    minutes: settings.reduce((sum, { minutes }) => sum + minutes, 0),
     engine: union(({ engine }) => [engine]).join('; '),
   };
   await makeFolder(out);

@@ -1,3 +1,5 @@
+import * as v from 'valibot';
+import type { SettingsSchema } from '../cells/settings.ts';
 import type { StudySettings } from './cell.ts';
 import { type StudyModelName, studyModelNames } from './models.ts';
 
@@ -81,3 +83,33 @@ export interface KeptSettings extends StudyOptions {
   readonly digest: string;
   readonly settings: StudySettings;
 }
+
+const whole = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
+const positive = v.pipe(v.number(), v.finite(), v.gtValue(0));
+const some = <T>(item: v.GenericSchema<unknown, T>) =>
+  v.pipe(v.array(item), v.minLength(1), v.maxLength(100));
+
+/** `settings.json` of foreign origin: every part that is read. */
+export const keptSettings: SettingsSchema<KeptSettings> = v.object({
+  study: v.literal('scaling'),
+  digest: v.string(),
+  models: some(v.picklist(studyModelNames)),
+  sizes: some(positive),
+  tokensPerParameter: some(positive),
+  moreTokensPerParameter: v.pipe(v.array(positive), v.maxLength(100)),
+  contexts: some(whole),
+  seeds: v.pipe(whole, v.maxValue(1000)),
+  rates: some(positive),
+  minutes: positive,
+  quick: v.boolean(),
+  vocabSize: whole,
+  data: v.exactOptional(v.array(v.string())),
+  engine: v.string(),
+  settings: v.object({
+    tokensPerStep: whole,
+    validationTokens: whole,
+    longSequences: whole,
+    distances: some(whole),
+    costLengths: some(whole),
+  }),
+});

@@ -52,9 +52,12 @@ export interface StudyRecord extends StudyCell {
 }
 
 const whole = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
-const measured = v.pipe(v.number(), v.finite());
+/** No quantity is larger or finer; charts and fits take what lies between. */
+const MOST = 1e30;
+const LEAST = 1e-12;
+const measured = v.pipe(v.number(), v.minValue(-MOST), v.maxValue(MOST));
 const amount = v.pipe(measured, v.minValue(0));
-const positive = v.pipe(measured, v.gtValue(0));
+const positive = v.pipe(measured, v.minValue(LEAST));
 
 const schema = v.object({
   kind: v.picklist(['rate', 'train', 'cost']),

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { makeFolder, writeFileAtomic } from '../../checkpoints/files.ts';
 import { checkEmpty, readFolders, recordLines } from '../cells/merge.ts';
 import type { SearchCell } from './cell.ts';
-import { type KeptSettings, MERGED_COMMON } from './options.ts';
+import { type KeptSettings, keptSettings, MERGED_COMMON } from './options.ts';
 import { type SearchRecord, searchRecords } from './records.ts';
 
 /**
@@ -19,18 +19,18 @@ export async function mergeSearches(
     folders,
     searchRecords,
     MERGED_COMMON,
+    keptSettings,
   );
   const { checkSearchReport, writeSearchReport } = await import('./report/report.ts');
   await checkSearchReport(out);
-  const all = settings as readonly KeptSettings[];
-  const union = <T>(of: (one: KeptSettings) => readonly T[]): T[] => [...new Set(all.flatMap(of))];
+  const union = <T>(of: (one: KeptSettings) => readonly T[]): T[] => [...new Set(settings.flatMap(of))];
   const merged: KeptSettings = {
-    ...all[0],
+    ...settings[0],
     tasks: union(({ tasks }) => tasks),
     models: union(({ models }) => models),
-    trials: Math.max(...all.map(({ trials }) => trials)),
-    seeds: Math.max(...all.map(({ seeds }) => seeds)),
-    minutes: all.reduce((sum, { minutes }) => sum + minutes, 0),
+    trials: Math.max(...settings.map(({ trials }) => trials)),
+    seeds: Math.max(...settings.map(({ seeds }) => seeds)),
+    minutes: settings.reduce((sum, { minutes }) => sum + minutes, 0),
     engine: union(({ engine }) => [engine]).join('; '),
   };
   await makeFolder(out);

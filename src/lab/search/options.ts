@@ -1,6 +1,8 @@
+import * as v from 'valibot';
 import { XlstmError } from '../../errors.ts';
 import { type ContestantName, contestantNames } from '../../models/baselines/contestants.ts';
-import { tasks as formalTasks, taskByName } from '../tasks/registry.ts';
+import type { SettingsSchema } from '../cells/settings.ts';
+import { tasks as formalTasks, isTask, taskByName } from '../tasks/registry.ts';
 
 export interface SearchOptions {
   readonly tasks: readonly string[];
@@ -59,3 +61,20 @@ export const MERGED_COMMON = ['budget', 'tokens', 'quick'] as const;
 export interface KeptSettings extends SearchOptions {
   readonly study: 'search';
 }
+
+const whole = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
+const positive = v.pipe(v.number(), v.finite(), v.gtValue(0));
+
+/** `settings.json` of foreign origin: every part that is read. */
+export const keptSettings: SettingsSchema<KeptSettings> = v.object({
+  study: v.literal('search'),
+  tasks: v.array(v.pipe(v.string(), v.check(isTask, 'the name of a task'))),
+  models: v.array(v.picklist(contestantNames)),
+  trials: v.pipe(whole, v.maxValue(1000)),
+  seeds: v.pipe(whole, v.maxValue(1000)),
+  budget: positive,
+  tokens: positive,
+  minutes: positive,
+  quick: v.boolean(),
+  engine: v.string(),
+});

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import type { RecordKind } from '../cells/record_file.ts';
+import { isTask } from '../tasks/registry.ts';
 import { type SearchCell, searchCellKey } from './cell.ts';
 
 /** What one cell of a search was and did. One line of `results.jsonl`. */
@@ -33,7 +34,7 @@ const atMostOne = v.pipe(measured, v.maxValue(1));
 
 const schema = v.object({
   kind: v.picklist(['trial', 'test']),
-  task: v.string(),
+  task: v.pipe(v.string(), v.check(isTask)),
   model: v.string(),
   trial: v.pipe(whole, v.minValue(1)),
   seed: whole,

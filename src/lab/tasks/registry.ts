@@ -54,6 +54,16 @@ export function taskByName(name: string): Task {
   );
 }
 
+/** Whether there is a task of a name, which may be any text. */
+export function isTask(name: string): boolean {
+  try {
+    taskByName(name);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function recallTask([context, pairs, vocabulary]: readonly [number, number, number], name: string): Task {
   return { ...associativeRecall({ context, pairs, vocabulary }), name };
 }
