@@ -24,8 +24,9 @@ import {
   timeOf,
 } from '../forecast_text.ts';
 import { standardOutput } from '../output.ts';
-import { integer, nameList, path, plotPath, quantileList } from '../parse.ts';
+import { integer, path, plotPath, quantileList } from '../parse.ts';
 import { requirePlotFolder, writePlot } from '../plots.ts';
+import { addSeriesOptions, type SeriesChoice } from '../series_options.ts';
 import { TINY_FORECASTER } from '../tiny_forecaster.ts';
 import { forecastHeadCommand } from './forecast_head.ts';
 import { forecastTrainCommand } from './forecast_train.ts';
@@ -33,13 +34,7 @@ import { forecastTrainCommand } from './forecast_train.ts';
 const BASELINES = { 'seasonal-naive': seasonalNaive, ets: exponentialSmoothing } as const;
 type Baseline = keyof typeof BASELINES;
 
-interface ForecastCommandOptions extends EngineChoice {
-  readonly target?: string;
-  readonly time?: string;
-  readonly id?: string;
-  readonly past: readonly string[];
-  readonly known: readonly string[];
-  readonly timeZone?: string;
+interface ForecastCommandOptions extends EngineChoice, SeriesChoice {
   readonly horizon?: number;
   readonly levels: readonly number[];
   readonly season?: number;
@@ -54,13 +49,11 @@ interface ForecastCommandOptions extends EngineChoice {
 export function forecastCommand(): Command {
   const command = new Command('forecast')
     .description('forecast series of a table: median and bands, as a table, a chart, SVG or JSON')
-    .argument('<table>', 'CSV with names of columns, JSON lines (.jsonl) or Parquet (.parquet)')
-    .option('--target <column>', 'what to forecast (default: the only column of numbers)')
-    .option('--time <column>', 'times of the rows (default: the only column of dates)')
-    .option('--id <column>', 'tells several series of one table apart')
-    .option('--past <columns>', 'covariates that are known up to the last value', nameList, [])
-    .option('--known <columns>', 'covariates that are known ahead, in rows without a target', nameList, [])
-    .option('--time-zone <name>', 'of times without an offset, such as Europe/Berlin (default: UTC)')
+    .argument('<table>', 'CSV with names of columns, JSON lines (.jsonl) or Parquet (.parquet)');
+  addSeriesOptions(command, {
+    past: 'covariates that are known up to the last value',
+    known: 'covariates that are known ahead, in rows without a target',
+  })
     .option(
       '--horizon <n>',
       'steps to forecast (default: two seasons, at most 96; 12 where there is none)',

@@ -30,17 +30,12 @@ import { addEngineOptions, type EngineChoice, withEngine } from '../engine_optio
 import { printBacktest } from '../forecast_text.ts';
 import { interruptible } from '../interrupt.ts';
 import { standardOutput } from '../output.ts';
-import { integer, loraOptions, nameList, path, positive } from '../parse.ts';
+import { integer, loraOptions, path, positive } from '../parse.ts';
+import { addSeriesOptions, type SeriesChoice } from '../series_options.ts';
 import { LiveBlock } from '../ui/live_block.ts';
 import { truncate } from '../ui/width.ts';
 
-interface TrainOptions extends EngineChoice {
-  readonly target?: string;
-  readonly time?: string;
-  readonly id?: string;
-  readonly past: readonly string[];
-  readonly known: readonly string[];
-  readonly timeZone?: string;
+interface TrainOptions extends EngineChoice, SeriesChoice {
   readonly from?: string;
   readonly patch: number;
   readonly context: number;
@@ -57,13 +52,11 @@ interface TrainOptions extends EngineChoice {
 export function forecastTrainCommand(): Command {
   const command = new Command('train')
     .description('train a small forecaster of the TiRex kind, or fine-tune one on your own series')
-    .argument('[table]', 'series to learn from, beside synthetic ones: CSV, JSON lines or Parquet')
-    .option('--target <column>', 'what to forecast (default: the only column of numbers)')
-    .option('--time <column>', 'times of the rows (default: the only column of dates)')
-    .option('--id <column>', 'tells several series of one table apart')
-    .option('--past <columns>', 'covariates of fine-tuning: known up to the last value', nameList, [])
-    .option('--known <columns>', 'covariates of fine-tuning: known ahead', nameList, [])
-    .option('--time-zone <name>', 'of times without an offset, such as Europe/Berlin (default: UTC)')
+    .argument('[table]', 'series to learn from, beside synthetic ones: CSV, JSON lines or Parquet');
+  addSeriesOptions(command, {
+    past: 'covariates of fine-tuning: known up to the last value',
+    known: 'covariates of fine-tuning: known ahead',
+  })
     .option(
       '--from <folder>',
       'go on from this forecaster instead of a new one; with a table: fine-tune it',

@@ -1,0 +1,25 @@
+import type { Command } from 'commander';
+import { nameList } from './parse.ts';
+
+/** Which columns of a table are the series. */
+export interface SeriesChoice {
+  readonly target?: string;
+  readonly time?: string;
+  readonly id?: string;
+  readonly past: readonly string[];
+  readonly known: readonly string[];
+  readonly timeZone?: string;
+}
+
+/** Adds the options that name columns; `covariates` says what those of both kinds are to the command. */
+export const addSeriesOptions = (
+  command: Command,
+  covariates: { readonly past: string; readonly known: string },
+): Command =>
+  command
+    .option('--target <column>', 'what to forecast (default: the only column of numbers)')
+    .option('--time <column>', 'times of the rows (default: the only column of dates)')
+    .option('--id <column>', 'tells several series of one table apart')
+    .option('--past <columns>', covariates.past, nameList, [])
+    .option('--known <columns>', covariates.known, nameList, [])
+    .option('--time-zone <name>', 'of times without an offset, such as Europe/Berlin (default: UTC)');
