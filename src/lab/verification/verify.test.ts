@@ -1,42 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { parseSafetensors, writeSafetensors } from '../../checkpoints/safetensors.ts';
-import type { Engine } from '../../compute/engines/engine.ts';
 import { createReferenceEngine } from '../../compute/engines/reference/engine.ts';
-import { fastEngines, gpuEngines } from '../../compute/engines/testing/engines.ts';
+import { fastEngines } from '../../compute/engines/testing/engines.ts';
 import { GoldenFile } from './golden.ts';
+import { folder, verifiesAll } from './testing/golden_files.ts';
 import { verifyFile, verifyGolden } from './verify.ts';
-
-const folder = fileURLToPath(new URL('../../../test/golden/', import.meta.url));
-
-/** Tensors that a file expects, each once for every case. */
-const files = {
-  'mlstm_cell.safetensors': 12 * 10,
-  'slstm_cell.safetensors': 84,
-  'lm_mlstm.safetensors': 34,
-  'lm_slstm.safetensors': 32,
-  'lm_mixed.safetensors': 60,
-  large_tiny: 8,
-  large_sharded: 1,
-  tirex1_tiny: 48,
-  tirex2_tiny: 72,
-};
-
-function verifiesAll(open: () => Promise<Engine>): void {
-  let engine: Engine;
-  beforeAll(async () => {
-    engine = await open();
-  });
-  afterAll(() => engine.close());
-  for (const [name, count] of Object.entries(files)) {
-    it(name, { timeout: 300_000 }, async () => {
-      const { rows } = await verifyFile(engine, folder + name);
-      expect(rows.filter((row) => !row.passed)).toEqual([]);
-      expect(rows.length).toBe(count);
-    });
-  }
-}
 
 const { cases, missing } = await fastEngines();
 
@@ -47,11 +16,6 @@ for (const { name, open } of cases) {
   }
 }
 if (missing) it.skip(`golden vectors on native: not run, ${missing}`, () => {});
-
-const gpu = await gpuEngines();
-for (const { name, open } of gpu.cases)
-  describe(`golden vectors on ${name}`, () => verifiesAll(() => open(1)));
-if (gpu.missing) it.skip(`golden vectors on webgpu: not run, ${gpu.missing}`, () => {});
 
 describe('a file with one wrong number', { timeout: 300_000 }, () => {
   /** The file with one element of a tensor changed. */

@@ -4,12 +4,15 @@ import { findCompiler } from '../native/compiler.ts';
 import { createNativeEngine } from '../native/engine.ts';
 import { createWasmEngine } from '../wasm/engine.ts';
 import { createWebgpuEngine } from '../webgpu/engine.ts';
+import { createChromiumEngine } from '../webgpu/testing/chromium_engine.ts';
 import { hasSoftwareGpu, useSoftwareGpu } from '../webgpu/testing/software_gpu.ts';
 
 /** An engine under test; `open` makes a new one. */
 export interface EngineCase {
   readonly name: string;
   open(threads: number): Promise<Engine>;
+  /** Of many cases each so many is tried: those of a GPU have kernels of their own, which one in software compiles for seconds. */
+  readonly every: number;
 }
 
 export interface EngineCases {
@@ -28,18 +31,26 @@ export async function fastEngines(): Promise<EngineCases> {
   const wasm = (['relaxed', 'simd'] as const).map((variant) => ({
     name: `wasm, ${variant === 'relaxed' ? 'relaxed SIMD' : 'SIMD'}`,
     open: (threads: number) => createWasmEngine({ threads, instructionSet: variant }),
+    every: 1,
   }));
   if (!compiler.present) return { cases: wasm, missing: `no C++ compiler: ${compiler.detail}` };
   const native = (instructionSets.length > 0 ? instructionSets : ['']).map((instructionSet) => ({
     name: `native, ${instructionSet || 'not built'}`,
     open: (threads: number) => createNativeEngine({ threads, instructionSet }),
+    every: 1,
   }));
   return { cases: [...wasm, ...native], missing: undefined };
 }
 
-/** WebGPU over a GPU in software, where there is one. */
+const ALL = process.env.XLSTM_GPU_CASES === 'all';
+
+/** WebGPU over a GPU in software, where there is one: in Node, and in headless Chromium. */
 export async function gpuEngines(): Promise<EngineCases> {
   if (!hasSoftwareGpu) return { cases: [], missing: 'the GPU in software is for Linux x64' };
   await useSoftwareGpu();
-  return { cases: [{ name: 'webgpu', open: () => createWebgpuEngine() }], missing: undefined };
+  const cases = [
+    { name: 'webgpu in Node', open: () => createWebgpuEngine(), every: ALL ? 1 : 4 },
+    { name: 'webgpu in Chromium', open: createChromiumEngine, every: ALL ? 1 : 12 },
+  ];
+  return { cases, missing: undefined };
 }

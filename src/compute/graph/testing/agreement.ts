@@ -13,9 +13,13 @@ interface Agreement<Case> {
   /** Of each result, as `relativeError` measures. */
   readonly tolerance: number;
   readonly timeoutMs: number;
-  /** Declares tests, for one engine; they call `agree` with the cases that they look at: on a GPU in software, few. */
-  readonly tests: (agree: (each: Case) => Promise<void>, onGpu: boolean) => void;
+  /** Declares tests, for one engine; they call `agree` with the cases that they look at: one in `every`. */
+  readonly tests: (agree: (each: Case) => Promise<void>, every: number) => void;
 }
+
+/** One in `every` of the cases, the last of so many: the first ones are the simplest. */
+export const oneIn = <Case>(every: number, cases: readonly Case[]): readonly Case[] =>
+  every > cases.length ? cases.slice(-1) : cases.filter((_, i) => (i + 1) % every === 0);
 
 const reference = createReferenceEngine();
 
@@ -40,8 +44,8 @@ export async function describeAgreement<Case>(
   describe.each([...fast.cases, ...gpu.cases])(
     `${title} on $name`,
     { timeout: timeoutMs },
-    ({ name, open }) => {
-      const onGpu = name === 'webgpu';
+    ({ name, open, every }) => {
+      const onGpu = name.startsWith('webgpu');
       let one: Engine;
       let three: Engine;
       beforeAll(async () => {
@@ -62,7 +66,7 @@ export async function describeAgreement<Case>(
           JSON.stringify(each),
         ).toEqual([]);
         expect(await compute(three, each)).toEqual(found);
-      }, onGpu);
+      }, every);
     },
   );
   if (fast.missing) it.skip(`${title} on native: not run, ${fast.missing}`, () => {});

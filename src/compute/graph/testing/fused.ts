@@ -8,7 +8,7 @@ import { type Shape, sizeOf } from '../../program/region.ts';
 import { differentiate } from '../differentiate.ts';
 import type { Tensor } from '../tensor.ts';
 import { constant } from '../views.ts';
-import { describeAgreement, type Results } from './agreement.ts';
+import { describeAgreement, oneIn, type Results } from './agreement.ts';
 
 export type Leaves = Readonly<Record<string, Tensor>>;
 
@@ -56,9 +56,6 @@ async function compute<Case>(
   }).run();
 }
 
-/** Every case has kernels of its own, which a GPU in software compiles for seconds: one in so many is tried there. */
-const EACH_ON_GPU = 4;
-
 /** That the operation equals its parts, and that all engines agree on it, to the same bits for any number of threads. */
 export async function describeFused<Case>(op: Fused<Case>): Promise<void> {
   const expected = await describeAgreement<Case>({
@@ -66,10 +63,9 @@ export async function describeFused<Case>(op: Fused<Case>): Promise<void> {
     compute: (engine, each) => compute(engine, op, each, op.fused),
     tolerance: 5e-6,
     timeoutMs: 300_000,
-    tests: (agree, onGpu) => {
+    tests: (agree, every) => {
       it('agrees with the reference engine, to the same bits for every number of threads', async () => {
-        const cases = onGpu ? op.cases.filter((_, i) => i % EACH_ON_GPU === 0) : op.cases;
-        for (const each of cases) await agree(each);
+        for (const each of oneIn(every, op.cases)) await agree(each);
       });
     },
   });
