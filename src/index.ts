@@ -93,7 +93,8 @@ export {
 export { type Schedule, type ScheduleOptions, warmupCosine } from './training/schedule.ts';
 export { type ScoredLine, type ScoredToken, scoreText } from './training/score_text.ts';
 export type { Wire } from './training/sharded_update.ts';
-export { type GradientResult, type StepResult, Trainer, type TrainerOptions } from './training/trainer.ts';
+export { type GradientResult, type StepResult, Trainer } from './training/trainer.ts';
+export type { TrainerOptions } from './training/trainer_options.ts';
 
 // Generation.
 

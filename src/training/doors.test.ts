@@ -8,7 +8,8 @@ import type { XlstmLanguageModel } from '../models/xlstm/language_model.ts';
 import type { Model } from '../nn/model.ts';
 import { Evaluator } from './evaluate.ts';
 import type { TrainingBatch } from './objective.ts';
-import { Trainer, type TrainerOptions } from './trainer.ts';
+import { Trainer } from './trainer.ts';
+import type { TrainerOptions } from './trainer_options.ts';
 
 const VOCAB = 5;
 const config = languageModelConfig({ vocabSize: VOCAB, embeddingDim: 8, numBlocks: 1, numHeads: 2 });

@@ -4,7 +4,8 @@ import { createModel } from '../models/create_model.ts';
 import { languageModelConfig } from '../models/xlstm/config.ts';
 import { Random } from '../random.ts';
 import type { TrainingBatch } from './objective.ts';
-import { Trainer, type TrainerOptions } from './trainer.ts';
+import { Trainer } from './trainer.ts';
+import type { TrainerOptions } from './trainer_options.ts';
 
 const config = languageModelConfig({
   vocabSize: 5,

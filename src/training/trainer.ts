@@ -1,11 +1,8 @@
-import { checkChoice, checkFloat, checkNames, checkNumber, checkOption, checkWhole } from '../checks.ts';
+import { checkFloat, checkNumber, checkOption } from '../checks.ts';
 import type { Executable, Memory } from '../compute/engines/engine.ts';
-import type { AdamwOptions } from '../compute/graph/optimizer.ts';
-import { type Precision, precisions } from '../compute/graph/plan.ts';
-import { requireKernel } from '../compute/program/limits.ts';
 import type { Program } from '../compute/program/program.ts';
 import type { Region } from '../compute/program/region.ts';
-import { type Collective, oneProcess } from '../distributed/collective.ts';
+import type { Collective } from '../distributed/collective.ts';
 import { XlstmError } from '../errors.ts';
 import { shareEventLoop } from '../event_loop.ts';
 import { stateRegion } from '../nn/inference_programs.ts';
@@ -22,8 +19,7 @@ import {
   type SequenceBatch,
   type TrainingBatch,
 } from './objective.ts';
-import type { Schedule } from './schedule.ts';
-import { ShardedUpdate, type UpdateInputs, type Wire } from './sharded_update.ts';
+import { ShardedUpdate, type UpdateInputs } from './sharded_update.ts';
 import { gradientProgram, type OptimizerRegions, optimizerRegions, updateProgram } from './step_programs.ts';
 import {
   addEntries,
@@ -34,46 +30,7 @@ import {
   stepsTensor,
   writeEntries,
 } from './trainer_files.ts';
-
-/** How a model is trained; everything has a default. */
-export interface TrainerOptions<N extends Network = LanguageModel, B extends SequenceBatch = TrainingBatch> {
-  /** Sequences of a batch. Default: 16. */
-  readonly batchSize?: number;
-  /** Positions of each. Default: the model's context length, 256 where its architecture names none. */
-  readonly length?: number;
-  /**
-   * Each batch continues the sequences of the one before: the recurrent state is kept. Of a step with several batches
-   * each continues the one at its place in the step before. Default: false.
-   */
-  readonly carryState?: boolean;
-  /** Default: beta1 0.9, beta2 0.95, epsilon 1e-8, weightDecay 0.1. */
-  readonly optimizer?: Partial<AdamwOptions>;
-  /** Bound on the norm of the whole gradient; 0: none. Default: 1. */
-  readonly clipNorm?: number;
-  /** Learning rate of a step, counted from 1, that is given none. Default: 1e-3. */
-  readonly schedule?: Schedule;
-  /** Decides what dropout drops. Default: 1. */
-  readonly seed?: number;
-  /** What the model is trained for. Default: `languageModelObjective`. */
-  readonly objective?: Objective<N, B>;
-  /**
-   * Processes that share the batches of each step: rank r has the batches r, r + ranks, r + 2 · ranks and so on. All have
-   * the same model and options and make the same calls; the result has the bits of one process with all of these batches.
-   * Default: one process.
-   */
-  readonly collective?: Collective;
-  /**
-   * How several ranks send each other gradients: bf16 rounds them, which halves what is sent, and the result is no longer
-   * that of one process. Default: f32.
-   */
-  readonly wire?: Wire;
-  /**
-   * bf16: the products of dense layers, forward and backward, take their operands rounded to bfloat16 and sum in float32.
-   * States, norms, gates, cells, losses, the parameters and the optimizer's moments stay float32. Faster where a processor
-   * has dot products of bfloat16; other engines are refused. Default: f32.
-   */
-  readonly precision?: Precision;
-}
+import { MAX_SEED, type TrainerOptions, type TrainerSettings, trainerSettings } from './trainer_options.ts';
 
 /** What `computeGradients` gives. */
 export interface GradientResult {
@@ -91,27 +48,8 @@ export interface StepResult {
   readonly gradientNorm: number;
 }
 
-const OPTION_NAMES: readonly (keyof TrainerOptions)[] = [
-  'batchSize',
-  'length',
-  'carryState',
-  'optimizer',
-  'clipNorm',
-  'schedule',
-  'seed',
-  'objective',
-  'collective',
-  'wire',
-  'precision',
-];
-const ADAMW: AdamwOptions = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1 };
-const LEARNING_RATE = 1e-3;
-const BATCH_SIZE = 16;
-const LENGTH = 256;
-
 type Stage = 'step' | 'set' | 'add' | 'update';
 
-const MAX_SEED = 2 ** 24;
 /**
  * Makes training steps: forward, backward, clipping and AdamW are one call of the engine. Holds the gradients, the
  * optimizer's moments and the recurrent state between batches. One call works at a time: another is refused.
@@ -130,11 +68,7 @@ export class Trainer<N extends Network = LanguageModel, B extends SequenceBatch 
   readonly gradients: readonly Memory[];
   readonly #objective: Objective<N, B>;
   readonly #inputs: BatchInputs<B>;
-  readonly #optimizer: AdamwOptions;
-  readonly #clipNorm: number;
-  readonly #schedule: Schedule;
-  readonly #seed: number;
-  readonly #precision: Precision;
+  readonly #settings: Pick<TrainerSettings, 'optimizer' | 'clipNorm' | 'schedule' | 'seed' | 'precision'>;
   readonly #regions: readonly OptimizerRegions[];
   readonly #collective: Collective;
   /** Where the update is made by several ranks; `#moments` is empty then. */
@@ -150,42 +84,20 @@ export class Trainer<N extends Network = LanguageModel, B extends SequenceBatch 
 
   /** Throws a usage error for an option that is not right. */
   constructor(model: Model<N>, options: TrainerOptions<N, B> = {}) {
-    checkNames('Trainer', options, OPTION_NAMES);
-    const { batchSize = BATCH_SIZE, carryState = false, clipNorm = 1, seed = 1 } = options;
-    const { length = model.design?.describe().contextLength ?? LENGTH } = options;
-    const {
-      schedule = () => LEARNING_RATE,
-      collective = oneProcess,
-      wire = 'f32',
-      precision = 'f32',
-    } = options;
-    checkWhole('batchSize', batchSize, 1);
-    checkWhole('length', length, 1);
-    checkOption(typeof carryState === 'boolean', 'carryState', 'true or false', carryState);
-    checkFloat('clipNorm', clipNorm, 'a finite number of at least 0', (value) => value >= 0);
-    checkWhole('seed', seed, 0);
-    checkOption(typeof schedule === 'function', 'schedule', 'a function from a step to a rate', schedule);
-    checkChoice('wire', wire, ['f32', 'bf16']);
-    checkChoice('precision', precision, precisions);
-    if (precision === 'bf16') requireBf16(model);
+    const { shape, carryState, collective, wire, ...settings } = trainerSettings(model, options);
     this.#calls = new OneCall('the trainer', model.use);
     this.model = model;
-    this.shape = { batchSize, length };
+    this.shape = shape;
     this.#objective = objectiveOf(model.network, options.objective);
-    this.#inputs = new BatchInputs(this.#objective.inputs(model.network, this.shape), this.shape);
-    this.#optimizer = adamwOptions(options.optimizer);
-    this.#clipNorm = clipNorm;
-    this.#schedule = schedule;
-    this.#seed = seed % MAX_SEED;
-    this.#precision = precision;
+    this.#inputs = new BatchInputs(this.#objective.inputs(model.network, shape), shape);
+    this.#settings = settings;
     this.#regions = optimizerRegions(model.parameters);
     const allocate = (region: Region): Memory => model.engine.allocate(region);
     this.gradients = this.#regions.map((r) => allocate(r.gradients));
-    this.#states = carryState ? [allocate(stateRegion(model.network, batchSize))] : undefined;
+    this.#states = carryState ? [allocate(stateRegion(model.network, shape.batchSize))] : undefined;
     this.#collective = collective;
     if (collective.size > 1) {
-      const update = { optimizer: this.#optimizer, clipNorm };
-      this.#sharded = new ShardedUpdate(model, this.#regions, this.gradients, update, collective, wire);
+      this.#sharded = new ShardedUpdate(model, this.#regions, this.gradients, settings, collective, wire);
     }
     this.#moments = this.#sharded ? [] : this.#momentRegions().map(allocate);
   }
@@ -323,7 +235,7 @@ export class Trainer<N extends Network = LanguageModel, B extends SequenceBatch 
   }
 
   #learningRate(given: number | undefined): number {
-    const rate = given === undefined ? this.#schedule(this.#steps + 1) : given;
+    const rate = given === undefined ? this.#settings.schedule(this.#steps + 1) : given;
     checkFloat('learningRate', rate, 'a finite number of at least 0', (value) => value >= 0);
     return rate;
   }
@@ -378,12 +290,12 @@ export class Trainer<N extends Network = LanguageModel, B extends SequenceBatch 
     this.#inputs.write(io, batch);
     io.write('lossWeight', [1 / targets]);
     const number = numberOf(i, this.#collective);
-    io.write('dropoutSeed', [(this.#seed + 7919 * this.#steps + number) % MAX_SEED]);
+    io.write('dropoutSeed', [(this.#settings.seed + 7919 * this.#steps + number) % MAX_SEED]);
   }
 
   async #update(stage: 'step' | 'update', learningRate: number): Promise<number> {
     const t = this.#steps + 1;
-    const { beta1, beta2 } = this.#optimizer;
+    const { beta1, beta2 } = this.#settings.optimizer;
     const inputs = { learningRate, correction1: 1 - beta1 ** t, correction2: 1 - beta2 ** t };
     const norm = await (this.#sharded?.apply(inputs) ?? this.#runUpdate(stage, inputs));
     this.#steps = t;
@@ -418,7 +330,6 @@ export class Trainer<N extends Network = LanguageModel, B extends SequenceBatch 
   #program(stage: Stage): Program {
     let program = this.#programs.get(stage);
     if (!program) {
-      const update = { optimizer: this.#optimizer, clipNorm: this.#clipNorm };
       const { engine, network } = this.model;
       const computed = {
         network,
@@ -426,39 +337,16 @@ export class Trainer<N extends Network = LanguageModel, B extends SequenceBatch 
         shape: this.shape,
         state: this.#states?.[0].region,
         limits: engine.limits,
-        precision: this.#precision,
+        precision: this.#settings.precision,
       };
       program =
         stage === 'update'
-          ? updateProgram(this.#regions, update, engine.limits)
+          ? updateProgram(this.#regions, this.#settings, engine.limits)
           : stage === 'step'
-            ? gradientProgram(computed, this.#regions, 'set', update)
+            ? gradientProgram(computed, this.#regions, 'set', this.#settings)
             : gradientProgram(computed, this.#regions, stage);
       this.#programs.set(stage, program);
     }
     return program;
   }
-}
-
-/** Throws where the model's engine has no such products, or its matrices are small weights, whose products are others. */
-function requireBf16({ engine, parameters }: Pick<Model, 'engine' | 'parameters'>): void {
-  requireKernel('precision bf16', 'gemmBf16', engine.limits);
-  if (parameters.packed.bytes === 0) return;
-  throw new XlstmError(
-    'usage',
-    'precision bf16: the small weights (q8, q4, bf16) of a frozen model are multiplied in float32',
-    'Use precision f32, or train adapters over the model that it was made from.',
-  );
-}
-
-function adamwOptions(given: Partial<AdamwOptions> = {}): AdamwOptions {
-  checkNames('optimizer', given, Object.keys(ADAMW));
-  const { beta1 = ADAMW.beta1, beta2 = ADAMW.beta2 } = given;
-  const { epsilon = ADAMW.epsilon, weightDecay = ADAMW.weightDecay } = given;
-  for (const [name, beta] of Object.entries({ beta1, beta2 })) {
-    checkFloat(`optimizer.${name}`, beta, 'a number from 0 to below 1', (value) => value >= 0 && value < 1);
-  }
-  checkFloat('optimizer.epsilon', epsilon, 'a finite number above 0', (value) => value > 0);
-  checkFloat('optimizer.weightDecay', weightDecay, 'a finite number of at least 0', (value) => value >= 0);
-  return { beta1, beta2, epsilon, weightDecay };
 }
