@@ -1,6 +1,6 @@
 // What serving costs, of a model with random weights: HTTP and batching beside a session alone, many texts beside one, the
 // times between tokens of many streams, and how long a long prompt keeps the others waiting. Every number is of this run.
-//   node bench/serving.js [--dim 512] [--blocks 6] [--slstm 1] [--streams 200] [--engine native]
+//   node bench/serving.js [--architecture xlstm] [--dim 512] [--blocks 6] [--heads 4] [--slstm 1] [--vocabulary 256] [--streams 200] [--engine native]
 import { parseArgs } from 'node:util';
 import { serve } from '@hono/node-server';
 import { ByteTokenizer, chooseEngine, createModel, Session } from '../dist/index.js';
@@ -8,9 +8,12 @@ import { createApp, ServedModel } from '../dist/serving.js';
 
 const { values } = parseArgs({
   options: {
+    architecture: { type: 'string', default: 'xlstm' },
     dim: { type: 'string', default: '512' },
     blocks: { type: 'string', default: '6' },
+    heads: { type: 'string', default: '4' },
     slstm: { type: 'string', default: '1' },
+    vocabulary: { type: 'string', default: '256' },
     streams: { type: 'string', default: '200' },
     engine: { type: 'string', default: 'native' },
   },
@@ -19,15 +22,18 @@ const TOKENS = 96;
 const { engine } = await chooseEngine(values.engine);
 const tokenizer = new ByteTokenizer();
 
-const modelOf = (embeddingDim, numBlocks) =>
+const blocks = values.slstm === '' ? [] : values.slstm.split(',').map(Number);
+/** Of more tokens than a tokenizer of bytes has; they are texts of that one's last token. */
+const modelOf = (embeddingDim, numBlocks, vocabSize = 256) =>
   createModel(
     engine,
     {
-      vocabSize: 256,
+      architecture: values.architecture,
+      vocabSize,
       embeddingDim,
       numBlocks,
-      numHeads: 4,
-      slstmAt: values.slstm === '' ? [] : values.slstm.split(',').map(Number),
+      numHeads: Number(values.heads),
+      ...(values.architecture === 'xlstm' ? { slstmAt: blocks } : {}),
     },
     { seed: 1 },
   );

@@ -160,9 +160,11 @@ export class Batcher {
       this.#dropEnded();
       while (this.#free > 0 && this.#waiting.length > 0) this.#reading.push(this.#waiting.shift() as Slot);
       if (this.#reading.length === 0 && this.#writing === 0) break;
+      // What was written last goes out while other threads compute, or after a step that this one made.
+      const goneOut = turn();
       await this.#readPiece();
       for (const group of this.#groups) await this.#step(group);
-      await turn(); // what was written goes out before the next step
+      await goneOut;
     }
     this.#work = undefined;
   }

@@ -46,11 +46,21 @@ export class Automaton {
   after(state: number, byte: number): number {
     const known = this.#next[state][byte];
     if (known !== UNKNOWN) return known;
-    const to = this.#sets[state].flatMap((each) =>
-      this.#edges[each].filter(({ first, last }) => first <= byte && byte <= last).map((edge) => edge.to),
-    );
+    const to: number[] = [];
+    let [low, high] = [0, 255]; // bytes after which it is the same
+    for (const each of this.#sets[state]) {
+      for (const edge of this.#edges[each]) {
+        if (byte < edge.first) high = Math.min(high, edge.first - 1);
+        else if (byte > edge.last) low = Math.max(low, edge.last + 1);
+        else {
+          to.push(edge.to);
+          low = Math.max(low, edge.first);
+          high = Math.min(high, edge.last);
+        }
+      }
+    }
     const next = to.length === 0 ? DEAD : this.#set(to);
-    this.#next[state][byte] = next;
+    this.#next[state].fill(next, low, high + 1);
     return next;
   }
 

@@ -53,3 +53,9 @@ export function complement(of: readonly CodePoints[]): CodePoints[] {
   if (next <= LAST_CODE_POINT) rest.push([next, LAST_CODE_POINT]);
   return rest;
 }
+
+/** What of the code points from first to last is among others. */
+export const within = (of: readonly CodePoints[], first: number, last: number): CodePoints[] =>
+  of
+    .map(([from, to]): CodePoints => [Math.max(from, first), Math.min(to, last)])
+    .filter(([from, to]) => from <= to);

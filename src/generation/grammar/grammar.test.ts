@@ -8,6 +8,7 @@ import { ranges } from './expression.ts';
 import { Grammar } from './grammar.ts';
 import { anyObjectExpression, schemaExpression } from './json_schema.ts';
 import { parseRegularExpression } from './regular_expression.ts';
+import { Vocabulary } from './vocabulary.ts';
 
 function accepts(automaton: Automaton, text: string): boolean {
   let state = 0;
@@ -151,6 +152,30 @@ describe('JSON schemas', () => {
     }
   });
 
+  it('write what a pattern matches as JSON does', () => {
+    const unit = fc.constantFrom('a', 'b', '"', '\\', '\n', '\u0001', '.', 'é');
+    const part = fc.constantFrom('.', '[^a]', '[a".]', '"', '\\\\', '\\.', '\\s', '\\W', '(?:ab|")', 'é');
+    const repeated = fc.tuple(part, fc.constantFrom('', '*', '{1,2}')).map((both) => both.join(''));
+    fc.assert(
+      fc.property(
+        fc.array(repeated, { minLength: 1, maxLength: 4 }).map((parts) => `^${parts.join('')}$`),
+        fc.array(fc.string({ unit, maxLength: 4 }), { minLength: 10, maxLength: 10 }),
+        (pattern, texts) => {
+          const automaton = new Automaton(schemaExpression({ type: 'string', pattern }));
+          const expected = new RegExp(pattern, 'u');
+          for (const text of texts) {
+            expect([pattern, text, accepts(automaton, JSON.stringify(text))]).toEqual([
+              pattern,
+              text,
+              expected.test(text),
+            ]);
+          }
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+
   it('keep integers between their bounds', () => {
     fc.assert(
       fc.property(
@@ -191,6 +216,32 @@ describe('JSON schemas', () => {
   ])('refuse what they would not keep to: %j', (schema, message) => {
     expect(() => Grammar.jsonSchema(schema)).toThrow(
       expect.objectContaining({ code: 'usage', message: expect.stringContaining(message) }),
+    );
+  });
+});
+
+describe('the tokens that a grammar takes', () => {
+  const tokens = fc.uniqueArray(fc.string({ unit: fc.constantFrom('a', 'b', '1', 'é', '.'), maxLength: 4 }), {
+    minLength: 1,
+    maxLength: 30,
+  });
+
+  it('are those after which a text can go on, whatever stands beside them', () => {
+    fc.assert(
+      fc.property(pattern, tokens, text, (pattern, tokens, before) => {
+        const automaton = new Automaton(parseRegularExpression(pattern));
+        const reached = (from: number, text: string): number =>
+          new TextEncoder()
+            .encode(text)
+            .reduce((state, byte) => (state === DEAD ? DEAD : automaton.after(state, byte)), from);
+        const state = reached(0, before);
+        fc.pre(state !== DEAD);
+        const taken = Vocabulary.of(new AlphabetTokenizer(tokens)).taken(automaton, state);
+        expect([...taken]).toEqual(
+          tokens.map((token) => (token !== '' && reached(state, token) !== DEAD ? 1 : 0)),
+        );
+      }),
+      { numRuns: 300 },
     );
   });
 });

@@ -1,26 +1,23 @@
 import { checkOption } from '../../checks.ts';
-import { startToken, type Tokenizer } from '../../data/tokenizer.ts';
+import type { Tokenizer } from '../../data/tokenizer.ts';
 import { XlstmError } from '../../errors.ts';
-import { Automaton, DEAD } from './automaton.ts';
+import { Automaton } from './automaton.ts';
 import type { Expression } from './expression.ts';
 import { anyObjectExpression, schemaExpression } from './json_schema.ts';
 import { parseRegularExpression } from './regular_expression.ts';
+import { Vocabulary } from './vocabulary.ts';
 
 /** So low that no token of it is ever drawn beside another, and still a number that sampling computes with. */
 const NEVER = -1e30;
 
-interface Vocabulary {
-  /** The bytes of each token; undefined for those that are no text. */
-  readonly bytes: readonly (Uint8Array | undefined)[];
-  readonly ends: readonly number[];
-  /** The tokens that may follow, by the state: 1 where one may. */
-  readonly allowed: Map<number, Uint8Array>;
-}
+/** Bytes of what is remembered of which tokens may follow, of one grammar and tokenizer. */
+const MOST_REMEMBERED = 2 ** 23;
 
 /** What a model may write: all else is never drawn, so that what it writes can be read by a program. */
 export class Grammar {
   readonly #automaton: Automaton;
-  readonly #vocabularies = new WeakMap<Tokenizer, Vocabulary>();
+  /** The tokens that may follow, by the state. */
+  readonly #allowed = new WeakMap<Vocabulary, Map<number, Uint8Array>>();
 
   private constructor(expression: Expression) {
     this.#automaton = new Automaton(expression);
@@ -50,12 +47,13 @@ export class Grammar {
 
   /** For one text of a model with this tokenizer. */
   begin(tokenizer: Tokenizer): GrammarCursor {
-    let vocabulary = this.#vocabularies.get(tokenizer);
-    if (!vocabulary) {
-      vocabulary = vocabularyOf(tokenizer);
-      this.#vocabularies.set(tokenizer, vocabulary);
+    const vocabulary = Vocabulary.of(tokenizer);
+    let allowed = this.#allowed.get(vocabulary);
+    if (!allowed) {
+      allowed = new Map();
+      this.#allowed.set(vocabulary, allowed);
     }
-    return new Cursor(this.#automaton, vocabulary);
+    return new Cursor(this.#automaton, vocabulary, allowed);
   }
 }
 
@@ -72,11 +70,13 @@ export interface GrammarCursor {
 class Cursor implements GrammarCursor {
   readonly #automaton: Automaton;
   readonly #vocabulary: Vocabulary;
+  readonly #known: Map<number, Uint8Array>;
   #state = 0;
 
-  constructor(automaton: Automaton, vocabulary: Vocabulary) {
+  constructor(automaton: Automaton, vocabulary: Vocabulary, known: Map<number, Uint8Array>) {
     this.#automaton = automaton;
     this.#vocabulary = vocabulary;
+    this.#known = known;
   }
 
   get complete(): boolean {
@@ -94,16 +94,14 @@ class Cursor implements GrammarCursor {
   }
 
   push(id: number): void {
-    for (const byte of this.#vocabulary.bytes[id] ?? [])
-      this.#state = this.#automaton.after(this.#state, byte);
+    for (const byte of this.#vocabulary.bytes(id)) this.#state = this.#automaton.after(this.#state, byte);
   }
 
   #allowed(): Uint8Array {
-    const { bytes, ends, allowed } = this.#vocabulary;
-    let tokens = allowed.get(this.#state);
+    let tokens = this.#known.get(this.#state);
     if (!tokens) {
-      tokens = Uint8Array.from(bytes, (each) => (each && this.#takes(each) ? 1 : 0));
-      if (this.#automaton.ends(this.#state)) for (const id of ends) tokens[id] = 1;
+      tokens = this.#vocabulary.taken(this.#automaton, this.#state);
+      if (this.#automaton.ends(this.#state)) for (const id of this.#vocabulary.ends) tokens[id] = 1;
       if (!tokens.includes(1)) {
         throw new XlstmError(
           'data',
@@ -111,35 +109,9 @@ class Cursor implements GrammarCursor {
           'Give a grammar of characters that it knows.',
         );
       }
-      allowed.set(this.#state, tokens);
+      if ((this.#known.size + 1) * tokens.length > MOST_REMEMBERED) this.#known.clear();
+      this.#known.set(this.#state, tokens);
     }
     return tokens;
   }
-
-  #takes(bytes: Uint8Array): boolean {
-    let state = this.#state;
-    for (const byte of bytes) {
-      state = this.#automaton.after(state, byte);
-      if (state === DEAD) return false;
-    }
-    return bytes.length > 0;
-  }
-}
-
-function vocabularyOf(tokenizer: Tokenizer): Vocabulary {
-  const start = startToken(tokenizer);
-  const ends = new Set([...(tokenizer.ends ?? []), ...(start === undefined ? [] : [start])]);
-  const specials = new Set([...tokenizer.specials.values(), ...ends]);
-  const bytes = Array.from({ length: tokenizer.vocabSize }, (_, id) =>
-    specials.has(id) ? undefined : bytesOf(tokenizer, id),
-  );
-  return { bytes, ends: [...ends], allowed: new Map() };
-}
-
-/** What a token adds to a text; undefined where that depends on what came before. */
-function bytesOf(tokenizer: Tokenizer, id: number): Uint8Array | undefined {
-  const { decodeBytes } = tokenizer as { decodeBytes?: (ids: readonly number[]) => Uint8Array };
-  if (decodeBytes) return decodeBytes.call(tokenizer, [id]);
-  const text = tokenizer.decode([id]);
-  return text.includes('\uFFFD') ? undefined : new TextEncoder().encode(text);
 }

@@ -9,6 +9,7 @@ import {
   ranges,
   repeat,
   sequence,
+  within,
 } from './expression.ts';
 import { integersBetween } from './integer_range.ts';
 import { parseRegularExpression } from './regular_expression.ts';
@@ -55,6 +56,9 @@ const CHARACTER = either(
     either(...Array.from('"\\/bfnrt', literal), sequence(literal('u'), repeat(HEX, 4, 4))),
   ),
 );
+/** Code points that JSON writes as they are, and those for which it has other words. */
+const ESCAPED = [...Array.from({ length: 0x20 }, (_, code) => code), 0x22, 0x5c];
+const PLAIN = complement(ESCAPED.map((code) => [code, code]));
 /** All of its digits are kept by a number of JavaScript. */
 const MOST_INTEGER = 1e15 - 1;
 const NUMBER = sequence(
@@ -188,19 +192,30 @@ function text(schema: Schema, at: string): Expression {
   if ('minLength' in schema || 'maxLength' in schema)
     throw unknownKeyword(at, 'minLength and maxLength beside pattern');
   const { pattern } = schema;
-  // Quotes and backslashes would have to be escaped in JSON.
-  if (
-    typeof pattern !== 'string' ||
-    !/^\^.*\$$/s.test(pattern) ||
-    /["\\]|\.|\[\^/.test(pattern.replaceAll(/\\[dw.+*?()[\]{}|/-]/g, ''))
-  ) {
-    throw refused(
-      `${at}.pattern`,
-      'a pattern between ^ and $ of characters that JSON writes as they are',
-      quote(pattern),
-    );
+  if (typeof pattern !== 'string' || !/^\^.*\$$/s.test(pattern))
+    throw refused(`${at}.pattern`, 'a pattern between ^ and $', quote(pattern));
+  return sequence(literal('"'), inJson(parseRegularExpression(pattern)), literal('"'));
+}
+
+/** Texts as they stand between the quotes of JSON. */
+function inJson(expression: Expression): Expression {
+  switch (expression.kind) {
+    case 'ranges': {
+      const plain = expression.ranges.flatMap(([first, last]) => within(PLAIN, first, last));
+      const escaped = ESCAPED.filter((code) =>
+        expression.ranges.some(([first, last]) => first <= code && code <= last),
+      );
+      const spelled = escaped.map((code) => literal(JSON.stringify(String.fromCodePoint(code)).slice(1, -1)));
+      return either(...(plain.length > 0 ? [ranges(...plain)] : []), ...spelled);
+    }
+    case 'sequence':
+    case 'either':
+      return { ...expression, parts: expression.parts.map(inJson) };
+    case 'repeat':
+      return { ...expression, part: inJson(expression.part) };
+    case 'list':
+      return { ...expression, part: inJson(expression.part), separator: inJson(expression.separator) };
   }
-  return sequence(literal('"'), parseRegularExpression(pattern), literal('"'));
 }
 
 function object(schema: Schema, at: string, depth: number): Expression {

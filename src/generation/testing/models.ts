@@ -53,13 +53,13 @@ class SuccessorNetwork implements LanguageModel {
 export const successorModel = (vocabSize: number, successors: ReadonlyMap<number, number>): Model =>
   Model.create(createReferenceEngine(), (scope) => new SuccessorNetwork(scope, vocabSize, successors), 1);
 
-/** One token a character of an alphabet. */
+/** One token a character of an alphabet, or a text of a list. */
 export class AlphabetTokenizer implements Tokenizer {
   readonly vocabSize: number;
   readonly specials: ReadonlyMap<string, number> = new Map();
   readonly #alphabet: readonly string[];
 
-  constructor(alphabet: string) {
+  constructor(alphabet: Iterable<string>) {
     this.#alphabet = [...alphabet];
     this.vocabSize = this.#alphabet.length;
   }

@@ -8,7 +8,7 @@ import { type App, createApp } from './app.ts';
 import { ServedModel } from './served_model.ts';
 
 interface Schema {
-  readonly type?: string;
+  readonly type?: string | readonly string[];
   readonly properties?: Readonly<Record<string, Schema>>;
   readonly required?: readonly string[];
   readonly items?: Schema;
@@ -22,17 +22,26 @@ interface Schema {
   readonly maxItems?: number;
   readonly minLength?: number;
   readonly additionalProperties?: unknown;
+  readonly $ref?: string;
+}
+
+interface Document {
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+  readonly components: { readonly schemas: Readonly<Record<string, Schema>> };
 }
 
 interface Operation {
   readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema: Schema }>> };
-  readonly responses: Readonly<Record<string, { readonly content?: Readonly<Record<string, unknown>> }>>;
+  readonly responses: Readonly<
+    Record<string, { readonly content?: Readonly<Record<string, { readonly schema: Schema }>> }>
+  >;
 }
 
 let engine: Engine;
 let served: ServedModel;
 let app: App;
-let paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+let paths: Document['paths'];
+let schemas: Document['components']['schemas'];
 
 beforeAll(async () => {
   engine = await createWasmEngine({ threads: 1 });
@@ -40,7 +49,10 @@ beforeAll(async () => {
   served = new ServedModel(tinyModel(257, 5, engine), tokenizer, { name: 'tiny', maxTokens: 3 });
   app = createApp({ models: [served] });
   const document = await app.fetch(new Request('http://server/openapi.json'));
-  ({ paths } = (await document.json()) as { paths: typeof paths });
+  ({
+    paths,
+    components: { schemas },
+  } = (await document.json()) as Document);
 });
 afterAll(async () => {
   await served.close();
@@ -93,6 +105,34 @@ const spoiled = (schema: Schema): fc.Arbitrary<unknown> =>
       .map(([value, key, wrong]) => ({ ...(value as object), [key]: wrong })),
   );
 
+/** Where an answer is not what its schema says; undefined where it is. */
+function unlike(schema: Schema, value: unknown, at = 'answer'): string | undefined {
+  if (schema.$ref) return unlike(schemas[schema.$ref.slice(schema.$ref.lastIndexOf('/') + 1)], value, at);
+  const found = value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value;
+  const types = [schema.type ?? []].flat().map((type) => (type === 'integer' ? 'number' : type));
+  if (types.length > 0 && !types.includes(found)) return `${at}: ${types} expected, found ${found}`;
+  if (schema.type === 'integer' && !Number.isInteger(value)) return `${at}: found ${value}`;
+  if ('const' in schema && value !== schema.const) return `${at}: found ${value}`;
+  if (found === 'array' && schema.items)
+    return (value as unknown[])
+      .map((each, i) => unlike(schema.items as Schema, each, `${at}[${i}]`))
+      .find((problem) => problem !== undefined);
+  if (found !== 'object') return undefined;
+  const members = value as Record<string, unknown>;
+  const missing = schema.required?.find((key) => !(key in members));
+  if (missing) return `${at}: no ${missing}`;
+  return Object.entries(schema.properties ?? {})
+    .map(([key, each]) => (key in members ? unlike(each, members[key], `${at}.${key}`) : undefined))
+    .find((problem) => problem !== undefined);
+}
+
+/** The events of a stream, of which each has data. */
+const eventsOf = (text: string): object[] =>
+  text
+    .split('\n\n')
+    .slice(0, -1)
+    .map((event) => ({ [event.slice(0, event.indexOf(': '))]: event.slice(event.indexOf(': ') + 2) }));
+
 const bodies = [
   'completions',
   'chat/completions',
@@ -125,6 +165,9 @@ describe.each(bodies)('/v1/%s answers as its own document says', (path) => {
         const [type] = (response.headers.get('content-type') ?? '').split(';');
         expect(Object.keys(documented.content ?? {})).toContain(type);
         const text = await response.text();
+        const promised = documented.content?.[type].schema as Schema;
+        for (const answer of type === 'text/event-stream' ? eventsOf(text) : [JSON.parse(text)])
+          expect(unlike(promised, answer)).toBe(undefined);
         if (response.status >= 400) expect(JSON.parse(text).error.message).toMatch(/\w/);
         if (path === 'sessions' && response.status === 201) {
           const made = JSON.parse(text).id;

@@ -115,7 +115,11 @@ const ANSWERS: Readonly<Record<string, Readonly<Record<string, Schema>>>> = {
       choices: { type: 'array', items: { type: 'object' } },
       usage: { type: 'object' },
     }),
-    'text/event-stream': text,
+    // As before OpenAPI 3.2, the schema is that of an event.
+    'text/event-stream': {
+      ...object({ data: text }),
+      description: 'The data is JSON with pieces of texts, or why it failed; of the last event it is [DONE].',
+    },
   },
 };
 
@@ -221,6 +225,11 @@ function bodyOf(body: keyof typeof bodies | 'binary', { models, forecasters }: S
   const { $schema: _, ...schema } = toJsonSchema(bodies[body], { typeMode: 'input', errorMode: 'throw' });
   const names = body === 'forecast' ? forecasters : models;
   const { model, ...properties } = schema.properties ?? {};
-  const named = names.length > 0 && model && !('anyOf' in Object(model)) ? { ...text, enum: names } : model;
-  return { [JSON_TYPE]: { schema: { ...schema, properties: { model: named, ...properties } } } };
+  const one = { ...text, enum: names };
+  const named = 'anyOf' in Object(model) ? { anyOf: [one, { type: 'null' }] } : one;
+  return {
+    [JSON_TYPE]: {
+      schema: { ...schema, properties: { model: names.length > 0 ? named : model, ...properties } },
+    },
+  };
 }
