@@ -1,6 +1,6 @@
 // What serving costs, of a model with random weights: HTTP and batching beside a session alone, many texts beside one, the
 // times between tokens of many streams, and how long a long prompt keeps the others waiting. Every number is of this run.
-//   node bench/serving.js [--architecture xlstm] [--dim 512] [--blocks 6] [--heads 4] [--slstm 1] [--vocabulary 256] [--streams 200] [--engine native]
+//   node bench/serving.js [--architecture xlstm] [--dim 512] [--blocks 6] [--heads 4] [--slstm 1] [--streams 200] [--engine native]
 import { parseArgs } from 'node:util';
 import { serve } from '@hono/node-server';
 import { ByteTokenizer, chooseEngine, createModel, Session } from '../dist/index.js';
@@ -13,7 +13,6 @@ const { values } = parseArgs({
     blocks: { type: 'string', default: '6' },
     heads: { type: 'string', default: '4' },
     slstm: { type: 'string', default: '1' },
-    vocabulary: { type: 'string', default: '256' },
     streams: { type: 'string', default: '200' },
     engine: { type: 'string', default: 'native' },
   },
@@ -23,13 +22,12 @@ const { engine } = await chooseEngine(values.engine);
 const tokenizer = new ByteTokenizer();
 
 const blocks = values.slstm === '' ? [] : values.slstm.split(',').map(Number);
-/** Of more tokens than a tokenizer of bytes has; they are texts of that one's last token. */
-const modelOf = (embeddingDim, numBlocks, vocabSize = 256) =>
+const modelOf = (embeddingDim, numBlocks) =>
   createModel(
     engine,
     {
       architecture: values.architecture,
-      vocabSize,
+      vocabSize: 256,
       embeddingDim,
       numBlocks,
       numHeads: Number(values.heads),
@@ -84,8 +82,9 @@ async function least(runs, work) {
 }
 
 const model = modelOf(Number(values.dim), Number(values.blocks));
+const named = values.architecture === 'xlstm' ? `, sLSTM at ${values.slstm || 'none'}` : '';
 console.log(
-  `${engine.description}; dim ${values.dim}, ${values.blocks} blocks, sLSTM at ${values.slstm || 'none'}`,
+  `${engine.description}; ${values.architecture}, dim ${values.dim}, ${values.blocks} blocks, ${values.heads} heads${named}`,
 );
 
 const session = new Session(model, tokenizer);

@@ -1,6 +1,7 @@
 import { checkNames, checkNumber, checkWhole } from '../checks.ts';
 import { XlstmError } from '../errors.ts';
 import { Random } from '../random.ts';
+import { exponential } from './exponential.ts';
 import type { TokenWindow } from './token_window.ts';
 
 /** How many tokens back a repetition penalty can look. */
@@ -145,7 +146,7 @@ export class Sampler {
     else for (let id = 0; id < count; id++) ids[id] = id;
     let total = 0;
     for (let i = 0; i < count; i++) {
-      weights[i] = Math.exp((scores[ids[i]] - best) / this.#temperature);
+      weights[i] = exponential((scores[ids[i]] - best) / this.#temperature);
       total += weights[i];
     }
     this.#first = 0;

@@ -163,7 +163,7 @@ export class Batcher {
       // What was written last goes out while other threads compute, or after a step that this one made.
       const goneOut = turn();
       await this.#readPiece();
-      for (const group of this.#groups) await this.#step(group);
+      await this.#step();
       await goneOut;
     }
     this.#work = undefined;
@@ -260,13 +260,28 @@ export class Batcher {
     return group;
   }
 
-  async #step(group: DecodeGroup<Slot>): Promise<void> {
-    const slots = [...group.sequences];
-    if (slots.length === 0) return;
+  /** A token for all that are written; those of a group are chosen while the next group's are computed. */
+  async #step(): Promise<void> {
+    let choose = (): void => {};
+    for (const group of this.#groups) {
+      const slots = [...group.sequences];
+      if (slots.length === 0) continue;
+      const step = group.step(slots.map(({ next }) => next));
+      choose();
+      try {
+        const logits = await step;
+        choose = () => this.#chooseAll(group, slots, logits);
+      } catch (error) {
+        choose = () => this.#fail(group, slots, error);
+      }
+    }
+    choose();
+  }
+
+  #chooseAll(group: DecodeGroup<Slot>, slots: readonly Slot[], logits: Float32Array | Float64Array): void {
     const { vocabSize } = this.#model.network;
+    this.#steps++;
     try {
-      const logits = await group.step(slots.map(({ next }) => next));
-      this.#steps++;
       slots.forEach((slot, row) => {
         const own = logits.subarray(row * vocabSize, (row + 1) * vocabSize);
         if (this.#choose(slot, own, (target) => group.copyState(slot, target))) return;
@@ -275,11 +290,15 @@ export class Batcher {
         else this.#end(slot);
       });
     } catch (error) {
-      for (const slot of slots) {
-        slot.text.fail(error);
-        if (group.sequences.includes(slot)) group.remove(slot);
-        this.#end(slot);
-      }
+      this.#fail(group, slots, error);
+    }
+  }
+
+  #fail(group: DecodeGroup<Slot>, slots: readonly Slot[], error: unknown): void {
+    for (const slot of slots) {
+      slot.text.fail(error);
+      if (group.sequences.includes(slot)) group.remove(slot);
+      this.#end(slot);
     }
   }
 
