@@ -129,10 +129,10 @@ describe('completions', () => {
       expect(text).toMatch(/^\{"n":\d,"kind":"(cat|dog)"\}$/);
       expect(finish_reason).toBe('stop');
     }
-    const loose = await post('/v1/completions', { ...asked, response_format: { type: 'json_object' } });
+    const loose = await post('/v1/completions', { ...right, response_format: { type: 'json_object' } });
     for (const { text } of (await answered(loose)).choices ?? []) expect(text).toMatch(/^\{["}]/);
     response_format.json_schema.schema.properties.n = { type: 'date' } as never;
-    const refused = await post('/v1/completions', { ...asked, response_format });
+    const refused = await post('/v1/completions', { ...right, response_format });
     expect(refused.status).toBe(400);
     expect((await answered(refused)).error).toMatchObject({
       param: 'response_format',
@@ -165,6 +165,19 @@ describe('completions', () => {
 
   it.each([
     ['a key that is missing', { model: 'tiny' }, 'prompt: expected a value, found none'],
+    ['a number that is too large', { ...right, temperature: 9 }, 'temperature: expected at most 2, found 9'],
+    ['a part of a number', { ...right, n: 1.5 }, 'n: expected a whole number, found 1.5'],
+    ['another kind', { ...right, stop: 3 }, 'stop: expected a text or a list, found 3'],
+    [
+      'too many',
+      { ...right, stop: ['a', 'b', 'c', 'd', 'e'] },
+      'stop: expected a length of at most 4, found 5',
+    ],
+    [
+      'a format that is none',
+      { ...right, response_format: { type: 'xml' } },
+      'response_format.type: expected "text" or "json_object" or "json_schema", found "xml"',
+    ],
     ['one that there is not', { ...right, best_of: 3 }, 'best_of: there is no such key'],
   ])('say in plain words of %s', async (_, body, message) => {
     expect((await answered(await post('/v1/completions', body))).error?.message).toBe(message);

@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import type { ChatMessage } from '../../data/subword/chat.ts';
 import { Failure } from './failure.ts';
+import { issueText } from './issue_text.ts';
 
 /** Texts that a request may ask for at once, and of stop strings and likeliest tokens: as many as OpenAI's API has. */
 const MOST_CHOICES = 16;
@@ -128,16 +129,8 @@ export function parse<K extends keyof typeof bodies>(
 ): v.InferOutput<(typeof bodies)[K]> {
   const result = v.safeParse(bodies[kind], body);
   if (result.success) return result.output as v.InferOutput<(typeof bodies)[K]>;
-  const [issue] = result.issues;
-  const param = v.getDotPath(issue) || undefined;
-  throw new Failure(400, `${param ?? 'the body'}: ${wrong(issue)}`, { param });
-}
-
-/** What an issue says, where valibot's words for keys would puzzle. */
-function wrong({ type, expected, received, message }: v.BaseIssue<unknown>): string {
-  if (type !== 'strict_object') return message;
-  if (expected === 'never') return 'there is no such key';
-  return received === 'undefined' ? 'expected a value, found none' : message;
+  const { param, text } = issueText(result.issues[0]);
+  throw new Failure(400, `${param ?? 'the body'}: ${text}`, { param });
 }
 
 export type ResponseFormat = v.InferOutput<typeof responseFormat>;
