@@ -87,10 +87,16 @@ interface Fitted {
   readonly error: number;
 }
 
+/** Those of which a law can speak: what cost nothing, as a clock may say of a short training, has no logarithm. */
+const withLogarithms = (points: readonly FitPoint[]): FitPoint[] =>
+  points.filter(({ resources }) => resources.every((resource) => resource > 0));
+
 /** How many different points there are beyond the numbers of a law through them. */
 export function sparePoints(points: readonly FitPoint[]): number {
-  const different = new Set(points.map(({ resources }) => resources.join(' '))).size;
-  return points.length === 0 ? -1 : different - (2 * points[0].resources.length + 1);
+  const [first, ...others] = withLogarithms(points).map(({ resources }) => resources);
+  if (!first) return -1;
+  const different = new Set([first, ...others].map((resources) => resources.join(' '))).size;
+  return different - (2 * first.length + 1);
 }
 
 /**
@@ -101,7 +107,7 @@ export function sparePoints(points: readonly FitPoint[]): number {
  */
 export function fitPowerLaw(points: readonly FitPoint[], start?: PowerLaw): PowerLaw | undefined {
   if (sparePoints(points) < 0) return undefined;
-  const logs = new Logarithms(points);
+  const logs = new Logarithms(withLogarithms(points));
   const starts = start ? [logs.numbers(start)] : startsOf(logs);
   const fitted = starts.map((numbers) => fitFrom(logs, numbers));
   return fitted.reduce((best, one) => (one.error < best.error ? one : best)).law;

@@ -2,7 +2,7 @@ import type { Contestant } from '../../arena/report/appearance.ts';
 import { bootstrap, lawThrough, type Sampled } from '../bootstrap.ts';
 import type { FitPoint, PowerLaw } from '../fit.ts';
 import type { StudyRecord } from '../records.ts';
-import { bootstrapSurface } from '../surface.ts';
+import { bootstrapSurface, lossChance } from '../surface.ts';
 import { modelsOf } from './appearance.ts';
 
 /** What a training costs, by which models may be held side by side. */
@@ -30,6 +30,8 @@ export interface Analysis {
   /** Tokens of a training sequence of the trainings that are fitted. */
   readonly context: number;
   readonly contexts: readonly number[];
+  /** The standard deviation of the loss of a training from seed to seed; undefined where none has two seeds. */
+  readonly deviation: number | undefined;
 }
 
 const BUDGETS: readonly Budget[] = ['flops', 'seconds', 'cpuSeconds'];
@@ -38,23 +40,45 @@ export function analyse(records: readonly StudyRecord[]): Analysis {
   const contexts = [...new Set(records.filter(({ kind }) => kind === 'train').map(({ context }) => context))];
   contexts.sort((a, b) => a - b);
   const [context = 0] = contexts;
+  const deviation = seedDeviation(records);
   const models = modelsOf(records).map((contestant): ModelFindings => {
     const own = records.filter(({ model, status }) => model === contestant.model && status === 'done');
     const trainings = trainingsOf(own, context);
     const name = contestant.model;
     const curve = (budget: Budget): Sampled<PowerLaw> | undefined =>
-      bootstrap(trainings, `${name} ${budget}`, (drawn, whole?: PowerLaw) =>
-        lawThrough(frontier(drawn, budget).map(pointOf(budget)), whole),
+      bootstrap(
+        trainings,
+        `${name} ${budget}`,
+        (drawn, whole?: PowerLaw) => lawThrough(frontier(drawn, budget).map(pointOf(budget)), whole),
+        lossChance(deviation ?? 0),
       );
     return {
       ...contestant,
       records: own,
       trainings,
-      surface: bootstrapSurface(trainings, `${name} surface`),
+      surface: bootstrapSurface(trainings, `${name} surface`, deviation ?? 0),
       curves: Object.fromEntries(BUDGETS.map((budget) => [budget, curve(budget)])) as ModelFindings['curves'],
     };
   });
-  return { models, context, contexts };
+  return { models, context, contexts, deviation };
+}
+
+/** Of all trainings that were run with several seeds, whatever their model and size. */
+export function seedDeviation(records: readonly StudyRecord[]): number | undefined {
+  const groups = new Map<string, number[]>();
+  for (const { kind, model, size, tokensPerParameter, context, loss } of records) {
+    if (kind !== 'train' || !loss) continue;
+    const key = `${model} ${size} ${tokensPerParameter} ${context}`;
+    groups.set(key, [...(groups.get(key) ?? []), loss.token]);
+  }
+  let squares = 0;
+  let freedom = 0;
+  for (const losses of groups.values()) {
+    const middle = losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
+    for (const loss of losses) squares += (loss - middle) ** 2;
+    freedom += losses.length - 1;
+  }
+  return freedom > 0 ? Math.sqrt(squares / freedom) : undefined;
 }
 
 export const trainingsOf = (records: readonly StudyRecord[], context: number): Training[] =>

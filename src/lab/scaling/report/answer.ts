@@ -1,10 +1,10 @@
 import { formatCount, formatInteger } from '../../../format.ts';
 import { crossing, crossingWords } from '../../arena/report/crossing.ts';
-import { count } from '../../arena/report/format.ts';
+import { count, formatSigned } from '../../arena/report/format.ts';
 import { type Section, text } from '../../arena/report/section.ts';
 import type { Analysis } from './analysis.ts';
 import { withInterval } from './contest_section.ts';
-import { against, type Contest, entryOf, outcome } from './contests.ts';
+import { against, type Contest, type Entry, entryOf, outcome } from './contests.ts';
 import { costPoints, costSize } from './cost_section.ts';
 import type { StudyFindings } from './findings.ts';
 import { distancesOf, recallAt } from './long_section.ts';
@@ -46,14 +46,13 @@ function lossSentence(contests: readonly Contest[], id: Contest['id'], when: str
     result === 'not decided'
       ? 'it is not decided whether the best xLSTM or the Transformer is ahead'
       : `the best xLSTM is ${result}${result === 'ahead' ? ' of' : ''} the Transformer`;
+  const number = ({ estimate }: Entry): string => formatSigned(estimate.value, 3);
   const [best] = contest.entries;
-  const other =
-    best === xlstm || best === transformer
-      ? ''
-      : `; the lowest is that of ${best.model.title}, ${withInterval(best.estimate)}`;
+  const lowest =
+    best === xlstm || best === transformer ? '' : ` Lowest: ${best.model.title}, ${number(best)}.`;
   return (
-    `${when} (${contest.title}) ${judged}: ${xlstm.model.title} ${withInterval(xlstm.estimate)}, ` +
-    `Transformer ${withInterval(transformer.estimate)}, difference ${withInterval(gap)} ${contest.unit}${other}.`
+    `${when} ${judged}, difference ${withInterval(gap)} ${contest.unit}: ${xlstm.model.title} ${number(xlstm)}, ` +
+    `Transformer ${number(transformer)} (${contest.title}).${lowest}`
   );
 }
 

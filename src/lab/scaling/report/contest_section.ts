@@ -22,8 +22,8 @@ export function contestSection(contests: readonly Contest[], analysis: Analysis)
       text(
         'The mean of the same trainings is compared training by training. Losses by the laws are those of ' +
           'L(N, D) = E + A N^−α + B D^−β of each model, at equal cost those of L(C) = E + K C^−γ, at the largest value that all models ' +
-          'reached. In brackets: the middle 95 % of what follows from trainings that were drawn anew 200 times. What chance does to a ' +
-          'training is in it as far as there are several seeds. Where the interval of a difference has both signs, it is not decided. ' +
+          `reached. In brackets: the middle 95 % of what follows from trainings that were drawn anew 200 times. ${chanceWords(analysis)} ` +
+          'Where the interval of a difference has both signs, it is not decided. ' +
           'The best xLSTM and the best other model are chosen by the same numbers, which favours both.',
       ),
       ...leaderTable(contests),
@@ -39,6 +39,12 @@ export function contestSection(contests: readonly Contest[], analysis: Analysis)
     ],
   };
 }
+
+/** What the intervals have of chance. */
+const chanceWords = ({ deviation }: Analysis): string =>
+  deviation === undefined
+    ? 'No training has a second seed: what chance does to a loss is not in it.'
+    : `Each of them has the chance in it that a training has from seed to seed, a standard deviation of ${deviation.toPrecision(2)} nats in all that have several.`;
 
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 

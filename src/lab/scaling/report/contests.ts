@@ -1,6 +1,15 @@
 import { formatCount, formatDuration } from '../../../format.ts';
 import { compact } from '../../arena/report/format.ts';
-import { bootstrapMean, decided, difference, type Estimate, estimate, type Sampled } from '../bootstrap.ts';
+import {
+  bootstrapMean,
+  bootstrapMeasured,
+  decided,
+  difference,
+  type Estimate,
+  estimate,
+  type Measured,
+  type Sampled,
+} from '../bootstrap.ts';
 import { type PowerLaw, predictedLoss } from '../fit.ts';
 import { bootstrapSurface } from '../surface.ts';
 import {
@@ -66,15 +75,20 @@ const mapped = <A, B>(sampled: Sampled<A> | undefined, to: (one: A) => B): Sampl
  * The mean over all sizes and amounts of data with which every model was trained. Draws are the same for all models, so
  * that a difference is that of the same trainings.
  */
-function sameTrainings({ models }: Analysis): Contest | undefined {
+function sameTrainings({ models, deviation = 0 }: Analysis): Contest | undefined {
   const trained = models.filter(({ trainings }) => trainings.length > 0);
-  const lossesOf = ({ trainings }: ModelFindings): ReadonlyMap<string, number> => {
+  const lossesOf = ({ trainings }: ModelFindings): ReadonlyMap<string, Measured> => {
     const byCell = new Map<string, number[]>();
     for (const { record, loss } of trainings) {
       const key = `${record.size} ${record.tokensPerParameter}`;
       byCell.set(key, [...(byCell.get(key) ?? []), loss]);
     }
-    return new Map([...byCell].map(([key, losses]) => [key, mean(losses) as number]));
+    return new Map(
+      [...byCell].map(([key, losses]) => [
+        key,
+        { value: mean(losses) as number, deviation: deviation / Math.sqrt(losses.length) },
+      ]),
+    );
   };
   const losses = new Map(trained.map((model) => [model, lossesOf(model)]));
   const [first] = losses.values();
@@ -86,9 +100,10 @@ function sameTrainings({ models }: Analysis): Contest | undefined {
   const [least, most] = [Math.min(...sizes), Math.max(...sizes)].map((size) => compact(formatCount(size)));
   const title = `mean of the same ${common.length} trainings, ${least} to ${most} parameters`;
   return contest({ id: 'size', title, unit: LOSS }, trained, (model) =>
-    bootstrapMean(
-      common.map((key) => losses.get(model)?.get(key) as number),
+    bootstrapMeasured(
+      common.map((key) => losses.get(model)?.get(key) as Measured),
       'same trainings',
+      model.model,
     ),
   );
 }
@@ -117,16 +132,16 @@ function equalBudget(analysis: Analysis, budget: Budget): Contest | undefined {
 }
 
 /** As at equal size, with the longest context of those that the study has. */
-function longerContext({ models, contexts }: Analysis): Contest | undefined {
+function longerContext({ models, contexts, deviation }: Analysis): Contest | undefined {
   const context = contexts.at(-1);
   if (contexts.length < 2 || context === undefined) return undefined;
   const own = models.map((model) => ({ ...model, trainings: trainingsOf(model.records, context) }));
-  const largest = largestCommon({ models: own, context, contexts });
+  const largest = largestCommon({ models: own, context, contexts, deviation });
   if (!largest) return undefined;
   const { size, tokens } = largest;
   const title = `context ${context}, ${compact(formatCount(size))} parameters, ${compact(formatCount(tokens))} tokens`;
   return contest({ id: 'context', title, unit: LOSS }, own, ({ model, trainings }) =>
-    mapped(bootstrapSurface(trainings, `${model} at ${context}`), lossAt(size, tokens)),
+    mapped(bootstrapSurface(trainings, `${model} at ${context}`, deviation ?? 0), lossAt(size, tokens)),
   );
 }
 
