@@ -1,44 +1,17 @@
 // Matrix products of operands that are rounded to bfloat16, on one thread: the tiles of gemm.h, but a word holds two steps of
-// k, and both are added by one instruction (vdpbf16ps). It takes denormal numbers for 0 and rounds after each of the two, to
-// the nearest. Both operands are packed, which is where they are rounded.
+// k. Both operands are packed, which is where they are rounded.
 #pragma once
-#include "cpu.h"
+#include "bf16.h"
 #include "gemm.h"
 
+#if XL_HAS_BF16_DOTS
 namespace xl {
-
-#if XL_WIDTH == 16 && XL_COMPILES_BF16
-#define XL_HAS_BF16_DOTS 1
-// The rest of the code runs on processors without these instructions.
-#define XL_BF16 __attribute__((target("avx512bf16")))
-
 namespace bf16 {
 // Words of a packed block along k, and the steps that they hold.
 constexpr int WORDS = tile::KC, STEPS = 2 * WORDS;
 constexpr int PANEL = 16;  // rows of a packed A that is stored [k, m]
 static_assert(PANEL_ROWS == W, "a strip of a matrix in panels is a vector wide");
 static_assert(tile::MC % PANEL == 0, "a block of A is whole panels");
-
-// 32 numbers along k: 16 words.
-XL_BF16 static inline vf along(vf first, vf second) {
-  return (vf)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first);
-}
-// 16 numbers of one step and those of the next: a word for each.
-XL_BF16 static inline vf across(vf even, vf odd) {
-  const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5,
-                                         20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
-  return (vf)_mm512_permutexvar_epi16(order, (__m512i)along(even, odd));
-}
-
-XL_BF16 static inline vf loadAlong(const float* from, int64_t count) {
-  if (count >= 2 * W) return along(load(from), load(from + W));
-  if (count >= W) return along(load(from), loadFirst(from + W, static_cast<int>(count - W)));
-  return along(loadFirst(from, static_cast<int>(count)), zero());
-}
-// Of step p and the next, which there may not be.
-XL_BF16 static inline vf loadAcross(const float* from, int64_t ld, bool both, int columns) {
-  return across(loadLanes(from, columns), both ? loadLanes(from + ld, columns) : zero());
-}
 
 // Columns [j, j + vectors * W) of op(B), k steps from p on: out [words, vectors * W], columns from n on are 0.
 XL_BF16 static void packB(const Product& g, int64_t p, int64_t k, int64_t j, int vectors, float* out) {
@@ -104,7 +77,7 @@ XL_BF16 static void multiplyTile(int64_t words, const float* a, int64_t rowA, in
     for (int r = 0; r < R; r++) {
       const vf x = splat(a[r * rowA]);
 #pragma GCC unroll 4
-      for (int v = 0; v < V; v++) acc[r][v] = (vf)_mm512_dpbf16_ps((__m512)acc[r][v], (__m512bh)x, (__m512bh)row[v]);
+      for (int v = 0; v < V; v++) acc[r][v] = addProducts(acc[r][v], x, row[v]);
     }
     a += stepA;
     b += columns.step;
@@ -186,9 +159,5 @@ static void multiplyPanels(const Product& g, int64_t rowWords, float* scratch) {
 }
 
 }  // namespace bf16
-#undef XL_BF16
-#else
-#define XL_HAS_BF16_DOTS 0
-#endif
-
 }  // namespace xl
+#endif

@@ -7,8 +7,9 @@ namespace xl {
 
 // Consecutive pieces of a thread's scratch, each on a cache line.
 struct MlstmScratch {
-  float* next;
-  float* end;
+  float* next = nullptr;
+  float* end = nullptr;
+  MlstmScratch() = default;
   explicit MlstmScratch(float* threadScratch) : next(threadScratch), end(threadScratch + THREAD_SCRATCH) {}
   float* take(int64_t count) {
     float* piece = next;

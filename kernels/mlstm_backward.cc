@@ -1,12 +1,13 @@
 // Gradients of mLSTM over a sequence: chunks from the last to the first, with the gradient of the state between them.
 // Each chunk's own matrices are formed again from q, k, v, the gates and the saved entry state.
 #include "generated/kernels.h"
-#include "mlstm.h"
 #include "mlstm_product.h"
+#include "mlstm_product_bf16.h"
 
 namespace xl {
 
-// Workspace of one thread; the rows of all matrices are padded to a multiple of W.
+// Workspace of one thread; the rows of all matrices are padded to a multiple of W. What products take of them beside, in
+// `operands`, is given back after each chunk, and what a part of a chunk takes after that part.
 struct MlstmBackwardBuffers {
   MlstmGates g;
   float* mixing;      // q kᵀ, then M = (q̂ k̂ᵀ) ∘ D  [rows, rows]
@@ -14,9 +15,6 @@ struct MlstmBackwardBuffers {
   float* queries;     // q, then q̂ ∘ carry  [rows, DK]
   float* keys;        // k, then k̂ ∘ last row of D  [rows, DK]
   float* dnum;        // gradient of the numerators  [rows, DV]
-  float* valuesT;     // v transposed  [DV, rows]
-  float* transposed;  // k, then dnum, transposed  [DK or DV, rows]
-  float* products;    // C dnumᵀ, then dC vᵀ  [DK, rows]
   float* dn;          // gradient of n at the chunk's end, then at its entry  [DK]
   float* ddots;       // gradient of n·q̂  [rows]
   float* inverses;    // 1 / denominator  [rows]
@@ -25,21 +23,19 @@ struct MlstmBackwardBuffers {
   float* dots;        // [rows]
   float* di;          // [rows]
   double* dforget;    // gradient of log forget gates  [rows]
+  MlstmScratch operands;
 };
 
 static MlstmBackwardBuffers mlstmBackwardBuffers(float* threadScratch, int64_t rows, int64_t keyDim, int64_t valueDim) {
-  MlstmScratch scratch(threadScratch);
+  MlstmBackwardBuffers b{};
+  MlstmScratch& scratch = b.operands = MlstmScratch(threadScratch);
   const int64_t ld = mlstmPadded(rows), ldK = mlstmPadded(keyDim), ldV = mlstmPadded(valueDim);
-  MlstmBackwardBuffers b;
   b.g = mlstmGates(scratch, rows);
   b.mixing = scratch.take(ld * ld);
   b.dmixing = scratch.take(ld * ld);
   b.queries = scratch.take(rows * ldK);
   b.keys = scratch.take(rows * ldK);
   b.dnum = scratch.take(rows * ldV);
-  b.valuesT = scratch.take(valueDim * ld);
-  b.transposed = scratch.take((keyDim > valueDim ? keyDim : valueDim) * ld);
-  b.products = scratch.take(keyDim * ld);
   b.dn = scratch.take(ldK);
   b.ddots = scratch.take(ld);
   b.inverses = scratch.take(ld);
@@ -59,7 +55,7 @@ struct MlstmBackwardChunk {
   float *dq, *dk, *dv, *di, *df;
 };
 
-static MlstmBackwardChunk mlstmBackwardChunk(const MlstmBackwardArgs& a, int64_t item, int64_t chunk) {
+template <class Args> static MlstmBackwardChunk mlstmBackwardChunk(const Args& a, int64_t item, int64_t chunk) {
   const int64_t member = item / a.heads, head = item % a.heads, matrix = a.keyDim * a.valueDim;
   const int64_t chunks = (a.length + a.chunk - 1) / a.chunk, start = chunk * a.chunk, row = member * a.length + start;
   const int64_t keys = head * a.keyDim, values = head * a.valueDim, at = item * chunks + chunk;
@@ -86,13 +82,18 @@ static MlstmBackwardChunk mlstmBackwardChunk(const MlstmBackwardArgs& a, int64_t
 }
 
 static bool mlstmAllZero(const float* x, int64_t count) {
-  for (int64_t d = 0; d < count; d++)
-    if (x[d] != 0.0f) return false;
+  for (int64_t d = 0; d < count; d += 8 * W) {
+    vi any{};
+    for (int64_t e = d; e < smaller(count, d + 8 * W); e += W)
+      any |= loadLanes(x + e, static_cast<int>(smaller(W, count - e))) != zero();
+    if (maximum(select(any, zero() + 1.0f, zero())) != 0.0f) return false;
+  }
   return true;
 }
 
 // h = num / den, den = max(|n·q̂|, exp(-m)) + eps: the gradients of num and, through den, of n·q̂.
-static void mlstmReadOutGradient(const MlstmBackwardArgs& a, const MlstmBackwardChunk& x,
+template <class Args>
+static void mlstmReadOutGradient(const Args& a, const MlstmBackwardChunk& x,
                                  const MlstmBackwardBuffers& b) {
   for (int begin = 0; begin < x.rows; begin += W) {
     vf products[W];
@@ -147,7 +148,7 @@ static void mlstmMixGradient(const MlstmBackwardBuffers& b, float scale) {
 
 // One block of up to W rows of what follows; WHOLE: all W of them, and W columns of a head at a time.
 template <bool WHOLE>
-static void mlstmUntransposeRows(const MlstmBackwardBuffers& b, const float* factors, const float* weights,
+static void mlstmUntransposeRows(const MlstmBackwardBuffers& b, const float* products, const float* factors, const float* weights,
                                  const float* n, int64_t keyDim, const float* against, float* out, int64_t ldOut,
                                  int begin, int block) {
   const int64_t ld = b.g.padded, ldK = mlstmPadded(keyDim);
@@ -160,7 +161,7 @@ static void mlstmUntransposeRows(const MlstmBackwardBuffers& b, const float* fac
     const vf normalizer = loadFirst(n + d, some);
     vf x[W];
 #pragma GCC unroll 16
-    for (int r = 0; r < W; r++) x[r] = WHOLE || r < some ? load(b.products + (d + r) * ld + begin) : zero();
+    for (int r = 0; r < W; r++) x[r] = WHOLE || r < some ? load(products + (d + r) * ld + begin) : zero();
     transpose(x);
 #pragma GCC unroll 16
     for (int r = 0; r < rows; r++) {
@@ -174,34 +175,39 @@ static void mlstmUntransposeRows(const MlstmBackwardBuffers& b, const float* fac
   store(b.dots + begin, sumEach(totals));
 }
 
-// out[t] = factors[t] · (products[·, t] + weights[t] · n), weights 1 where absent; b.dots[t] = out[t] · against[t].
-static void mlstmUntranspose(const MlstmBackwardBuffers& b, const float* factors, const float* weights, const float* n,
+// out[t] = factors[t] · (products[·, t] + weights[t] · n), products [DK, rows], weights 1 where absent; b.dots[t] = out[t] · against[t].
+static void mlstmUntranspose(const MlstmBackwardBuffers& b, const float* products, const float* factors, const float* weights, const float* n,
                              int64_t keyDim, const float* against, float* out, int64_t ldOut) {
   for (int begin = 0; begin < b.g.rows; begin += W) {
     const int block = b.g.rows - begin < W ? b.g.rows - begin : W;
     const auto run = block == W && keyDim % W == 0 ? mlstmUntransposeRows<true> : mlstmUntransposeRows<false>;
-    run(b, factors, weights, n, keyDim, against, out, ldOut, begin, block);
+    run(b, products, factors, weights, n, keyDim, against, out, ldOut, begin, block);
   }
 }
 
 // Through what rows read from the entry state: starts dq.
-static void mlstmEntryGradient(const MlstmBackwardArgs& a, const MlstmBackwardChunk& x, const MlstmBackwardBuffers& b) {
+template <class P, class Args>
+static void mlstmEntryGradient(const Args& a, const MlstmBackwardChunk& x, const MlstmBackwardBuffers& b,
+                               MlstmScratch operands) {
   const int64_t ld = b.g.padded, ldV = mlstmPadded(a.valueDim);
-  mlstmTransposed(b.dnum, ldV, x.rows, a.valueDim, b.transposed, ld);
-  const MlstmTerm read{x.c, a.valueDim, 1, b.transposed, ld, a.valueDim, MlstmSpan::all};
-  mlstmMultiply({a.keyDim, ld, &read, 1, b.products, ld});
-  mlstmUntranspose(b, b.entries, b.ddots, x.n, a.keyDim, b.queries, x.dq, a.lddq);
+  const MlstmRight dnumT = P::transposed(operands, b.dnum, ldV, x.rows, a.valueDim);
+  const MlstmTerm read{P::along(operands, x.c, a.valueDim, a.keyDim, a.valueDim), dnumT, a.valueDim, MlstmSpan::all};
+  float* products = operands.take(a.keyDim * ld);
+  mlstmMultiply<P>({a.keyDim, ld, &read, 1, products, ld});
+  mlstmUntranspose(b, products, b.entries, b.ddots, x.n, a.keyDim, b.queries, x.dq, a.lddq);
   double later = 0;
   for (int t = b.g.carried - 1; t >= 0; t--) b.dforget[t] += later += b.dots[t];
 }
 
 // Through what rows wrote to the exit state and what the entry state, unless empty, passed on to it: starts dk.
-static void mlstmExitGradient(const MlstmBackwardArgs& a, const MlstmBackwardChunk& x, const MlstmBackwardBuffers& b,
-                              const float* dc, bool empty) {
+template <class P, class Args>
+static void mlstmExitGradient(const Args& a, const MlstmBackwardChunk& x, const MlstmBackwardBuffers& b,
+                              const MlstmRight& valuesT, const float* dc, bool empty, MlstmScratch operands) {
   const int64_t ld = b.g.padded, valueDim = a.valueDim;
-  const MlstmTerm wrote{dc, valueDim, 1, b.valuesT, ld, valueDim, MlstmSpan::all};
-  mlstmMultiply({a.keyDim, ld, &wrote, 1, b.products, ld});
-  mlstmUntranspose(b, b.exits, nullptr, b.dn, a.keyDim, b.keys, x.dk, a.lddk);
+  const MlstmTerm wrote{P::along(operands, dc, valueDim, a.keyDim, valueDim), valuesT, valueDim, MlstmSpan::all};
+  float* products = operands.take(a.keyDim * ld);
+  mlstmMultiply<P>({a.keyDim, ld, &wrote, 1, products, ld});
+  mlstmUntranspose(b, products, b.exits, nullptr, b.dn, a.keyDim, b.keys, x.dk, a.lddk);
   const float kept = b.g.carry[x.rows - 1];
   double earlier = 0;
   if (kept != 0.0f && !empty) {
@@ -217,14 +223,16 @@ static void mlstmExitGradient(const MlstmBackwardArgs& a, const MlstmBackwardChu
 }
 
 // The gradient of the entry state, in dcEntry and b.dn, from that of the exit state.
-static void mlstmStateGradient(const MlstmBackwardArgs& a, const MlstmBackwardBuffers& b, const float* dc,
-                               float* dcEntry) {
+template <class P, class Args>
+static void mlstmStateGradient(const Args& a, const MlstmBackwardBuffers& b, const float* dc, float* dcEntry) {
   const MlstmGates& g = b.g;
   const int64_t ldK = mlstmPadded(a.keyDim), ldV = mlstmPadded(a.valueDim);
   const float kept = g.carry[g.rows - 1];
   mlstmCompact(b.queries, ldK, g.carried, a.keyDim, b.entries, b.queries, ldK);
-  const MlstmTerm reads{b.queries, 1, ldK, b.dnum, ldV, g.carried, MlstmSpan::all};
-  mlstmMultiply({a.keyDim, a.valueDim, &reads, 1, dcEntry, a.valueDim, nullptr, kept != 0.0f ? dc : nullptr,
+  MlstmScratch operands = b.operands;
+  const MlstmTerm reads{P::across(operands, b.queries, ldK, g.carried, a.keyDim).flipped(),
+                        P::across(operands, b.dnum, ldV, g.carried, a.valueDim), g.carried, MlstmSpan::all};
+  mlstmMultiply<P>({a.keyDim, a.valueDim, &reads, 1, dcEntry, a.valueDim, nullptr, kept != 0.0f ? dc : nullptr,
                  a.valueDim, kept});
   for (int64_t d = 0; d < ldK; d += W) {
     vf x = kept != 0.0f ? load(b.dn + d) * kept : zero();
@@ -234,7 +242,8 @@ static void mlstmStateGradient(const MlstmBackwardArgs& a, const MlstmBackwardBu
 }
 
 // All of a chunk but the entry state's gradient. dc, the exit state's gradient, is null where it and b.dn are 0.
-static void mlstmChunkGradient(const MlstmBackwardArgs& a, const MlstmBackwardChunk& x, const MlstmBackwardBuffers& b,
+template <class P, class Args>
+static void mlstmChunkGradient(const Args& a, const MlstmBackwardChunk& x, const MlstmBackwardBuffers& b,
                                const float* dc, bool empty, const MlstmBackwardChunk& next) {
   const MlstmGates& g = b.g;
   const int rows = x.rows, ld = g.padded;
@@ -245,36 +254,55 @@ static void mlstmChunkGradient(const MlstmBackwardArgs& a, const MlstmBackwardCh
   mlstmReadOutGradient(a, x, b);
   mlstmCompact(x.q, a.ldq, rows, keyDim, nullptr, b.queries, ldK);
   mlstmCompact(x.k, a.ldk, rows, keyDim, nullptr, b.keys, ldK);
-  mlstmTransposed(b.keys, ldK, rows, keyDim, b.transposed, ld);
-  mlstmTransposed(x.v, a.ldv, rows, valueDim, b.valuesT, ld);
+  MlstmScratch operands = b.operands;
+  const MlstmRight valuesT = P::transposed(operands, x.v, a.ldv, rows, valueDim);
   for (int t = 0; t < ld; t += W) {
     store(b.entries + t, load(g.carry + t) * a.queryScale);
     store(b.exits + t, mlstmDecay(g, rows - 1, t, splat(a.keyScale)));
   }
 
-  const MlstmTerm scores{b.queries, ldK, 1, b.transposed, ld, keyDim, MlstmSpan::all};
-  mlstmMultiply({rows, ld, &scores, 1, b.mixing, ld, nullptr, nullptr, 0, 1, {next.q, a.ldq, next.rows, keyDim}}, true);
-  const MlstmTerm dscores{b.dnum, ldV, 1, b.valuesT, ld, valueDim, MlstmSpan::all};
-  mlstmMultiply({rows, ld, &dscores, 1, b.dmixing, ld, nullptr, nullptr, 0, 1, {next.k, a.ldk, next.rows, keyDim}}, true);
+  {
+    MlstmScratch part = operands;
+    const MlstmRight keysT = P::transposed(part, b.keys, ldK, rows, keyDim);
+    const MlstmTerm scores{P::along(part, b.queries, ldK, rows, keyDim), keysT, keyDim, MlstmSpan::all};
+    mlstmMultiply<P>({rows, ld, &scores, 1, b.mixing, ld, nullptr, nullptr, 0, 1, {next.q, a.ldq, next.rows, keyDim}}, true);
+    const MlstmTerm dscores{P::along(part, b.dnum, ldV, rows, valueDim), valuesT, valueDim, MlstmSpan::all};
+    mlstmMultiply<P>({rows, ld, &dscores, 1, b.dmixing, ld, nullptr, nullptr, 0, 1, {next.k, a.ldk, next.rows, keyDim}}, true);
+  }
   mlstmMixGradient(b, a.queryScale * a.keyScale);
 
   if (keyDim * valueDim <= MLSTM_FETCHED_STATE) mlstmFetch<false>(next.c, valueDim, keyDim, valueDim);
   const bool reads = !empty && g.carried > 0;
-  if (reads) mlstmEntryGradient(a, x, b);
-  const MlstmTerm fromKeys{b.dmixing, ld, 1, b.keys, ldK, rows, MlstmSpan::upToRow};
-  mlstmMultiply({rows, keyDim, &fromKeys, 1, x.dq, a.lddq, nullptr, reads ? x.dq : nullptr, a.lddq, 1,
-                 {next.v, a.ldv, next.rows, valueDim}});
+  if (reads) mlstmEntryGradient<P>(a, x, b, operands);
+  {
+    MlstmScratch part = operands;
+    const MlstmTerm fromKeys{P::along(part, b.dmixing, ld, rows, rows, true), P::across(part, b.keys, ldK, rows, keyDim), rows,
+                             MlstmSpan::upToRow};
+    mlstmMultiply<P>({rows, keyDim, &fromKeys, 1, x.dq, a.lddq, nullptr, reads ? x.dq : nullptr, a.lddq, 1,
+                      {next.v, a.ldv, next.rows, valueDim}});
+  }
 
-  if (dc) mlstmExitGradient(a, x, b, dc, empty);
-  const MlstmTerm fromQueries{b.dmixing, 1, ld, b.queries, ldK, rows, MlstmSpan::fromRow};
-  mlstmMultiply({rows, keyDim, &fromQueries, 1, x.dk, a.lddk, nullptr, dc ? x.dk : nullptr, a.lddk, 1,
-                 {next.h, a.ldh, next.rows, valueDim}});
+  if (dc) mlstmExitGradient<P>(a, x, b, valuesT, dc, empty, operands);
+  {
+    MlstmScratch part = operands;
+    const MlstmTerm fromQueries{P::across(part, b.dmixing, ld, rows, rows, true).flipped(),
+                                P::across(part, b.queries, ldK, rows, keyDim), rows, MlstmSpan::fromRow};
+    mlstmMultiply<P>({rows, keyDim, &fromQueries, 1, x.dk, a.lddk, nullptr, dc ? x.dk : nullptr, a.lddk, 1,
+                      {next.h, a.ldh, next.rows, valueDim}});
+  }
 
-  if (dc) mlstmCompact(b.keys, ldK, rows, keyDim, b.exits, b.keys, ldK);
-  const MlstmTerm toValues[] = {{b.mixing, 1, ld, b.dnum, ldV, rows, MlstmSpan::fromRow},
-                                {b.keys, ldK, 1, dc, valueDim, keyDim, MlstmSpan::all}};
-  mlstmMultiply({rows, valueDim, toValues, dc ? 2 : 1, x.dv, a.lddv, nullptr, nullptr, 0, 1,
-                 {next.dh, a.lddh, next.rows, valueDim}});
+  {
+    MlstmScratch part = operands;
+    MlstmTerm toValues[2] = {{P::across(part, b.mixing, ld, rows, rows, true).flipped(),
+                              P::across(part, b.dnum, ldV, rows, valueDim), rows, MlstmSpan::fromRow}};
+    if (dc) {
+      mlstmCompact(b.keys, ldK, rows, keyDim, b.exits, b.keys, ldK);
+      toValues[1] = {P::along(part, b.keys, ldK, rows, keyDim), P::across(part, dc, valueDim, keyDim, valueDim), keyDim,
+                     MlstmSpan::all};
+    }
+    mlstmMultiply<P>({rows, valueDim, toValues, dc ? 2 : 1, x.dv, a.lddv, nullptr, nullptr, 0, 1,
+                      {next.dh, a.lddh, next.rows, valueDim}});
+  }
 
   for (int t = 0; t < rows; t++) {
     x.di[t * a.lddi] = b.di[t];
@@ -283,7 +311,7 @@ static void mlstmChunkGradient(const MlstmBackwardArgs& a, const MlstmBackwardCh
   }
 }
 
-void mlstmBackward(const MlstmBackwardArgs& a, const Context& ctx) {
+template <class P, class Args> static void mlstmBackwardHeads(const Args& a, const Context& ctx) {
   const int64_t chunks = (a.length + a.chunk - 1) / a.chunk;
   const int64_t matrix = a.keyDim * a.valueDim, ldK = mlstmPadded(a.keyDim);
   MlstmBackwardBuffers b = mlstmBackwardBuffers(ctx.scratch, smaller(a.chunk, a.length), a.keyDim, a.valueDim);
@@ -304,14 +332,25 @@ void mlstmBackward(const MlstmBackwardArgs& a, const Context& ctx) {
       else if (item + 1 < items.end) next = mlstmBackwardChunk(a, item + 1, chunks - 1);
       mlstmReadGates(b.g, x.rows, x.i, a.ldi, x.f, a.ldf, x.reset, x.m);
       const bool empty = chunk == 0 && mlstmAllZero(x.c, matrix + a.keyDim);
-      mlstmChunkGradient(a, x, b, dc, empty, next);
+      mlstmChunkGradient<P>(a, x, b, dc, empty, next);
       if (chunk == 0 && !a.dc && !a.dn) break;
       float* entry = chunk == 0 && a.dc ? a.dc + item * matrix : work;
-      mlstmStateGradient(a, b, dc, entry);
+      mlstmStateGradient<P>(a, b, dc, entry);
       dc = entry;
     }
     if (a.dn) mlstmCopy(a.dn + item * a.keyDim, b.dn, a.keyDim);
   }
+}
+
+void mlstmBackward(const MlstmBackwardArgs& a, const Context& ctx) { mlstmBackwardHeads<MlstmFloats>(a, ctx); }
+
+void mlstmBackwardBf16(const MlstmBackwardBf16Args& a, const Context& ctx) {
+#if XL_HAS_BF16_DOTS
+  mlstmBackwardHeads<MlstmPairs>(a, ctx);
+#else
+  (void)a, (void)ctx;
+  __builtin_trap();  // no engine binds it to these instructions
+#endif
 }
 
 }  // namespace xl

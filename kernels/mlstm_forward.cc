@@ -1,30 +1,30 @@
 // mLSTM over a sequence, chunk by chunk: within a chunk by matrix products, across chunks by the state.
 #include "generated/kernels.h"
-#include "mlstm.h"
 #include "mlstm_product.h"
+#include "mlstm_product_bf16.h"
 
 namespace xl {
 
-// Workspace of one thread; the rows of all matrices are padded to a multiple of W.
+// Workspace of one thread; the rows of all matrices are padded to a multiple of W. What products take of them beside, in
+// `operands`, is given back after each chunk.
 struct MlstmForwardBuffers {
   MlstmGates g;
   float* mixing;    // q kᵀ, then M = (q̂ k̂ᵀ) ∘ D  [rows, rows]
-  float* keysT;     // k transposed  [DK, rows]
   float* values;    // [rows, DV]
   float* readers;   // q̂ ∘ carry  [rows, DK]
   float* writers;   // k̂ ∘ last row of D  [rows, DK]
   float* exits;     // last row of D, times keyScale  [rows]
   float* inverses;  // 1 / denominator  [rows]
   float* n;         // [DK]
+  MlstmScratch operands;
 };
 
 static MlstmForwardBuffers mlstmForwardBuffers(float* threadScratch, int64_t rows, int64_t keyDim, int64_t valueDim) {
-  MlstmScratch scratch(threadScratch);
+  MlstmForwardBuffers b{};
+  MlstmScratch& scratch = b.operands = MlstmScratch(threadScratch);
   const int64_t ld = mlstmPadded(rows), ldK = mlstmPadded(keyDim), ldV = mlstmPadded(valueDim);
-  MlstmForwardBuffers b;
   b.g = mlstmGates(scratch, rows);
   b.mixing = scratch.take(ld * ld);
-  b.keysT = scratch.take(keyDim * ld);
   b.values = scratch.take(rows * ldV);
   b.readers = scratch.take(rows * ldK);
   b.writers = scratch.take(rows * ldK);
@@ -75,7 +75,8 @@ static void mlstmMix(const MlstmForwardBuffers& b, int64_t ldK, float scale, flo
 }
 
 // One head of one batch member. more: the next one is this thread's, too.
-static void mlstmForwardHead(const MlstmForwardArgs& a, int64_t item, bool more, float* threadScratch) {
+template <class P, class Args>
+static void mlstmForwardHead(const Args& a, int64_t item, bool more, float* threadScratch) {
   const int64_t keyDim = a.keyDim, valueDim = a.valueDim, member = item / a.heads, head = item % a.heads;
   const int64_t ldK = mlstmPadded(keyDim), ldV = mlstmPadded(valueDim);
   const int64_t chunks = (a.length + a.chunk - 1) / a.chunk, matrix = keyDim * valueDim;
@@ -122,10 +123,12 @@ static void mlstmForwardHead(const MlstmForwardArgs& a, int64_t item, bool more,
     const float* nextK = a.k + nextRow * a.ldk + nextHead * keyDim;
     const float* nextV = a.v + nextRow * a.ldv + nextHead * valueDim;
     mlstmFetch<true>(h, a.ldh, rows, valueDim);
-    mlstmTransposed(k, a.ldk, rows, keyDim, b.keysT, ld);
+    MlstmScratch operands = b.operands;
+    const MlstmRight keysT = P::transposed(operands, k, a.ldk, rows, keyDim);
     mlstmCompact(v, a.ldv, rows, valueDim, nullptr, b.values, ldV);
-    const MlstmTerm scores{q, a.ldq, 1, b.keysT, ld, keyDim, MlstmSpan::all};
-    mlstmMultiply({rows, ld, &scores, 1, b.mixing, ld, nullptr, nullptr, 0, 1,
+    const MlstmRight values = P::across(operands, b.values, ldV, rows, valueDim);
+    const MlstmTerm scores{P::along(operands, q, a.ldq, rows, keyDim), keysT, keyDim, MlstmSpan::all};
+    mlstmMultiply<P>({rows, ld, &scores, 1, b.mixing, ld, nullptr, nullptr, 0, 1,
                    {nextK, a.ldk, following, keyDim}}, true);
     if (carried) {
       for (int t = 0; t < ld; t += W) store(b.exits + t, load(g.carry + t) * a.queryScale);
@@ -133,22 +136,28 @@ static void mlstmForwardHead(const MlstmForwardArgs& a, int64_t item, bool more,
     }
     float* stats = a.tokenStats ? a.tokenStats + (item * a.length + start) * 2 : nullptr;
     mlstmMix(b, ldK, a.queryScale * a.keyScale, a.eps, carried, stats);
-    const MlstmTerm reads[] = {{b.mixing, ld, 1, b.values, ldV, rows, MlstmSpan::upToRow},
-                               {b.readers, ldK, 1, c, valueDim, keyDim, MlstmSpan::all}};
-    mlstmMultiply({rows, valueDim, reads, carried ? 2 : 1, h, a.ldh, b.inverses, nullptr, 0, 1,
+    MlstmTerm reads[2] = {{P::along(operands, b.mixing, ld, rows, rows, true), values, rows, MlstmSpan::upToRow}};
+    if (carried)
+      reads[1] = {P::along(operands, b.readers, ldK, rows, keyDim), P::across(operands, c, valueDim, keyDim, valueDim),
+                  keyDim, MlstmSpan::all};
+    mlstmMultiply<P>({rows, valueDim, reads, carried ? 2 : 1, h, a.ldh, b.inverses, nullptr, 0, 1,
                    {nextV, a.ldv, following, valueDim}});
 
     if (final && !a.lastC && !a.lastN && !a.lastM) break;
     for (int s = 0; s < ld; s += W) store(b.exits + s, mlstmDecay(g, rows - 1, s, splat(a.keyScale)));
     const float kept = empty ? 0.0f : g.carry[rows - 1];
-    mlstmCompact(k + g.last * a.ldk, a.ldk, rows - g.last, keyDim, b.exits + g.last, b.writers + g.last * ldK, ldK);
+    const int64_t writing = rows - g.last;
+    float* writers = b.writers + g.last * ldK;
+    mlstmCompact(k + g.last * a.ldk, a.ldk, writing, keyDim, b.exits + g.last, writers, ldK);
     if (saved) saved += matrix + keyDim;
     float* next = saved && !final ? saved : last;
     if (next) {
-      const MlstmTerm writes{b.writers + g.last * ldK, 1, ldK, b.values + g.last * ldV, ldV, rows - g.last,
+      // Of the document in which the chunk ends, whose first row a pair of rows may not begin with.
+      const MlstmRight written = g.last == 0 ? values : P::across(operands, b.values + g.last * ldV, ldV, writing, valueDim);
+      const MlstmTerm writes{P::across(operands, writers, ldK, writing, keyDim).flipped(), written, writing,
                              MlstmSpan::all};
       const float* prior = kept != 0.0f ? c : nullptr;
-      mlstmMultiply({keyDim, valueDim, &writes, 1, next, valueDim, nullptr, prior, valueDim, kept,
+      mlstmMultiply<P>({keyDim, valueDim, &writes, 1, next, valueDim, nullptr, prior, valueDim, kept,
                      {nextQ, a.ldq, following, keyDim}});
     }
     for (int64_t d = 0; d < ldK; d += W) {
@@ -164,10 +173,21 @@ static void mlstmForwardHead(const MlstmForwardArgs& a, int64_t item, bool more,
   if (a.lastM) a.lastM[item] = m;
 }
 
-void mlstmForward(const MlstmForwardArgs& a, const Context& ctx) {
+template <class P, class Args> static void mlstmForwardHeads(const Args& a, const Context& ctx) {
   const Range items = share(ctx, a.batch * a.heads);
   for (int64_t item = items.begin; item < items.end; item++)
-    mlstmForwardHead(a, item, item + 1 < items.end, ctx.scratch);
+    mlstmForwardHead<P>(a, item, item + 1 < items.end, ctx.scratch);
+}
+
+void mlstmForward(const MlstmForwardArgs& a, const Context& ctx) { mlstmForwardHeads<MlstmFloats>(a, ctx); }
+
+void mlstmForwardBf16(const MlstmForwardBf16Args& a, const Context& ctx) {
+#if XL_HAS_BF16_DOTS
+  mlstmForwardHeads<MlstmPairs>(a, ctx);
+#else
+  (void)a, (void)ctx;
+  __builtin_trap();  // no engine binds it to these instructions
+#endif
 }
 
 }  // namespace xl

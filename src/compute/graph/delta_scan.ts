@@ -18,7 +18,7 @@ const deltaScanOp = defineOp({
   constants: ['reset'],
   strided: ['h'],
   inPlace: { lastState: 'state' },
-  residuals({ attributes }, limits) {
+  residuals({ attributes }, { limits }) {
     const { batch, length, heads, keyDim, valueDim } = attributes;
     return {
       chunkStates: [batch, heads, Math.ceil(length / chunkOf(attributes, limits)), keyDim, valueDim],

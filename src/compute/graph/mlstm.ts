@@ -1,6 +1,13 @@
 import { fitsThread } from '../program/kernels.ts';
-import type { EngineLimits } from '../program/limits.ts';
-import { attributes, defineOp, type KernelNumbers, type Named, type Node, type Tensor } from './op.ts';
+import {
+  attributes,
+  defineOp,
+  type KernelNumbers,
+  type Named,
+  type Node,
+  type Planning,
+  type Tensor,
+} from './op.ts';
 import { requireCount, requireFinite, requireNotNegative } from './options.ts';
 import { createNode, requireShape } from './tensor.ts';
 
@@ -57,14 +64,20 @@ export interface MlstmNode extends Node {
 
 export const isMlstm = (node: Node): node is MlstmNode => node.op === mlstmOp;
 
+/** The passes by chunks. */
+const kernelsOf = {
+  f32: { forward: 'mlstmForward', backward: 'mlstmBackward' },
+  bf16: { forward: 'mlstmForwardBf16', backward: 'mlstmBackwardBf16' },
+} as const;
+
 /** Tokens of a chunk, the same in both passes. */
-function chunkOf(attributes: MlstmAttributes, limits: EngineLimits): number {
+function chunkOf(attributes: MlstmAttributes, { limits, precision }: Planning): number {
   if (attributes.chunk !== undefined) return attributes.chunk;
   const { length, keyDim, valueDim } = attributes;
   const { narrow, wide, wideFrom, whole } = limits.mlstmChunk;
   const widest = Math.max(keyDim, valueDim);
   const fits = (chunk: number): boolean =>
-    fitsThread('mlstmBackward', { chunk, length, keyDim, valueDim }, limits);
+    fitsThread(kernelsOf[precision].backward, { chunk, length, keyDim, valueDim }, limits);
   if (length <= whole && length <= 2 * widest && fits(length)) return length;
   let chunk = widest >= wideFrom ? wide : narrow;
   while (chunk > 1 && !fits(chunk)) chunk = Math.floor(chunk / 2);
@@ -82,9 +95,9 @@ const mlstmOp = defineOp({
   constants: ['reset', 'm'],
   strided: ['h'],
   inPlace: { lastC: 'c', lastN: 'n', lastM: 'm' },
-  residuals({ attributes }, limits) {
+  residuals({ attributes }, planning) {
     const { batch, length, heads, keyDim, valueDim } = attributes;
-    const chunks = Math.ceil(length / chunkOf(attributes, limits));
+    const chunks = Math.ceil(length / chunkOf(attributes, planning));
     return {
       chunkStates: [batch, heads, chunks, keyDim, valueDim + 1],
       chunkMaxima: [batch, heads, chunks],
@@ -108,8 +121,8 @@ const mlstmOp = defineOp({
       to.call('mlstmStep', node, attributes);
       return;
     }
-    const chunk = chunkOf(attributes, to.limits);
-    to.call('mlstmForward', node, { ...attributes, chunk }, SAVED);
+    const chunk = chunkOf(attributes, to);
+    to.call(kernelsOf[to.precision].forward, node, { ...attributes, chunk }, SAVED);
   },
 });
 
@@ -122,8 +135,8 @@ const mlstmBackwardOp = defineOp({
   strided: ['dq', 'dk', 'dv', 'di', 'df'],
   emit(node, to) {
     const { attributes } = node;
-    const chunk = chunkOf(attributes, to.limits);
-    to.call('mlstmBackward', node, { ...attributes, chunk }, SAVED);
+    const chunk = chunkOf(attributes, to);
+    to.call(kernelsOf[to.precision].backward, node, { ...attributes, chunk }, SAVED);
   },
 });
 

@@ -79,7 +79,7 @@ interface Definition<I extends Names, O extends Names, A, Constants extends stri
    * Arrays that the kernel leaves for its backward pass, sized when the graph is planned: an engine's limits may decide.
    * They are no tensors: no operation but the one that is `backwardOf` this one reads them.
    */
-  residuals?(node: NodeOf<I, O, A>, limits: EngineLimits): Readonly<Record<string, Shape>>;
+  residuals?(node: NodeOf<I, O, A>, planning: Planning): Readonly<Record<string, Shape>>;
   /** The operation whose backward pass this is: each node has a `forward`, whose residuals its kernel reads. */
   readonly backwardOf?: string;
   /**
@@ -117,7 +117,7 @@ export interface Op {
   readonly overwrites: boolean;
   gradient?(node: Node, d: Gradients, sofar: Gradients): Gradients;
   emit?(node: Node, to: Emitter): void;
-  residuals?(node: Node, limits: EngineLimits): Readonly<Record<string, Shape>>;
+  residuals?(node: Node, planning: Planning): Readonly<Record<string, Shape>>;
   readonly backwardOf?: string;
   readonly parts?: {
     replace(node: Node, limits: EngineLimits): boolean;
@@ -245,8 +245,16 @@ export type KernelNumbers<K extends KernelName> = {
   readonly [N in Exclude<NumberNames<K>, AllStrides<K>>]: number;
 } & { readonly [N in NumberNames<K> & AllStrides<K>]?: number };
 
+/** What a graph is planned for. */
+export interface Planning {
+  /** Of the engine. */
+  readonly limits: EngineLimits;
+  /** Of the products of dense layers, and of those within the mLSTM's chunks. */
+  readonly precision: 'f32' | 'bf16';
+}
+
 /** What an operation's `emit` may ask of the planner. */
-export interface Emitter {
+export interface Emitter extends Planning {
   /** Where an input lies, or where an output is to be written. */
   matrix(t: Tensor): Matrix;
   /**
@@ -262,10 +270,6 @@ export interface Emitter {
   ): void;
   /** Whether the backward pass of the operation is part of the graph. */
   readonly differentiated: boolean;
-  /** Of the engine that the graph is planned for. */
-  readonly limits: EngineLimits;
-  /** Of the products of dense layers. */
-  readonly precision: 'f32' | 'bf16';
   /** `out` is `source` from a column on, without a copy where the memory allows it. */
   alias(out: Tensor, source: Tensor, column?: number): void;
   /** `out` are rows of `source`: `first` and then every `step`th. */

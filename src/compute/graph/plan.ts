@@ -22,7 +22,8 @@ export interface PlanOptions {
   /** What the engine that will run the Program takes (its `limits`). */
   limits: EngineLimits;
   /**
-   * bf16: the products of dense layers (`linear`, `matmul`) and of their gradients take their operands rounded to bfloat16;
+   * bf16: the products of dense layers (`linear`, `matmul`), those within the chunks of `mlstm` and those of the gradients of both
+   * take their operands rounded to bfloat16;
    * everything else stays as it is. An engine that cannot do it is refused. Default: f32.
    */
   precision?: Precision;
@@ -284,7 +285,7 @@ class Planner implements Emitter {
     if (!this.#differentiated.has(owner)) return 0;
     let places = this.#residuals.get(owner);
     if (!places) {
-      const shapes = Object.entries(owner.op.residuals?.(owner, this.limits) ?? {});
+      const shapes = Object.entries(owner.op.residuals?.(owner, this) ?? {});
       places = new Map(
         shapes.map(([key, shape]) => {
           const label = `${owner.op.name}#${owner.id}.${key}${shapeText(shape)}`;

@@ -1,69 +1,23 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { Random } from '../../random.ts';
-import type { Engine } from '../engines/engine.ts';
 import { createReferenceEngine } from '../engines/reference/engine.ts';
 import { fastEngines } from '../engines/testing/engines.ts';
 import type { NamedArray } from '../evaluation.ts';
 import { cpuLimits } from '../program/limits.ts';
 import { nearestBfloat16 } from '../program/packing.ts';
-import type { Program } from '../program/program.ts';
 import { Region, type Shape, sizeOf } from '../program/region.ts';
-import { differentiate } from './differentiate.ts';
 import { gateLinear, headwiseLinear, headwiseOuter, linear, matmul } from './matmul.ts';
 import { mlstmProjections } from './mlstm_projections.ts';
 import type { Named } from './op.ts';
-import { type Precision, plan } from './plan.ts';
+import { plan } from './plan.ts';
 import { leaf, type Tensor } from './tensor.ts';
-import { assign, constant } from './views.ts';
-
-type Inputs = Readonly<Record<string, NamedArray>>;
-type Results = Record<string, number[]>;
+import { compute, type Inputs, traced } from './testing/precision.ts';
 
 const reference = createReferenceEngine();
 const { cases, missing } = await fastEngines();
 const engines = await Promise.all(cases.map(({ open }) => open(1)));
 afterAll(() => Promise.all(engines.map((engine) => engine.close())));
 const able = engines.filter(({ limits }) => !limits.lacks.gemmBf16);
-
-/** The results of a graph, and the gradients of its inputs for these seeds of the results. */
-function traced(inputs: Inputs, build: (leaves: Named) => Tensor, seed?: readonly number[]) {
-  const io = new Region('io');
-  const leaves = Object.fromEntries(
-    Object.entries(inputs).map(([name, { shape }]) => [name, leaf(io, name, shape)]),
-  );
-  const y = build(leaves);
-  const names = Object.keys(inputs);
-  const wrt = names.map((name) => leaves[name]);
-  const gradients = seed ? differentiate([y], wrt, [constant([...seed], y.shape)]) : [];
-  const outputs = { y, ...Object.fromEntries(names.map((name, i) => [`d${name}`, gradients[i]])) };
-  const roots = Object.entries(outputs).flatMap(([name, t]) =>
-    t ? [assign(leaf(io, `out:${name}`, t.shape), t)] : [],
-  );
-  return { io, roots };
-}
-
-async function run(engine: Engine, program: Program, inputs: Inputs): Promise<Results> {
-  const executable = engine.bind(program, []);
-  for (const [name, { values }] of Object.entries(inputs)) executable.io.write(name, values);
-  await executable.run();
-  const results: Results = {};
-  for (const { name, shape } of program.io.entries)
-    if (name.startsWith('out:'))
-      results[name.slice(4)] = [...(await executable.io.read(name)).subarray(0, sizeOf(shape))];
-  executable.free();
-  return results;
-}
-
-function compute(
-  engine: Engine,
-  precision: Precision,
-  inputs: Inputs,
-  build: (leaves: Named) => Tensor,
-  seed?: readonly number[],
-): Promise<Results> {
-  const graph = traced(inputs, build, seed);
-  return run(engine, plan('product', { ...graph, limits: engine.limits, precision }), inputs);
-}
 
 const random = new Random(5);
 const numbers = (...shape: Shape): NamedArray => ({

@@ -17,7 +17,7 @@ const selectiveScanOp = defineOp({
   constants: ['reset'],
   strided: ['y'],
   inPlace: { lastState: 'state' },
-  residuals({ attributes }, limits) {
+  residuals({ attributes }, { limits }) {
     const { batch, length, dim, states } = attributes;
     return { chunkStates: [batch, Math.ceil(length / chunkOf(attributes, limits)), states, dim] };
   },

@@ -103,7 +103,7 @@ export const withoutBf16 = (limits: EngineLimits, reason: string): EngineLimits 
   lacks: {
     ...limits.lacks,
     ...Object.fromEntries(
-      ['gemmBf16', 'panelLinear'].map((kernel) => [
+      ['gemmBf16', 'panelLinear', 'mlstmForwardBf16', 'mlstmBackwardBf16'].map((kernel) => [
         kernel,
         {
           reason,

@@ -18,6 +18,7 @@ import { linearScanBackward, linearScanForward } from './linear_scan.ts';
 import { crossEntropyBackward, crossEntropyForward } from './loss.ts';
 import { map } from './map.ts';
 import { mlstmBackward, mlstmForward, mlstmStep } from './mlstm.ts';
+import { mlstmBackwardBf16, mlstmForwardBf16 } from './mlstm_chunks.ts';
 import { mlstmProjectionsBackward, mlstmProjectionsForward } from './mlstm_projections.ts';
 import { normBackward, normForward } from './norm.ts';
 import type { Operands } from './operands.ts';
@@ -54,6 +55,8 @@ export const referenceKernels: { readonly [Name in KernelName]: (a: Operands<Nam
   mlstmProjectionsBackward,
   mlstmForward,
   mlstmBackward,
+  mlstmForwardBf16,
+  mlstmBackwardBf16,
   mlstmStep,
   recurrentForward,
   recurrentBackward,

@@ -1,135 +1,20 @@
 import { describe, expect, it } from 'vitest';
-import { mlstmBackward, mlstmForward, mlstmStep } from './mlstm.ts';
+import { mlstmStep } from './mlstm.ts';
 import { mlstmParallel } from './mlstm_parallel.ts';
 import { readGolden } from './testing/golden.ts';
 import { expectGradients } from './testing/gradient_check.ts';
+import {
+  backward,
+  CHUNK,
+  forward,
+  type Inputs,
+  randomInputs,
+  randomState,
+  type Sizes,
+  scalesOf,
+  stridesOf,
+} from './testing/mlstm_calls.ts';
 import { dot, randomValues, tensorError } from './testing/values.ts';
-
-interface Sizes {
-  batch: number;
-  length: number;
-  heads: number;
-  keyDim: number;
-  valueDim: number;
-  eps: number;
-}
-
-interface Inputs {
-  q: Float64Array;
-  k: Float64Array;
-  v: Float64Array;
-  i: Float64Array;
-  f: Float64Array;
-  reset?: Float64Array;
-  c?: Float64Array;
-  n?: Float64Array;
-  m?: Float64Array;
-}
-
-const CHUNK = 4;
-
-function randomInputs(
-  { batch, length, heads, keyDim, valueDim }: Sizes,
-  seed: number,
-  gateScale = 2,
-): Inputs {
-  const rows = batch * length;
-  return {
-    q: randomValues(rows * heads * keyDim, seed, 2),
-    k: randomValues(rows * heads * keyDim, seed + 1, 2),
-    v: randomValues(rows * heads * valueDim, seed + 2),
-    i: randomValues(rows * heads, seed + 3, gateScale),
-    f: randomValues(rows * heads, seed + 4, gateScale),
-  };
-}
-
-function randomState({ batch, heads, keyDim, valueDim }: Sizes, seed: number) {
-  return {
-    c: randomValues(batch * heads * keyDim * valueDim, seed),
-    n: randomValues(batch * heads * keyDim, seed + 1),
-    m: randomValues(batch * heads, seed + 2),
-  };
-}
-
-const scalesOf = (sizes: Sizes) => ({ keyScale: 1 / Math.sqrt(sizes.keyDim), queryScale: 0.7 });
-
-const stridesOf = ({ heads, keyDim, valueDim }: Sizes) => ({
-  ldq: heads * keyDim,
-  ldk: heads * keyDim,
-  ldv: heads * valueDim,
-  ldi: heads,
-  ldf: heads,
-  ldh: heads * valueDim,
-});
-
-function forward(sizes: Sizes, inputs: Inputs, scales = scalesOf(sizes)) {
-  const { batch, length, heads, keyDim, valueDim } = sizes;
-  const members = batch * heads;
-  const chunks = Math.ceil(length / CHUNK);
-  const outputs = {
-    h: new Float64Array(batch * length * heads * valueDim),
-    lastC: new Float64Array(members * keyDim * valueDim),
-    lastN: new Float64Array(members * keyDim),
-    lastM: new Float64Array(members),
-    chunkStates: new Float64Array(members * chunks * keyDim * (valueDim + 1)),
-    chunkMaxima: new Float64Array(members * chunks),
-    tokenStats: new Float64Array(members * length * 2),
-  };
-  mlstmForward({
-    scratch: undefined,
-    reset: undefined,
-    c: undefined,
-    n: undefined,
-    m: undefined,
-    ...sizes,
-    chunk: CHUNK,
-    ...scales,
-    ...stridesOf(sizes),
-    ...inputs,
-    ...outputs,
-  });
-  return outputs;
-}
-
-function backward(
-  sizes: Sizes,
-  inputs: Inputs,
-  saved: ReturnType<typeof forward>,
-  upstream: { dh: Float64Array; dlastC?: Float64Array; dlastN?: Float64Array },
-  scales = scalesOf(sizes),
-) {
-  const strides = stridesOf(sizes);
-  const gradients = {
-    dq: new Float64Array(inputs.q.length),
-    dk: new Float64Array(inputs.k.length),
-    dv: new Float64Array(inputs.v.length),
-    di: new Float64Array(inputs.i.length),
-    df: new Float64Array(inputs.f.length),
-    dc: new Float64Array(saved.lastC.length),
-    dn: new Float64Array(saved.lastN.length),
-  };
-  mlstmBackward({
-    reset: undefined,
-    dlastC: undefined,
-    dlastN: undefined,
-    ...sizes,
-    chunk: CHUNK,
-    ...scales,
-    ...strides,
-    lddh: strides.ldh,
-    lddq: strides.ldq,
-    lddk: strides.ldk,
-    lddv: strides.ldv,
-    lddi: strides.ldi,
-    lddf: strides.ldf,
-    ...inputs,
-    ...saved,
-    ...upstream,
-    ...gradients,
-    scratch: undefined,
-  });
-  return gradients;
-}
 
 /** Rows from..to of every batch member of x [B, T, width]. */
 function piece(x: Float64Array, length: number, from: number, to: number): Float64Array {

@@ -2,7 +2,7 @@ import { logSigmoid, sigmoid } from './math.ts';
 import type { Operands } from './operands.ts';
 
 /** One head's state: c [DK, DV], n [DK]. */
-interface State {
+export interface State {
   readonly c: Float64Array;
   readonly n: Float64Array;
   m: number;
@@ -11,7 +11,7 @@ interface State {
 type Sizes = Pick<Operands<'mlstmStep'>, 'heads' | 'keyDim' | 'valueDim' | 'keyScale' | 'queryScale' | 'eps'>;
 
 /** What one token gives one head; q and k are already scaled. */
-interface Token {
+export interface Token {
   readonly q: Float64Array;
   readonly k: Float64Array;
   readonly v: Float64Array;
@@ -25,7 +25,7 @@ type TokenInputs = Pick<
   'q' | 'ldq' | 'k' | 'ldk' | 'v' | 'ldv' | 'i' | 'ldi' | 'f' | 'ldf' | 'reset'
 >;
 
-function tokenAt(a: Sizes & TokenInputs, row: number, head: number): Token {
+export function tokenAt(a: Sizes & TokenInputs, row: number, head: number): Token {
   const { keyDim, valueDim } = a;
   const slice = (x: Float64Array, ld: number, width: number): Float64Array =>
     x.slice(row * ld + head * width, row * ld + (head + 1) * width);
@@ -39,7 +39,7 @@ function tokenAt(a: Sizes & TokenInputs, row: number, head: number): Token {
   };
 }
 
-function stateAt(a: Sizes & Pick<Operands<'mlstmStep'>, 'c' | 'n' | 'm'>, member: number): State {
+export function stateAt(a: Sizes & Pick<Operands<'mlstmStep'>, 'c' | 'n' | 'm'>, member: number): State {
   const { keyDim, valueDim } = a;
   const matrix = keyDim * valueDim;
   return {
@@ -111,7 +111,7 @@ export function mlstmForward(a: Operands<'mlstmForward'>): void {
 }
 
 /** chunkStates rows are (C | n), before a reset of the chunk's first token. */
-function saveEntry(a: Operands<'mlstmForward'>, state: State, index: number): void {
+export function saveEntry(a: Operands<'mlstmForward'>, state: State, index: number): void {
   const { keyDim, valueDim } = a;
   for (let d = 0; d < keyDim; d++) {
     const at = (index * keyDim + d) * (valueDim + 1);
@@ -137,17 +137,16 @@ export function mlstmStep(a: Operands<'mlstmStep'>): void {
   }
 }
 
-/** The state at the entry of chunk 0, which is the state that the forward pass was given. */
-function savedEntry(a: Operands<'mlstmBackward'>, member: number): State {
-  const { keyDim, valueDim, length, chunk } = a;
-  const first = member * Math.ceil(length / chunk);
+/** The state at the entry of a chunk; of a member's chunk 0 that is the state that the forward pass was given. */
+export function savedEntry(a: Operands<'mlstmBackward'>, index: number): State {
+  const { keyDim, valueDim } = a;
   const state: State = {
     c: new Float64Array(keyDim * valueDim),
     n: new Float64Array(keyDim),
-    m: a.chunkMaxima[first],
+    m: a.chunkMaxima[index],
   };
   for (let d = 0; d < keyDim; d++) {
-    const at = (first * keyDim + d) * (valueDim + 1);
+    const at = (index * keyDim + d) * (valueDim + 1);
     state.c.set(a.chunkStates.subarray(at, at + valueDim), d * valueDim);
     state.n[d] = a.chunkStates[at + valueDim];
   }
@@ -164,7 +163,7 @@ export function mlstmBackward(a: Operands<'mlstmBackward'>): void {
   for (let b = 0; b < batch; b++) {
     for (let head = 0; head < heads; head++) {
       const member = b * heads + head;
-      const state = savedEntry(a, member);
+      const state = savedEntry(a, member * Math.ceil(length / a.chunk));
       const tokens = Array.from({ length }, (_, t) => tokenAt(a, b * length + t, head));
       /** Per token: the state it found (after a reset), the gates, the state it left. */
       const trace = tokens.map((token) => {
