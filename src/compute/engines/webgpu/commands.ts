@@ -21,6 +21,8 @@ interface Step extends Shader {
 export class Commands {
   /** Resolves when every pipeline is there. */
   readonly compiled: Promise<void>;
+  /** Workspace: the Program's, and behind it what dispatches need for themselves. */
+  readonly workBytes: number;
   readonly #program: Program;
   readonly #device: GPUDevice;
   readonly #pipelines: Pipelines;
@@ -36,7 +38,9 @@ export class Commands {
     this.#program = program;
     this.#device = device;
     this.#pipelines = pipelines;
-    this.#steps = stepsOf(program, device);
+    const { steps, workBytes } = stepsOf(program, device);
+    this.#steps = steps;
+    this.workBytes = workBytes;
     const last = this.#steps.at(-1);
     const bytes = last ? last.at + last.words.byteLength : 0;
     const words = new Uint32Array(Math.ceil(bytes / UNIFORM_ALIGNMENT + 1) * (UNIFORM_ALIGNMENT / 4));
@@ -149,7 +153,7 @@ export class Commands {
   }
 }
 
-function stepsOf(program: Program, { limits, features }: GPUDevice): Step[] {
+function stepsOf(program: Program, { limits, features }: GPUDevice): { steps: Step[]; workBytes: number } {
   const lacking = new Set(program.instructions.map(({ kernel }) => kernel).filter((k) => !lowerings[k]));
   if (lacking.size > 0) {
     throw new XlstmError(
@@ -159,12 +163,15 @@ function stepsOf(program: Program, { limits, features }: GPUDevice): Step[] {
     );
   }
   const steps: Step[] = [];
+  const spare = { region: program.work, offset: program.work.bytes, label: 'spare' };
+  let spareElements = 0;
   let at = 0;
   for (const [index, instruction] of program.instructions.entries()) {
     const { kernel } = instruction;
     const call = callOf(instruction);
     for (const dispatch of lowerings[kernel]!(call)) {
-      const shader = shaderOf(instruction, call, dispatch, features.has('subgroups'));
+      const shader = shaderOf(instruction, call, dispatch, features.has('subgroups'), spare);
+      spareElements = Math.max(spareElements, dispatch.spare ?? 0);
       const shared = workgroupBytes(shader.text);
       if (shared > limits.maxComputeWorkgroupStorageSize) {
         throw new XlstmError(
@@ -186,11 +193,14 @@ function stepsOf(program: Program, { limits, features }: GPUDevice): Step[] {
       at += Math.ceil(shader.words.byteLength / UNIFORM_ALIGNMENT) * UNIFORM_ALIGNMENT;
     }
   }
-  return steps;
+  return { steps, workBytes: program.work.bytes + bytesOf('f32', spareElements) };
 }
 
 /** Bytes of workgroup memory that a shader declares: scalars and arrays of words. */
 function workgroupBytes(text: string): number {
-  const declared = text.matchAll(/var<workgroup> \w+: (?:array<\w+, (\d+)>|\w+);/g);
-  return [...declared].reduce((sum, [, count]) => sum + bytesOf('f32') * Number(count ?? 1), 0);
+  const declared = text.matchAll(/var<workgroup> \w+: (?:array<(\w+), (\d+)>|\w+);/g);
+  return [...declared].reduce(
+    (sum, [, element, count]) => sum + bytesOf('f32', element === 'vec4f' ? 4 : 1) * Number(count ?? 1),
+    0,
+  );
 }

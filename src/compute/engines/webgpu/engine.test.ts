@@ -4,7 +4,7 @@ import { evaluation } from '../../evaluation.ts';
 import { differentiate } from '../../graph/differentiate.ts';
 import { add, multiply, sum, tanh } from '../../graph/elementwise.ts';
 import { crossEntropy } from '../../graph/loss.ts';
-import { linear } from '../../graph/matmul.ts';
+import { linear, matmul } from '../../graph/matmul.ts';
 import { mlstm } from '../../graph/mlstm.ts';
 import { norm } from '../../graph/norm.ts';
 import { Program } from '../../program/program.ts';
@@ -55,6 +55,33 @@ describe.runIf(hasSoftwareGpu)('the webgpu engine', { timeout: 300_000 }, () => 
     const [right, found] = await Promise.all([results(createReferenceEngine()), results(engine)]);
     for (const [name, values] of Object.entries(right))
       expect(relativeError(found[name], values), name).toBeLessThan(2e-6);
+  });
+
+  it('computes large products in every layout, and a long sum in parts', async () => {
+    const wave = (shape: number[], phase: number) => ({
+      shape,
+      values: Array.from({ length: shape[0] * (shape[1] ?? 1) }, (_, i) => Math.sin(phase + 0.7 * i)),
+    });
+    // The last tile of each side is not full.
+    const [m, n, k] = [260, 264, 516];
+    const inputs = {
+      x: wave([m, k], 1),
+      w: wave([n, k], 2),
+      bias: wave([n], 3),
+      residual: wave([m, n], 4),
+      v: wave([n, 260], 5),
+    };
+    const results = (on: Engine) =>
+      evaluation(on, inputs, ({ x, w, bias, residual, v }) => {
+        const y = linear(x, w, bias, residual);
+        const t = matmul(y, v);
+        const loss = sum(multiply(t, t));
+        const [dx, dw, dv] = differentiate([loss], [x, w, v]);
+        return { outputs: { y, t, dx: dx!, dw: dw!, dv: dv! } };
+      }).run();
+    const found = await results(engine);
+    for (const [name, values] of Object.entries(await results(createReferenceEngine())))
+      expect(relativeError(found[name], values), name).toBeLessThan(1e-5);
   });
 
   it('sums across workgroups of any size, with subgroups and without', async () => {

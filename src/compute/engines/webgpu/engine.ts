@@ -56,7 +56,7 @@ export class WebgpuEngine implements Engine {
     this.#stream.check();
     const bound = boundMemories<GpuStorage>(program, memories, this.#stream);
     const commands = new Commands(program, this.#device, this.#pipelines);
-    this.#reserveWork(program);
+    this.#reserveWork(program, commands.workBytes);
     const io = this.allocate(program.io);
     for (const { name, values } of program.constants) io.write(name, values);
     bound.set(program.io, io);
@@ -137,9 +137,8 @@ export class WebgpuEngine implements Engine {
     return this.#failure;
   }
 
-  #reserveWork(program: Program): void {
+  #reserveWork(program: Program, bytes: number): void {
     const before = this.#work;
-    const { bytes } = program.work;
     if (before && bytes <= before.bytes) return;
     this.#work = this.#storage(bytes, `the workspace of program ${program.name}`);
     if (before) this.#stream.act(() => before.release());

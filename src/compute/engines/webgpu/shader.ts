@@ -24,12 +24,21 @@ export interface Dispatch {
    * the text is long, so that compiling takes longer than constants save.
    */
   readonly anySize?: true;
+  /**
+   * Arrays are read and written four elements at a time too, with x_four(i) and set_x_four(i, values), i and the array's place being
+   * multiples of four; writing single ones would touch their neighbours.
+   */
+  readonly fours?: true;
+  /** Elements of workspace of the dispatch's own, `spare`, which the next dispatch of the call finds. */
+  readonly spare?: number;
 }
 
 /** A kernel call as its shaders see it. */
 export interface Call {
   /** Numbers by operand; an array counts as 1, one that is absent as 0. */
   readonly sizes: Sizes;
+  /** Elements from the start of its region to each array that is there. */
+  readonly places: Readonly<Record<string, number>>;
   /** The words after the operands. */
   readonly tail: readonly Word[];
 }
@@ -89,7 +98,10 @@ export function callOf({ kernel, words }: Instruction): Call {
       return [name, typeof word === 'number' ? word : 1];
     }),
   );
-  return { sizes, tail: words.slice(names.length) };
+  const places = Object.fromEntries(
+    words.flatMap((word, i) => (isAddress(word) ? [[names[i], word.offset / bytesOf('f32')]] : [])),
+  );
+  return { sizes, places, tail: words.slice(names.length) };
 }
 
 /**
@@ -102,21 +114,32 @@ export function shaderOf(
   dispatch: Dispatch,
   /** Whether the device sums across subgroups. */
   subgroups: boolean,
+  /** Where what the dispatch calls `spare` lies. */
+  spare: Address,
 ): Shader {
+  const { module = '', body, groups, size, anySize, sums = 0, fours } = dispatch;
   const arrays = arraysOf(instruction);
+  if (dispatch.spare) arrays.push(['spare', spare]);
   const regions = [...new Set(arrays.flatMap(([, address]) => (address ? [address.region] : [])))];
   const words: number[] = [];
   const access = arrays.map(([name, address]) => {
     if (!address) return `fn ${name}_at(i: u32) -> f32 { return 0.0; }\nfn set_${name}(i: u32, v: f32) {}\n`;
     const offset = wordAt(words.push(address.offset / bytesOf('f32')) - 1);
-    const place = `r${regions.indexOf(address.region)}[${offset} + i]`;
+    const buffer = `r${regions.indexOf(address.region)}`;
+    if (fours) {
+      return (
+        `fn ${name}_at(i: u32) -> f32 { let at = ${offset} + i; return bitcast<f32>(${buffer}[at >> 2u][at & 3u]); }\n` +
+        `fn ${name}_four(i: u32) -> vec4f { return bitcast<vec4f>(${buffer}[(${offset} + i) >> 2u]); }\n` +
+        `fn set_${name}_four(i: u32, v: vec4f) { ${buffer}[(${offset} + i) >> 2u] = bitcast<vec4u>(v); }\n`
+      );
+    }
+    const place = `${buffer}[${offset} + i]`;
     return (
       `fn ${name}_at(i: u32) -> f32 { return bitcast<f32>(${place}); }\n` +
       `fn ${name}_word(i: u32) -> u32 { return ${place}; }\n` +
       `fn set_${name}(i: u32, v: f32) { ${place} = bitcast<u32>(v); }\n`
     );
   });
-  const { module = '', body, groups, size, anySize, sums = 0 } = dispatch;
   const across = sums > 0 && subgroups;
   const read = new Map<string, string>();
   const numbers = Object.entries(kernels[instruction.kernel].operands).flatMap(([name, kind]) => {
@@ -144,7 +167,10 @@ ${body}
   const text = [
     across ? 'enable subgroups;\n' : '',
     `@group(0) @binding(0) var<uniform> words: array<vec4u, ${Math.ceil(words.length / 4)}>;\n`,
-    ...regions.map((_, i) => `@group(0) @binding(${i + 1}) var<storage, read_write> r${i}: array<u32>;\n`),
+    ...regions.map(
+      (_, i) =>
+        `@group(0) @binding(${i + 1}) var<storage, read_write> r${i}: array<${fours ? 'vec4u' : 'u32'}>;\n`,
+    ),
     ...numbers,
     ...access,
     scalarMath,

@@ -1,4 +1,5 @@
 import { type Dispatch, each, type Lowering, ofAnySize } from '../shader.ts';
+import { inTiles, takesTiles } from './gemm_tiles.ts';
 
 const TILE = 64;
 const DEPTH = 16;
@@ -12,9 +13,12 @@ const SMALL = 4096;
 /** Invocations that share a sum over k of a product of few rows. */
 const LANES = 64;
 
-const places = `
+const layouts = `
 fn a_place(z: u32, row: u32, i: u32) -> u32 { return z * strideA + select(row * lda + i, i * lda + row, transA == 1u); }
 fn b_place(z: u32, i: u32, column: u32) -> u32 { return z * strideB + select(i * ldb + column, column * ldb + i, transB == 1u); }
+`;
+
+const places = `${layouts}
 fn finish(z: u32, row: u32, column: u32, sum: f32) {
   var result = sum;
   if (has_bias) { result += bias_at(z * strideBias + column); }
@@ -142,7 +146,8 @@ if (there && part == 0u) {
   };
 }
 
-export const gemm: Lowering = ({ sizes: { batch, m, n, transB, k } }) => {
+export const gemm: Lowering = (call) => {
+  const { batch, m, n, transB, k } = call.sizes;
   if (m <= FEW_ROWS && transB && k >= LANES) return ofAnySize([thin(batch, m, n)]);
   if (m * n <= SMALL && k >= LONG) return ofAnySize([split(batch, m, n, transB)]);
   if (m * n <= SMALL || k <= 2) {
@@ -160,5 +165,5 @@ finish(z, row, column, sum);`,
       ),
     ]);
   }
-  return ofAnySize([tiled(batch, m, n)]);
+  return ofAnySize(takesTiles(call) ? inTiles(call, layouts) : [tiled(batch, m, n)]);
 };
