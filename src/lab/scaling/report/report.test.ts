@@ -161,7 +161,7 @@ describe('the report of a scaling study', () => {
   it('answers with numbers, names what was not run, and has the data of every chart', async () => {
     const { html, markdown } = await written(apart, [aStudyRecord({ model: 'mamba', size: 1e6 })]);
     expect(markdown).toMatch(
-      /At equal size and data the best xLSTM is ahead of the Transformer, by .*\(mean of the same 9 trainings/,
+      /At equal size and data the best xLSTM is ahead of the Transformer, difference .*\(mean of the same 9 trainings/,
     );
     expect(markdown).toContain('1 cell did not fit into the time');
     expect(markdown).toContain('train mamba 1000000 × 20 tokens, context 256, seed 1 | 1m 30s');
