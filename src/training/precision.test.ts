@@ -2,9 +2,10 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseSafetensors } from '../checkpoints/safetensors.ts';
 import type { Engine } from '../compute/engines/engine.ts';
 import { createNativeEngine } from '../compute/engines/native/engine.ts';
-import { createReferenceEngine } from '../compute/engines/reference/engine.ts';
+import { createReferenceEngine, ReferenceEngine } from '../compute/engines/reference/engine.ts';
 import { createWasmEngine } from '../compute/engines/wasm/engine.ts';
 import type { Precision } from '../compute/graph/plan.ts';
 import { encodeCorpus, readCorpus } from '../data/corpus.ts';
@@ -61,7 +62,7 @@ async function train(
     ...encodeCorpus(tokenizer, await readCorpus([text], '')),
     ...{ model, tokenizer, folder: join(place, folder), source: { data: [text], corpus: '' } },
     options: {
-      ...{ steps, batchSize: 8, length: 32, microBatches: 1, learningRate: 0.01, warmupSteps: 4 },
+      ...{ steps, batchSize: 4, length: 32, microBatches: 1, learningRate: 0.01, warmupSteps: 4 },
       optimizer: { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1 },
       ...{ finalFraction: 0.1, clipNorm: 1, order: 'contiguous', seed: 3, precision },
       ...{ evaluateEvery: steps, checkpointEvery: 4 },
@@ -70,6 +71,15 @@ async function train(
   });
   model.free();
   return result;
+}
+
+/** How far apart the numbers of two safetensors files are in all, as a share of their size. */
+function apart(a: Buffer, b: Buffer): number {
+  const [left, right] = [a, b].map((bytes) =>
+    [...parseSafetensors(bytes).tensors.values()].flatMap((tensor) => [...tensor.read()]),
+  );
+  const norm = (x: number[]): number => Math.sqrt(x.reduce((sum, value) => sum + value ** 2, 0));
+  return norm(left.map((x, i) => x - right[i])) / norm(left);
 }
 
 const file = (folder: string, name: string): Promise<Buffer> =>
@@ -95,8 +105,12 @@ describe('a run in bf16', () => {
       onStep: ({ step }) => step === 5 && stop.abort(),
     });
     await resumeTraining(engine, join(place, 'parts'));
-    for (const name of ['model.safetensors', 'optimizer.safetensors'])
-      expect((await file('parts', name)).equals(await file('whole', name)), name).toBe(true);
+    for (const name of ['model.safetensors', 'optimizer.safetensors']) {
+      const [parts, whole] = await Promise.all(['parts', 'whole'].map((folder) => file(folder, name)));
+      // Its weights are float64, those of a checkpoint float32: what is read again rounds otherwise here and there.
+      if (engine instanceof ReferenceEngine) expect(apart(parts, whole), name).toBeLessThan(1e-3);
+      else expect(parts.equals(whole), name).toBe(true);
+    }
     expect(JSON.parse(String(await file('parts', 'training.json'))).options.precision).toBe('bf16');
   });
 

@@ -7,7 +7,7 @@ import { leaf } from '../../src/compute/graph/tensor.ts';
 import { assign } from '../../src/compute/graph/views.ts';
 import { type PackedFormat, packedFormats } from '../../src/compute/program/constants.ts';
 import { kernelNames } from '../../src/compute/program/kernels.ts';
-import { cpuLimits } from '../../src/compute/program/limits.ts';
+import { cpuLimits, type EngineLimits } from '../../src/compute/program/limits.ts';
 import { type Instruction, instructionBytes, type Program } from '../../src/compute/program/program.ts';
 import { Region } from '../../src/compute/program/region.ts';
 import { type ContestantName, contestantNames, contestants } from '../../src/models/baselines/contestants.ts';
@@ -19,11 +19,16 @@ import { gradientProgram, optimizerRegions } from '../../src/training/step_progr
 const shape = { batchSize: 4, length: 160 };
 const update = { optimizer: { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1 }, clipNorm: 1 };
 
-function programs(name: ContestantName, numHeads: number): Program[] {
+function programs(
+  name: ContestantName,
+  numHeads: number,
+  training: { limits?: EngineLimits; precision?: 'bf16' } = {},
+): Program[] {
   const parameters = new Parameters();
   const config = { ...contestants[name], vocabSize: 90, embeddingDim: 64, numHeads, contextLength: 160 };
   const network = contestants[name].build(new Scope(parameters), { ...config, positions: 160, expansion: 1 });
-  const computed = { network, objective, shape, state: stateRegion(network, 4), limits: cpuLimits };
+  const state = stateRegion(network, 4);
+  const computed = { network, objective, shape, state, limits: cpuLimits, ...training };
   return [
     gradientProgram(computed, optimizerRegions(parameters), 'set', update),
     inferenceProgram(network, stateRegion(network, 4), 4, 1, 'last', cpuLimits),
@@ -38,10 +43,10 @@ function packedProgram(format: PackedFormat): Program {
   return plan('packed', { io, roots: [assign(leaf(io, 'y', [20, 96]), y)], limits: cpuLimits });
 }
 
-/** Nor products in bfloat16, which not all engines have. */
+/** Nor products and mLSTM in bfloat16, which not all engines have. */
 function halfPrograms(): Program[] {
   const limits = { ...cpuLimits, lacks: {} };
-  return [
+  const products = [
     (io: Region) => leaf(io, 'w', [96, 256]),
     () => new PanelMatrix(new Region('matrix'), 'w', [96, 256]),
   ].map((weight) => {
@@ -49,6 +54,7 @@ function halfPrograms(): Program[] {
     const y = linear(leaf(io, 'x', [20, 256]), weight(io));
     return plan('bf16', { io, roots: [assign(leaf(io, 'y', [20, 96]), y)], limits, precision: 'bf16' });
   });
+  return [...products, ...programs('xlstm[1:0]', 2, { limits, precision: 'bf16' })];
 }
 
 /** Bytes of the arrays that a call names, by the shapes that its addresses' labels end with; its workspace has none. */
