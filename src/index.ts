@@ -157,6 +157,8 @@ export {
 export { type DoctorReport, doctor, type Finding } from './compute/engines/doctor.ts';
 export type {
   CopiedPart,
+  Draft,
+  DraftOptions,
   Engine,
   EngineName,
   EngineOptions,

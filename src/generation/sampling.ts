@@ -1,4 +1,5 @@
 import { checkNames, checkNumber, checkWhole } from '../checks.ts';
+import type { DraftOptions } from '../compute/engines/engine.ts';
 import { XlstmError } from '../errors.ts';
 import { Random } from '../random.ts';
 import { exponential } from './exponential.ts';
@@ -121,6 +122,18 @@ export class Sampler {
     const total = this.#choose(scores, scores[best]);
     for (let i = this.#first; i < this.#end; i++) probabilities[this.#ids[i]] = this.#weights[i] / total;
     return probabilities;
+  }
+
+  /**
+   * What the next `count` draws follow besides the logits, for an engine that draws by itself. Undefined with a penalty, which
+   * looks at the tokens before, and with top-k, whose tokens lie in the order of a heap.
+   */
+  ahead(count: number): Pick<DraftOptions, 'temperature' | 'topP' | 'minP' | 'uniforms'> | undefined {
+    const temperature = this.#temperature;
+    if (this.#penalty !== 1 || (temperature > 0 && this.#topK < this.#vocabSize)) return undefined;
+    const random = Random.restore(this.#random.state());
+    const uniforms = Array.from({ length: count }, () => random.uniform());
+    return { temperature, topP: this.#topP, minP: this.#minP, uniforms };
   }
 
   #penalise(logits: Float32Array | Float64Array, recent: TokenWindow): Float32Array | Float64Array {

@@ -8,6 +8,7 @@ import { OneCall } from '../nn/one_call.ts';
 import { SequencePrograms, SequenceRunner } from '../nn/sequence_runner.ts';
 import type { Grammar } from './grammar/grammar.ts';
 import type { LogProbability } from './log_probabilities.ts';
+import { Lookahead } from './lookahead.ts';
 import { pieceLength } from './piece_length.ts';
 import { promptTokens } from './prompt.ts';
 import { MAX_REPETITION_WINDOW, SAMPLING_OPTIONS, type SamplingOptions } from './sampling.ts';
@@ -67,7 +68,7 @@ export class Session implements Disposable {
   /** Between texts and the model's tokens. */
   readonly tokenizer: Tokenizer;
   readonly #runner: SequenceRunner;
-  readonly #single = new Int32Array(1);
+  readonly #ahead: Lookahead;
   #logits: Float32Array | Float64Array;
   #recent = new TokenWindow(MAX_REPETITION_WINDOW);
   #tokensSeen = 0;
@@ -89,6 +90,7 @@ export class Session implements Disposable {
     this.model = model;
     this.tokenizer = tokenizer;
     this.#runner = new SequenceRunner(model, SequencePrograms.of(model.network, model.engine.limits));
+    this.#ahead = new Lookahead(this.#runner, model.engine);
     this.#logits = new Float32Array(vocabSize);
   }
 
@@ -194,7 +196,7 @@ export class Session implements Disposable {
     try {
       if (this.#tokensSeen === 0) {
         if (document === undefined) throw emptyPrompt();
-        await this.#readOne(document);
+        await this.#readOne(document, writing);
       }
       for (;;) {
         signal?.throwIfAborted();
@@ -209,7 +211,7 @@ export class Session implements Disposable {
           else if (!before) await this.#rewind(settled, released);
           settled = undefined;
         } else if (held.length === 0) {
-          if (id !== undefined) await this.#readOne(id);
+          if (id !== undefined) await this.#readOne(id, writing);
           settled = undefined;
         } else if (settled && text !== '') {
           if (!before) await this.#rewind(settled, released);
@@ -224,13 +226,17 @@ export class Session implements Disposable {
         if (held.length > 0) {
           const ahead = settled ? [id as number] : held;
           settled ??= await this.#copy();
-          for (const token of ahead) await this.#readOne(token);
+          for (const token of ahead) await this.#readOne(token, writing);
         }
       }
     } finally {
-      if (settled) this.#load(settled);
-      if (this.#calls.busy === 'generate') this.#calls.release();
-      this.#generating = false;
+      try {
+        if (settled) this.#load(settled);
+        await this.#ahead.settle();
+      } finally {
+        if (this.#calls.busy === 'generate') this.#calls.release();
+        this.#generating = false;
+      }
     }
   }
 
@@ -269,6 +275,7 @@ export class Session implements Disposable {
     this.#claim('fork', false);
     try {
       const fork = new Session(this.model, this.tokenizer);
+      await this.#ahead.settle();
       fork.#runner.state.copyFrom(this.#runner.state);
       fork.#logits = this.#logits.slice();
       fork.#recent = this.#recent.copy();
@@ -286,6 +293,7 @@ export class Session implements Disposable {
   free(): void {
     this.#refuseInLoop('free');
     this.#calls.free(() => {
+      this.#ahead.free();
       this.#runner.free();
     });
   }
@@ -302,6 +310,7 @@ export class Session implements Disposable {
 
   /** Moves the state past tokens, piece by piece, and takes the logits that follow the last of them. */
   async #read(tokens: Int32Array): Promise<void> {
+    await this.#ahead.settle();
     let at = 0;
     while (at < tokens.length) {
       const length = pieceLength(tokens.length - at);
@@ -312,13 +321,20 @@ export class Session implements Disposable {
       at += length;
       if (at === tokens.length) this.#logits = await executable.io.read('logits');
     }
-    this.#tokensSeen += tokens.length;
-    for (const id of tokens.subarray(-MAX_REPETITION_WINDOW)) this.#recent.push(id);
+    this.#count(tokens);
   }
 
-  #readOne(id: number): Promise<void> {
-    this.#single[0] = id;
-    return this.#read(this.#single);
+  /** Reads a token that was written, and with it, where the engine can, those that will probably be. */
+  async #readOne(id: number, writing: Writing): Promise<void> {
+    const logits = await this.#ahead.read(id, writing);
+    if (!logits) return this.#read(Int32Array.of(id));
+    this.#logits = logits;
+    this.#count(Int32Array.of(id));
+  }
+
+  #count(tokens: Int32Array): void {
+    this.#tokensSeen += tokens.length;
+    for (const id of tokens.subarray(-MAX_REPETITION_WINDOW)) this.#recent.push(id);
   }
 
   async #rewind(to: SequenceState, tokens: readonly number[]): Promise<void> {
@@ -327,6 +343,7 @@ export class Session implements Disposable {
   }
 
   async #copy(): Promise<SequenceState> {
+    await this.#ahead.settle();
     return {
       state: await this.#runner.state.readAll(),
       logits: this.#logits.slice(),
@@ -337,6 +354,7 @@ export class Session implements Disposable {
 
   /** The copy is the session's from here on. */
   #load(copy: SequenceState): void {
+    this.#ahead.drop();
     this.#runner.state.writeAll(copy.state);
     this.#logits = copy.logits;
     this.#recent = copy.recent;

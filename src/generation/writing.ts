@@ -1,4 +1,5 @@
 import { checkNumber, checkOption, checkWhole } from '../checks.ts';
+import type { DraftOptions } from '../compute/engines/engine.ts';
 import { startToken, type Tokenizer } from '../data/tokenizer.ts';
 import type { Grammar, GrammarCursor } from './grammar/grammar.ts';
 import { type LogProbability, logProbabilities } from './log_probabilities.ts';
@@ -129,6 +130,15 @@ export class Writing {
     if (this.#filter.stopped) return { ...piece, finishReason: 'stop' };
     if (this.#grammar?.complete) return this.#end(piece, 'stop');
     return this.#tokens === this.#maxTokens ? this.#end(piece, 'length') : piece;
+  }
+
+  /** What the next tokens, at most `count`, will be drawn by, where that is known: not under a grammar or penalties. */
+  ahead(count: number): Omit<DraftOptions, 'input' | 'output'> | undefined {
+    const { presence, frequency } = this.#penalties;
+    if (this.#grammar || presence !== 0 || frequency !== 0) return undefined;
+    const draws = Math.min(count, this.#maxTokens - this.#tokens);
+    const rule = draws > 0 ? this.#sampler.ahead(draws) : undefined;
+    return rule && { ...rule, vocabSize: this.#tokenizer.vocabSize };
   }
 
   #penalised(logits: Float32Array | Float64Array): Float32Array | Float64Array {

@@ -59,6 +59,32 @@ export interface Memory extends Disposable {
   free(): void;
 }
 
+/** How an engine draws tokens by itself between runs of a Program. */
+export interface DraftOptions {
+  /** The entry of `io` that a run reads its token from. */
+  readonly input: string;
+  /** The entry of `io` that a run leaves the logits of the next token in. */
+  readonly output: string;
+  /** The tokens that can be drawn are 0 … vocabSize - 1. */
+  readonly vocabSize: number;
+  /** As in SamplingOptions; 0: the likeliest. */
+  readonly temperature: number;
+  /** As in SamplingOptions; 1: all. */
+  readonly topP: number;
+  /** As in SamplingOptions; 0: all. */
+  readonly minP: number;
+  /** A number in [0, 1) for each token that is drawn: there is one run more. */
+  readonly uniforms: readonly number[];
+}
+
+/** What came of runs whose tokens the engine drew. */
+export interface Draft {
+  /** The token drawn behind each run but the last. */
+  readonly tokens: readonly number[];
+  /** The logits of each run. */
+  readonly logits: readonly Values[];
+}
+
 /** A Program bound to memory. */
 export interface Executable extends Disposable {
   /** What runs. */
@@ -71,6 +97,11 @@ export interface Executable extends Disposable {
    * was freed or the engine is closed or fails.
    */
   run(): void | Promise<void>;
+  /**
+   * Runs the list again and again, each time with the token drawn from the logits of the time before, and reads back once.
+   * Only where reading back costs a wait. Tokens are drawn in float32: now and then another one than a Sampler draws.
+   */
+  draft?(options: DraftOptions): Promise<Draft>;
   /** Runs the list once, one instruction after the other by itself: the seconds that each of them took. */
   profile(): Promise<Float64Array>;
   /** Gives `io` and the Program's words back, after the runs that were asked for. */

@@ -65,12 +65,17 @@ export class Commands {
   }
 
   submit(bufferOf: (region: Region) => GPUBuffer): void {
-    this.#bind(bufferOf);
     const commands = this.#device.createCommandEncoder();
+    this.record(commands, bufferOf);
+    this.#device.queue.submit([commands.finish()]);
+  }
+
+  /** Adds one run to commands. */
+  record(commands: GPUCommandEncoder, bufferOf: (region: Region) => GPUBuffer): void {
+    this.#bind(bufferOf);
     const pass = commands.beginComputePass();
     for (const index of this.#steps.keys()) this.#dispatch(pass, index);
     pass.end();
-    this.#device.queue.submit([commands.finish()]);
   }
 
   /** Seconds of each instruction, each in a pass of its own between two timestamps. */

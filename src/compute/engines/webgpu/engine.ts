@@ -2,11 +2,12 @@ import { XlstmError } from '../../../errors.ts';
 import { cpuLimits, type EngineLimits, withoutBf16 } from '../../program/limits.ts';
 import type { Program } from '../../program/program.ts';
 import type { Region } from '../../program/region.ts';
-import type { Engine, EngineOptions, Executable, Memory } from '../engine.ts';
+import type { Draft, DraftOptions, Engine, EngineOptions, Executable, Memory } from '../engine.ts';
 import { boundMemories, CheckedMemory, freedProgram } from '../memory.ts';
 import { closedError, Stream } from '../stream.ts';
 import { Commands } from './commands.ts';
 import { findAdapter, openDevice } from './device.ts';
+import { Drafts } from './drafts.ts';
 import { Pipelines } from './pipelines.ts';
 import { GpuStorage } from './storage.ts';
 
@@ -95,6 +96,19 @@ export class WebgpuEngine implements Engine {
             });
       await attempt(() => done);
     };
+    let drafts: Drafts | undefined;
+    const draft = async (options: DraftOptions): Promise<Draft> => {
+      check();
+      drafts ??= new Drafts(this.#device, this.#pipelines);
+      const ahead = drafts;
+      // Reading is no part of the turn: what is asked for later does not wait for it.
+      const { read } = await this.#stream.ask(async () => {
+        await Promise.all([commands.compiled, ahead.compiled]);
+        const step = (encoder: GPUCommandEncoder): void => commands.record(encoder, bufferOf);
+        return { read: await attempt(() => ahead.submit(program.io, io.storage.buffer, options, step)) };
+      });
+      return attempt(read);
+    };
     const profile = async (): Promise<Float64Array> => {
       check();
       return this.#stream.ask(async () => {
@@ -106,9 +120,14 @@ export class WebgpuEngine implements Engine {
       if (freed) return;
       freed = true;
       io.free();
-      if (!this.#stream.ended) this.#stream.act(() => commands.release());
+      if (!this.#stream.ended) {
+        this.#stream.act(() => {
+          commands.release();
+          drafts?.release();
+        });
+      }
     };
-    return { program, io, run, profile, free, [Symbol.dispose]: free };
+    return { program, io, run, draft, profile, free, [Symbol.dispose]: free };
   }
 
   close(): Promise<void> {
