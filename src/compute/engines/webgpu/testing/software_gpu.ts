@@ -28,12 +28,15 @@ export async function softwareGpu(): Promise<GpuEnvironment> {
   };
 }
 
+/** Libraries that stay open: koffi closes one that nothing refers to any more. */
+const opened = new Set<unknown>();
+
 /** The same for this process, before its first engine. */
 export async function useSoftwareGpu(): Promise<void> {
   const { VK_DRIVER_FILES } = await softwareGpu();
   process.env.VK_DRIVER_FILES = VK_DRIVER_FILES;
   // A loaded library is found by its name, wherever it lies.
-  (await importKoffi()).load(join(dirname(VK_DRIVER_FILES), 'libvulkan.so.1'));
+  opened.add((await importKoffi()).load(join(dirname(VK_DRIVER_FILES), 'libvulkan.so.1')));
 }
 
 async function unpacked(): Promise<string> {
