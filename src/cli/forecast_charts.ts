@@ -5,7 +5,7 @@ import type { LevelRows } from '../forecasting/levels.ts';
 import type { Axis, Band, ChartSpec, Point } from '../lab/charts/line_chart.ts';
 import type { Hue, LineStyle } from '../lab/charts/line_style.ts';
 import { oneLine } from '../quote.ts';
-import { levelName, timeOf } from './forecast_text.ts';
+import { levelName, seriesName, timeOf } from './forecast_text.ts';
 import { formatTick } from './plots.ts';
 
 const look = (hue: Hue): LineStyle => ({ hue, dash: 'solid', marker: 'circle' });
@@ -16,8 +16,6 @@ const MOST_TICKS = 8;
 /** What a chart of a series shows. */
 export interface Shown {
   readonly series: TimeSeries;
-  /** The name of the target. */
-  readonly target: string;
   /** How it was forecast. */
   readonly method: string;
   readonly levels: readonly number[];
@@ -47,8 +45,7 @@ export function backtestChart(shown: Shown, windows: readonly BacktestWindow[]):
   });
 }
 
-const nameOf = ({ series, target }: Shown): string =>
-  oneLine(series.id === '' ? target : `${target} of ${series.id}`, MOST_NAME);
+const nameOf = ({ series }: Shown): string => oneLine(seriesName(series), MOST_NAME);
 
 interface Content {
   readonly title: string;

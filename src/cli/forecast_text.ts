@@ -33,6 +33,9 @@ export function figures(values: ArrayLike<number>): (value: number) => string {
 export const timeOf = ({ times }: TimeSeries, step: number): string =>
   times ? times.text(step) : `step ${step + 1}`;
 
+/** Its target, and which of those of a table it is. */
+export const seriesName = ({ id, target }: TimeSeries): string => (id === '' ? target : `${target} of ${id}`);
+
 /** A series in a line: how long it is, its step, from when to when, and what is missing. */
 export function describeSeries(series: TimeSeries): string {
   const { values, times } = series;
@@ -120,6 +123,7 @@ export function printForecasts(
   levels: readonly number[],
 ): void {
   const [low, middle, high] = [0, levels.indexOf(0.5), levels.length - 1];
+  const isOneTarget = all.every(({ series: { target } }) => target === all[0].series.target);
   const rows = all.map(({ series, quantiles }) => {
     const end = series.values.length;
     const last = quantiles[0].length - 1;
@@ -129,7 +133,7 @@ export function printForecasts(
     ]);
     const cells = (h: number): string[] => [low, middle, high].map((q) => text(quantiles[q][h]));
     return [
-      series.id,
+      isOneTarget ? series.id : seriesName(series),
       timeOf(series, end - 1),
       text(series.values[end - 1]),
       text(quantiles[middle][0]),
@@ -151,12 +155,13 @@ export function printForecasts(
   output.line(renderTable({ columns, rows }, output.style, output.width));
 }
 
-/** What methods reached, the best first, and which of them a person should use. */
+/** What methods reached, the best first, and which of them a person should use. `of`: the name of the target, where there are others. */
 export function printBacktest(
   output: Output,
   results: Readonly<Record<string, BacktestResult>>,
   chosen: string,
   levels: readonly number[],
+  of = '',
 ): void {
   const band = levelName(levels[levels.length - 1] - levels[0]);
   const sorted = Object.entries(results).sort(([, a], [, b]) => a.measures.mase - b.measures.mase);
@@ -165,7 +170,7 @@ export function printBacktest(
   output.line();
   output.line(
     output.style.dim(
-      `back-test: ${formatInteger(windows.length)} forecasts of ${horizon} steps from what was before them`,
+      `back-test${of && ` of ${of}`}: ${formatInteger(windows.length)} forecasts of ${horizon} steps from what was before them`,
     ),
   );
   output.line(

@@ -72,6 +72,11 @@ export function nameList(text: string): readonly string[] {
   return [...new Set(names)];
 }
 
+/** Names of an option that may also be given several times. */
+export const moreNames = (text: string, before: readonly string[] | undefined): readonly string[] => [
+  ...new Set([...(before ?? []), ...nameList(text)]),
+];
+
 /** A whole number above 0, which may end in k or M: 200k, 1.5M. */
 export function count(text: string): number {
   const match = /^\s*(\d+(?:\.\d+)?)\s*([kM]?)\s*$/.exec(text);

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
-import { nameList } from './parse.ts';
+import { moreNames } from './parse.ts';
 
 /** Which columns of a table are the series. */
 export interface SeriesChoice {
-  readonly target?: string;
+  readonly target?: readonly string[];
   readonly time?: string;
   readonly id?: string;
   readonly past: readonly string[];
@@ -17,9 +17,13 @@ export const addSeriesOptions = (
   covariates: { readonly past: string; readonly known: string },
 ): Command =>
   command
-    .option('--target <column>', 'what to forecast (default: the only column of numbers)')
+    .option(
+      '--target <columns>',
+      'what to forecast, several together (default: the only column of numbers)',
+      moreNames,
+    )
     .option('--time <column>', 'times of the rows (default: the only column of dates)')
     .option('--id <column>', 'tells several series of one table apart')
-    .option('--past <columns>', covariates.past, nameList, [])
-    .option('--known <columns>', covariates.known, nameList, [])
+    .option('--past <columns>', covariates.past, moreNames, [])
+    .option('--known <columns>', covariates.known, moreNames, [])
     .option('--time-zone <name>', 'of times without an offset, such as Europe/Berlin (default: UTC)');

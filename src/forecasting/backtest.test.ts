@@ -5,7 +5,10 @@ import { exponentialSmoothing } from './baselines/exponential_smoothing.ts';
 import { normalQuantile } from './baselines/normal.ts';
 import { seasonalNaive } from './baselines/seasonal_naive.ts';
 import type { ForecastHistory, ForecastMethod } from './forecast_method.ts';
+import type { Forecaster } from './forecaster.ts';
 import { measure, seasonalError } from './measures.ts';
+import { modelMethod } from './model_method.ts';
+import type { ForecastSeries } from './series.ts';
 
 const LEVELS = [0.1, 0.5, 0.9];
 const none = { past: {}, known: {} };
@@ -18,6 +21,36 @@ const run = async (method: ForecastMethod, values: ArrayLike<number>, horizon: n
   (await method([history(values, season)], horizon, LEVELS))[0];
 const made = (length: number, of: (t: number) => number): Float64Array =>
   Float64Array.from({ length }, (_, t) => of(t));
+
+it('a model forecasts histories of one moment together, and gives each its own', async () => {
+  const asked: unknown[] = [];
+  const forecaster = {
+    takesCovariates: true,
+    forecastAll: async (all: readonly ForecastSeries[]) => {
+      asked.push(all.map(({ targets, past }) => [Object.values(targets).map((values) => values[0]), past]));
+      return all.map(({ targets }) => ({
+        targets: Object.fromEntries(
+          Object.entries(targets).map(([name, values]) => [
+            name,
+            { quantiles: [Float64Array.of(values[0] as number)] },
+          ]),
+        ),
+        warnings: [],
+      }));
+    },
+  } as unknown as Forecaster;
+  const past = { p: Float64Array.of(1, 2, 3, 4) };
+  const first = (value: number, length: number, together?: string): ForecastHistory => ({
+    ...{ values: new Float64Array(length).fill(value), season: 1, together, past, known: {} },
+  });
+  const found = await modelMethod(forecaster)(
+    [first(1, 4, 'a'), first(2, 4), first(3, 3, 'a'), first(4, 4, 'b'), first(5, 4, 'a'), first(6, 4)],
+    1,
+    [0.5],
+  );
+  expect(found.map(([[value]]) => value)).toEqual([1, 2, 3, 4, 5, 6]);
+  expect(asked).toEqual([[[1, 5], [2], [3], [4], [6]].map((targets) => [targets, past])]);
+});
 
 describe('normal quantiles', () => {
   it.each([

@@ -41,6 +41,16 @@ export interface BacktestResult {
   readonly windows: readonly BacktestWindow[];
 }
 
+/** Of some windows of a method: means over those of each series, and of these over the series. */
+export function measuresOf(windows: readonly BacktestWindow[]): Measures {
+  const series = [...new Set(windows.map((window) => window.series))];
+  return meanMeasures(
+    series.map((s) =>
+      meanMeasures(windows.filter((window) => window.series === s).map(({ measures }) => measures)),
+    ),
+  );
+}
+
 /** Values that a history has at least. */
 const SHORTEST = 3;
 
@@ -78,10 +88,7 @@ export async function backtest(
         measures: measure(forecasts[i], levels, actual, scale),
       };
     });
-    const bySeries = series.map((_, s) =>
-      meanMeasures(measured.filter((window) => window.series === s).map(({ measures }) => measures)),
-    );
-    results[name] = { measures: meanMeasures(bySeries), windows: measured };
+    results[name] = { measures: measuresOf(measured), windows: measured };
   }
   return results;
 }
@@ -102,7 +109,7 @@ const countPresent = (values: Float64Array): number =>
   values.reduce((count, value) => count + (Number.isNaN(value) ? 0 : 1), 0);
 
 function historyAt(
-  { values, season, past, known }: BacktestSeries,
+  { values, season, together, past, known }: BacktestSeries,
   origin: number,
   horizon: number,
 ): ForecastHistory {
@@ -111,6 +118,7 @@ function historyAt(
   return {
     values: values.slice(0, origin),
     season,
+    together,
     past: cut(past, origin),
     known: cut(known, origin + horizon),
   };

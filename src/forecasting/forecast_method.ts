@@ -6,6 +6,8 @@ export interface ForecastHistory {
   readonly values: Float64Array;
   /** Steps after which the series usually repeats itself; 1: none. */
   readonly season: number;
+  /** Targets of one moment: histories of the same name here that are as long as each other. Default: it is alone. */
+  readonly together?: string | undefined;
   /** Covariates up to the last value, each as long as `values`. */
   readonly past: Readonly<Record<string, Float64Array>>;
   /** Covariates up to the horizon, each as long as `values` and the horizon together. */

@@ -51,10 +51,11 @@ describe('xlstm forecast', () => {
       ...NAIVE,
     );
     expect(code, stderr).toBe(0);
-    const { target, method, series, backtest } = JSON.parse(stdout);
-    expect([target, method]).toEqual(['load', 'seasonal-naive']);
+    const { targets, method, series, backtest } = JSON.parse(stdout);
+    expect([targets, method]).toEqual([['load'], 'seasonal-naive']);
     expect(series).toHaveLength(1);
     expect(series[0]).toMatchObject({
+      target: 'load',
       values: 70,
       step: 'day',
       season: 7,
@@ -65,8 +66,8 @@ describe('xlstm forecast', () => {
     // The values of a week before.
     expect(series[0].median).toEqual([63, 64, 65].map(load));
     expect(series[0].quantiles['0.95'][0]).toBeGreaterThan(series[0].median[0]);
-    expect(Object.keys(backtest)).toEqual(['seasonal-naive', 'ets']);
-    expect(backtest.ets).toMatchObject({
+    expect(Object.keys(backtest.load)).toEqual(['seasonal-naive', 'ets']);
+    expect(backtest.load.ets).toMatchObject({
       forecasts: 2,
       mase: expect.any(Number),
       coverage: expect.any(Number),
@@ -193,6 +194,107 @@ it('xlstm forecast hands covariates to a model that takes some', async () => {
   const [one, two] = [await run('load.csv'), await run('other.csv')];
   expect(one.every(Number.isFinite)).toBe(true);
   expect(two).not.toEqual(one);
+});
+
+describe('xlstm forecast with several targets', () => {
+  const model = fileURLToPath(new URL('../golden/tirex2_tiny', import.meta.url));
+  const BOTH = ['--target', 'load,price', '--horizon', '5'];
+  // The price is the load of the day before, and ends a day earlier.
+  const price = (i: number): number => (load(i - 1) - 100) / 4;
+  beforeAll(async () => {
+    const rows = Array.from({ length: 70 }, (_, i) => `${day(i)},${load(i)},${i === 69 ? '' : price(i)},a`);
+    const mirrored = Array.from({ length: 70 }, (_, i) => `${day(i)},${load(i)},${50 - price(i)},b`);
+    await writeFile(path('two.csv'), ['ts,load,price,shop', ...rows, ''].join('\n'));
+    await writeFile(path('shops.csv'), ['ts,load,price,shop', ...rows, ...mirrored, ''].join('\n'));
+    await writeFile(path('mirrored.csv'), ['ts,load,price,shop', ...mirrored, ''].join('\n'));
+  });
+  const medians = async (file: string, ...options: string[]): Promise<Record<string, number[]>> => {
+    const { code, stdout, stderr } = await forecast(
+      file,
+      '--horizon',
+      '5',
+      '--json',
+      '--model',
+      model,
+      ...options,
+    );
+    expect(code, stderr).toBe(0);
+    const { series } = JSON.parse(stdout) as { series: { id: string; target: string; median: number[] }[] };
+    return Object.fromEntries(series.map(({ id, target, median }) => [id + target, median]));
+  };
+
+  it('prints chart, table and back-test of each', async () => {
+    const { code, stdout, stderr } = await forecast(
+      'two.csv',
+      ...BOTH,
+      '--backtest',
+      '2',
+      '--model',
+      model,
+      '--plot',
+      'two.svg',
+    );
+    expect(code, stderr).toBe(0);
+    expect(stderr).toMatch(/^series {2}load: 70 steps \(day\), 2024-01-01 to 2024-03-10 \(times: ts\)$/m);
+    expect(stderr).toMatch(/^series {2}price: 70 steps .*, 1 missing \(times: ts\)$/m);
+    expect(stdout).toMatch(/^load\n.*^2024-03-15 .*^price\n.*^2024-03-11 .*^2024-03-15 /ms);
+    expect(stdout).toMatch(
+      /^back-test of load: 2 forecasts of 5 steps.*^ets .*^back-test of price: 2 forecasts of 5 steps.*^ets /ms,
+    );
+    expect(stdout).not.toMatch(/NaN|undefined/);
+    const svg = await readFile(path('two.svg'), 'utf8');
+    for (const text of ['load', 'price: 2 forecasts of 5 steps']) expect(svg).toContain(text);
+  });
+
+  it('forecasts them together with a model that can', async () => {
+    const both = await medians('two.csv', '--target', 'load', '--target', 'price');
+    expect(Object.keys(both)).toEqual(['load', 'price']);
+    expect(both.load).not.toEqual((await medians('two.csv', '--target', 'load')).load);
+    expect(both.load).not.toEqual((await medians('mirrored.csv', ...BOTH)).load);
+    const shops = await medians('shops.csv', ...BOTH, '--id', 'shop');
+    expect(Object.keys(shops)).toEqual(['aload', 'aprice', 'bload', 'bprice']);
+    for (const [h, value] of shops.aprice.entries()) expect(value).toBeCloseTo(both.price[h], 5);
+  });
+
+  it('forecasts each by itself with others', async () => {
+    const run = async (...options: string[]) => {
+      const { code, stdout, stderr } = await forecast('two.csv', '--horizon', '5', '--json', ...options);
+      expect(code, stderr).toBe(0);
+      return JSON.parse(stdout);
+    };
+    const { targets, series, backtest } = await run('--target', 'load,price', '--backtest', '2', ...NAIVE);
+    expect(targets).toEqual(['load', 'price']);
+    expect(series.map((one: { target: string }) => one.target)).toEqual(targets);
+    for (const [i, target] of targets.entries()) {
+      const alone = await run('--target', target, ...NAIVE);
+      if (target === 'load') expect(series[i].quantiles).toEqual(alone.series[0].quantiles);
+      expect(backtest[target]['seasonal-naive']).toMatchObject({
+        forecasts: 2,
+        coverage: expect.any(Number),
+      });
+    }
+    const [one] = (await run(...BOTH)).series;
+    const [alone] = (await run('--target', 'load')).series;
+    for (const [h, value] of one.median.entries()) expect(value).toBeCloseTo(alone.median[h], 4);
+  });
+
+  it('lists those of several series, a row each', async () => {
+    const { code, stdout, stderr } = await forecast('shops.csv', ...BOTH, '--id', 'shop', ...NAIVE);
+    expect(code, stderr).toBe(0);
+    expect(stderr).toMatch(/^series {2}price: 2 series by shop \(times: ts\)$/m);
+    for (const name of ['load of a', 'price of a', 'load of b', 'price of b'])
+      expect(stdout).toMatch(new RegExp(`^${name} +2024-03-10 `, 'm'));
+  });
+
+  it('fine-tunes on them together', async () => {
+    const { code, stdout, stderr } = await forecast(
+      ...['train', 'two.csv', '--target', 'load,price', '--from', model],
+      ...['--steps', '2', '--batch', '2', '--out', 'tuned-two'],
+    );
+    expect(code, stderr).toBe(0);
+    expect(stderr).toMatch(/^(tuned|kept) {3,4}\S/m);
+    expect(stdout).toMatch(/back-test/);
+  });
 });
 
 describe('xlstm forecast train', () => {
@@ -381,6 +483,24 @@ describe('xlstm forecast refuses', () => {
       'load,temperature\n1,2\n',
       ['--target', 'load', '--known', 'temp'],
       /there is no column "temp"\n {2}Near it: "temperature"\. It has "load", "temperature"\./,
+    ],
+    [
+      'one unknown column of several targets',
+      'load,price\n1,2\n2,3\n3,4\n',
+      ['--target', 'load,prise'],
+      /there is no column "prise"\n {2}Near it: "price"/,
+    ],
+    [
+      'a target that is a covariate too',
+      'load,price\n1,2\n2,3\n3,4\n',
+      ['--target', 'load,price', '--past', 'price'],
+      /bad\.csv, column "price": expected one use of it, found target and past/,
+    ],
+    [
+      'too few values of the second target',
+      'load,price\n1,2\n2,\n3,4\n',
+      ['--target', 'load,price'],
+      /column "price": expected at least 3 values, found 2/,
     ],
     [
       'two candidates',

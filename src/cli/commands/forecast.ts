@@ -5,7 +5,7 @@ import { frequencyText, usualSeason } from '../../data/series/frequency.ts';
 import { readSeries } from '../../data/series/read_series.ts';
 import { requireKnown, type TimeSeries } from '../../data/series/time_series.ts';
 import { XlstmError } from '../../errors.ts';
-import { type BacktestResult, backtest } from '../../forecasting/backtest.ts';
+import { type BacktestResult, backtest, measuresOf } from '../../forecasting/backtest.ts';
 import { exponentialSmoothing } from '../../forecasting/baselines/exponential_smoothing.ts';
 import { seasonalNaive } from '../../forecasting/baselines/seasonal_naive.ts';
 import type { ForecastHistory, ForecastMethod } from '../../forecasting/forecast_method.ts';
@@ -21,6 +21,7 @@ import {
   printBacktest,
   printForecast,
   printForecasts,
+  seriesName,
   timeOf,
 } from '../forecast_text.ts';
 import { standardOutput } from '../output.ts';
@@ -96,11 +97,13 @@ export function forecastCommand(): Command {
 The step is found from the times; steps without a row, and empty cells, are missing values. Rows behind the last value of
 the target are the future, in which --known covariates are given. Several series, of any lengths, are forecast together.
 
+Several targets (--target load,price) are forecast together by models that can (TiRex-2), and each by itself by others.
 The tiny forecaster looks at each series by itself; what it reaches on real ones is in docs/forecasting.md.
 
 Examples:
   xlstm forecast load.csv --target load --time ts --horizon 96 --plot load.svg
   xlstm forecast sales.csv --target sold --id shop --known holiday --horizon 28 --model models/tirex
+  xlstm forecast load.csv --target load,price --past wind --model models/tirex-2
   xlstm forecast load.csv --backtest 5`,
     );
   // Both have options of the same names.
@@ -113,7 +116,7 @@ Examples:
 
 /** What is told at the end: forecasts of all series and, if asked for, what methods reached. */
 interface Result {
-  readonly target: string;
+  readonly targets: readonly string[];
   readonly method: string;
   readonly levels: readonly number[];
   readonly all: readonly SeriesForecast[];
@@ -132,12 +135,15 @@ const MOST_BY_DEFAULT = 96;
 
 async function forecastTable(file: string, options: ForecastCommandOptions): Promise<void> {
   if (options.plot !== undefined) await requirePlotFolder(options.plot);
-  const { target, time, series } = await readSeries(file, options);
+  const { targets, time, series } = await readSeries(file, options);
   const seasons = series.map(({ times }) => options.season ?? (times ? usualSeason(times.frequency) : 1));
   const horizon = options.horizon ?? (seasons[0] > 1 ? Math.min(2 * seasons[0], MOST_BY_DEFAULT) : 12);
   for (const one of series) requireKnown(one, horizon);
-  const what = series.length === 1 ? describeSeries(series[0]) : `${series.length} series by ${options.id}`;
-  process.stderr.write(`series  ${target}: ${what}${time === undefined ? '' : ` (times: ${time})`}\n`);
+  for (const target of targets) {
+    const own = series.filter((one) => one.target === target);
+    const what = options.id === undefined ? describeSeries(own[0]) : `${own.length} series by ${options.id}`;
+    process.stderr.write(`series  ${target}: ${what}${time === undefined ? '' : ` (times: ${time})`}\n`);
+  }
   const { levels, backtest: windows } = options;
   const name = options.method ?? options.model ?? 'tiny';
   const warnings = new Set<string>();
@@ -151,12 +157,12 @@ async function forecastTable(file: string, options: ForecastCommandOptions): Pro
       windows === undefined
         ? undefined
         : await backtest(
-            series.map((one, s) => ({ ...one, season: seasons[s] })),
+            series.map((one, s) => ({ ...one, season: seasons[s], together: one.id })),
             { [name]: method, ...BASELINES },
             { horizon, windows, levels },
           );
     const all = series.map((one, s) => ({ series: one, season: seasons[s], quantiles: quantiles[s] }));
-    return { target, method: name, levels, all, warnings: [...warnings], measured };
+    return { targets, method: name, levels, all, warnings: [...warnings], measured };
   });
   if (options.plot !== undefined)
     await writePlot(options.plot, `${basename(file)}: forecast`, chartsOf(result));
@@ -167,11 +173,15 @@ async function forecastTable(file: string, options: ForecastCommandOptions): Pro
 }
 
 /** Series that end where the forecast begins; what is known reaches to its end. */
-function historyOf({ values, past, known }: TimeSeries, season: number, horizon: number): ForecastHistory {
+function historyOf(
+  { id, values, past, known }: TimeSeries,
+  season: number,
+  horizon: number,
+): ForecastHistory {
   const ahead = Object.entries(known).map(
     ([name, row]) => [name, row.slice(0, values.length + horizon)] as const,
   );
-  return { values, season, past, known: Object.fromEntries(ahead) };
+  return { values, season, together: id, past, known: Object.fromEntries(ahead) };
 }
 
 /** Runs with the method that was asked for: a simple one, a model, or the forecaster that comes with the package. */
@@ -208,12 +218,12 @@ function requireNoCovariates({ past, known }: ForecastCommandOptions, method: st
 const historyShown = ({ series, season, quantiles }: SeriesForecast): number =>
   Math.min(series.values.length, Math.max(3 * quantiles[0].length, 3 * season, 48));
 
-/** Series whose charts there is room for. */
+/** Series whose charts there is room for in a file, and targets in a terminal. */
 const MOST_CHARTS = 6;
 
-function chartsOf({ target, method, levels, all, measured }: Result): ChartSpec[] {
+function chartsOf({ method, levels, all, measured }: Result): ChartSpec[] {
   return all.slice(0, MOST_CHARTS).flatMap((one, s) => {
-    const shown = { series: one.series, target, method, levels };
+    const shown = { series: one.series, method, levels };
     const windows = measured?.[method].windows.filter(({ series }) => series === s) ?? [];
     return [
       forecastChart(shown, one.quantiles, historyShown(one)),
@@ -222,26 +232,54 @@ function chartsOf({ target, method, levels, all, measured }: Result): ChartSpec[
   });
 }
 
-function print({ method, levels, all, measured }: Result): void {
+function print({ targets, method, levels, all, measured }: Result): void {
   const output = standardOutput();
-  if (all.length === 1) {
-    const [one] = all;
-    drawForecast(output, one.series, one.quantiles, levels, historyShown(one));
-    printForecast(output, one.series, one.quantiles, levels);
+  const isOne = targets.length === 1;
+  if (all.length === targets.length && all.length <= MOST_CHARTS) {
+    for (const [i, one] of all.entries()) {
+      if (i > 0) output.line();
+      if (!isOne) output.line(output.style.strong(seriesName(one.series)));
+      drawForecast(output, one.series, one.quantiles, levels, historyShown(one));
+      printForecast(output, one.series, one.quantiles, levels);
+    }
   } else {
     printForecasts(output, all, levels);
   }
-  if (measured) printBacktest(output, measured, method, levels);
+  if (!measured) return;
+  for (const target of targets)
+    printBacktest(output, resultsOf(measured, all, target), method, levels, isOne ? '' : target);
 }
 
-function asJson({ target, method, levels, all, warnings, measured }: Result): unknown {
+/** What methods reached of one target. */
+const resultsOf = (
+  measured: Readonly<Record<string, BacktestResult>>,
+  all: readonly SeriesForecast[],
+  target: string,
+): Record<string, BacktestResult> =>
+  Object.fromEntries(
+    Object.entries(measured).map(([name, { windows }]) => {
+      const own = windows.filter(({ series }) => all[series].series.target === target);
+      return [name, { measures: measuresOf(own), windows: own }];
+    }),
+  );
+
+function asJson({ targets, method, levels, all, warnings, measured }: Result): unknown {
+  const backtestOf = (target: string): unknown =>
+    measured &&
+    Object.fromEntries(
+      Object.entries(resultsOf(measured, all, target)).map(([name, { measures, windows }]) => [
+        name,
+        { ...measures, forecasts: windows.length },
+      ]),
+    );
   return {
-    target,
+    targets,
     method,
     levels,
     warnings,
     series: all.map(({ series, season, quantiles }) => ({
       id: series.id,
+      target: series.target,
       values: series.values.length,
       step: series.times && frequencyText(series.times.frequency),
       season,
@@ -251,13 +289,6 @@ function asJson({ target, method, levels, all, warnings, measured }: Result): un
       median: Array.from(quantiles[levels.indexOf(0.5)]),
       quantiles: Object.fromEntries(levels.map((level, q) => [level, Array.from(quantiles[q])])),
     })),
-    backtest:
-      measured &&
-      Object.fromEntries(
-        Object.entries(measured).map(([name, { measures, windows }]) => [
-          name,
-          { ...measures, forecasts: windows.length },
-        ]),
-      ),
+    backtest: measured && Object.fromEntries(targets.map((target) => [target, backtestOf(target)])),
   };
 }

@@ -13,6 +13,7 @@ import { seasonalNaive } from '../../forecasting/baselines/seasonal_naive.ts';
 import { Forecaster } from '../../forecasting/forecaster.ts';
 import { modelMethod } from '../../forecasting/model_method.ts';
 import { type PatchModel, patchModel } from '../../forecasting/patch_model.ts';
+import type { ForecastSeries } from '../../forecasting/series.ts';
 import { trainForecaster } from '../../forecasting/training/train_forecaster.ts';
 import {
   type HeldOut,
@@ -170,7 +171,7 @@ async function tune(
   const progress = stepProgress();
   const { isTuned, before, after, ...made } = await interruptible((signal) =>
     tuneForecaster(forecaster, {
-      series: series.map(({ values, past, known }) => ({ targets: { value: values }, past, known })),
+      series: windowsOf(series, forecaster.takesCovariates),
       ...{ seed, signal, onStep: progress.show, onMeasure: progress.measured },
       ...(steps !== undefined && { steps }),
       ...(batch !== undefined && { batchSize: batch }),
@@ -189,6 +190,20 @@ async function tune(
     series.map(({ values }) => values),
     (patchModel(model.network) as PatchModel).patchSize,
   );
+}
+
+/** Targets of one id together, where the model takes them so. */
+function windowsOf(series: readonly TimeSeries[], together: boolean): ForecastSeries[] {
+  const groups = new Map<string | TimeSeries, TimeSeries[]>();
+  for (const one of series) {
+    const key = together ? one.id : one;
+    groups.set(key, [...(groups.get(key) ?? []), one]);
+  }
+  return [...groups.values()].map((targets) => ({
+    targets: Object.fromEntries(targets.map(({ values }, v) => [v, values])),
+    past: targets[0].past,
+    known: targets[0].known,
+  }));
 }
 
 function newModel(engine: Engine, { patch, context, dim, blocks, seed }: TrainOptions): Model<Network> {
@@ -234,7 +249,11 @@ async function measure(
 ): Promise<void> {
   const { levels } = forecaster;
   const results = await backtest(
-    series.map((one) => ({ ...one, season: one.times ? usualSeason(one.times.frequency) : 1 })),
+    series.map((one) => ({
+      ...one,
+      season: one.times ? usualSeason(one.times.frequency) : 1,
+      together: one.id,
+    })),
     { [name]: modelMethod(forecaster), 'seasonal-naive': seasonalNaive, ets: exponentialSmoothing },
     { ...heldOut, levels },
   );

@@ -18,8 +18,8 @@ const read = (text: string, options: SeriesOptions = {}) => seriesOfTable(table(
 
 describe('the series of a table', () => {
   it('is its only column of numbers by its only column of dates; steps without a row are missing', () => {
-    const { target, time, series } = read('day,load\n2024-01-01,1\n2024-01-02,\n2024-01-04,3\n2024-01-05,4');
-    expect([target, time]).toEqual(['load', 'day']);
+    const { targets, time, series } = read('day,load\n2024-01-01,1\n2024-01-02,\n2024-01-04,3\n2024-01-05,4');
+    expect([targets, time]).toEqual([['load'], 'day']);
     expect(series).toHaveLength(1);
     expect([...series[0].values]).toEqual([1, Number.NaN, Number.NaN, 3, 4]);
     expect(series[0].times?.text(2)).toBe('2024-01-03');
@@ -47,6 +47,19 @@ describe('the series of a table', () => {
       ['b', [10, 20, 30, 40]],
     ]);
     expect(series.map(({ times }) => times?.frequency.unit)).toEqual(['month', 'day']);
+  });
+
+  it('is one for each target of a name, which end with the last value of any', () => {
+    const text =
+      'who,day,2,1,k\na,2024-01-01,1,10,0\na,2024-01-02,2,20,0\na,2024-01-04,3,30,0\na,2024-01-05,,40,0\na,2024-01-06,,,1';
+    const { targets, series } = read(text, { target: ['2', '1'], id: 'who', known: ['k'] });
+    expect(targets).toEqual(['2', '1']);
+    expect(series.map(({ id, target, values }) => [id, target, [...values]])).toEqual([
+      ['a', '2', [1, 2, Number.NaN, 3, Number.NaN]],
+      ['a', '1', [10, 20, Number.NaN, 30, 40]],
+    ]);
+    expect(series[0].times).toBe(series[1].times);
+    expect([...series[1].known.k]).toEqual([0, 0, Number.NaN, 0, 0, 1]);
   });
 
   it('needs no times', () => {
@@ -152,8 +165,8 @@ describe('the series of a file', () => {
   const file = (path: string): string => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
 
   it('is read from CSV', async () => {
-    const { target, time, series } = await readSeries(file('examples/series/co2.csv'));
-    expect([target, time]).toEqual(['co2', 'date']);
+    const { targets, time, series } = await readSeries(file('examples/series/co2.csv'));
+    expect([targets, time]).toEqual([['co2'], 'date']);
     // Months that were not measured have no row.
     expect(series[0].values).toHaveLength(746);
     expect(series[0].values.filter(Number.isNaN)).toHaveLength(5);

@@ -7,8 +7,8 @@ import { TimeZone } from './time_zone.ts';
 
 /** Which columns of a table make a series. */
 export interface SeriesOptions {
-  /** What is forecast. Default: the only column of numbers besides the others. */
-  readonly target?: string;
+  /** What is forecast, one column or several. Default: the only column of numbers besides the others. */
+  readonly target?: string | readonly string[];
   /** The times of the rows. Default: the only column of dates; without one, rows are one step apart. */
   readonly time?: string;
   /** What tells several series of one table apart. Default: there is one. */
@@ -23,11 +23,11 @@ export interface SeriesOptions {
 
 /** The series of a table, in the order of their first rows, and the columns that they were taken from. */
 export interface TableSeries {
-  /** The column that is forecast. */
-  readonly target: string;
+  /** The columns that are forecast. */
+  readonly targets: readonly string[];
   /** Undefined where rows are one step apart. */
   readonly time: string | undefined;
-  /** One, or one for each name of the id column. */
+  /** One for each name of the id column, or one; of several targets one for each, with the same id and as many steps. */
   readonly series: readonly TimeSeries[];
 }
 
@@ -39,13 +39,15 @@ export interface TableSeries {
 export function seriesOfTable(table: Table, options: SeriesOptions): TableSeries {
   const { id, past = [], known = [] } = options;
   const zone = options.timeZone === undefined ? undefined : new TimeZone(options.timeZone);
-  for (const name of [options.target, options.time, id, ...past, ...known]) {
+  const named = typeof options.target === 'string' ? [options.target] : (options.target ?? []);
+  for (const name of [...named, options.time, id, ...past, ...known]) {
     if (name !== undefined) columnOf(table, name);
   }
-  const time = options.time ?? onlyTimes(table, [options.target, id, ...past, ...known]);
-  const target = options.target ?? onlyNumbers(table, [time, id, ...past, ...known]);
+  requireOneUse(table, { target: named, time: options.time, id, past, known });
+  const time = options.time ?? onlyTimes(table, [...named, id, ...past, ...known]);
+  const targets = named.length > 0 ? named : [onlyNumbers(table, [time, id, ...past, ...known])];
   const groups = id === undefined ? new Map([['', table.rows.map((_, r) => r)]]) : groupsOf(table, id);
-  const series = [...groups].map(([name, rows]) => {
+  const series = [...groups].flatMap(([name, rows]) => {
     const columns = (names: readonly string[]): Record<string, Float64Array> =>
       Object.fromEntries(names.map((column) => [column, numbersIn(table, column, rows)]));
     const t = time === undefined ? undefined : columnOf(table, time);
@@ -54,18 +56,38 @@ export function seriesOfTable(table: Table, options: SeriesOptions): TableSeries
       {
         id: name,
         times: t === undefined ? undefined : rows.map((r) => table.rows[r][t]),
-        values: numbersIn(table, target, rows),
+        targets: targets.map((target) => ({ name: target, values: numbersIn(table, target, rows) })),
         past: columns(past),
         known: columns(known),
       },
-      (row) =>
-        row === undefined
-          ? `${table.name}${called}, column ${quote(target)}`
-          : `${table.name}, line ${table.lines[rows[row]]}, column ${quote(time)}`,
+      {
+        target: (column) => `${table.name}${called}, column ${quote(column)}`,
+        time: (row) => `${table.name}, line ${table.lines[rows[row]]}, column ${quote(time)}`,
+      },
       zone,
     );
   });
-  return { target, time, series };
+  return { targets, time, series };
+}
+
+/** A column that is read twice would tell of itself, or what is to come. */
+function requireOneUse(
+  table: Table,
+  uses: Readonly<Record<string, string | readonly string[] | undefined>>,
+): void {
+  const used = new Map<string, string>();
+  for (const [use, names] of Object.entries(uses)) {
+    for (const name of typeof names === 'string' ? [names] : (names ?? [])) {
+      const before = used.get(name);
+      if (before !== undefined) {
+        throw new XlstmError(
+          'data',
+          `${table.name}, column ${quote(name)}: expected one use of it, found ${before === use ? `${use} twice` : `${before} and ${use}`}`,
+        );
+      }
+      used.set(name, use);
+    }
+  }
 }
 
 /** The rows of each name, in the order of the first ones. Throws a data error for a row without a name. */

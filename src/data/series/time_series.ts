@@ -7,7 +7,9 @@ import { TimeZone } from './time_zone.ts';
 export interface TimeSeries {
   /** What tells it from others of the same file; empty where it is alone. */
   readonly id: string;
-  /** The target, from its first value to its last. */
+  /** The column that it was taken from; empty where it was taken from none. */
+  readonly target: string;
+  /** The target, from its first row to the last value of it or of a target beside it. */
   readonly values: Float64Array;
   /** Undefined where rows follow each other without times. */
   readonly times: TimeAxis | undefined;
@@ -28,57 +30,75 @@ export interface TimedValue {
 /** Points below which there is nothing to go on. */
 const FEWEST = 3;
 
-/** Columns of one series, before gaps are filled. */
+/** A column that is forecast. */
+interface TargetColumn {
+  readonly name: string;
+  /** Of each row; NaN where it is missing. */
+  readonly values: Float64Array;
+}
+
+/** Columns of the series of one name, before gaps are filled. */
 export interface SeriesColumns {
   /** Empty where it is alone. */
   readonly id: string;
   /** Of each row, undefined where there are none. */
   readonly times: readonly string[] | undefined;
-  /** Of each row; NaN where it is missing. */
-  readonly values: Float64Array;
+  /** One at least; they are one series each, of the same steps. */
+  readonly targets: readonly TargetColumn[];
   /** Covariates up to the last value, of each row. */
   readonly past: Readonly<Record<string, Float64Array>>;
   /** Covariates beyond it, of each row. */
   readonly known: Readonly<Record<string, Float64Array>>;
 }
 
+/** How messages begin. */
+export interface SeriesPlaces {
+  /** About what is forecast. */
+  target(name: string): string;
+  /** About the time of a row. */
+  time(row: number): string;
+}
+
 /**
- * Makes a series of its rows: steps without a row become missing values; rows behind the last value are the future, in
- * which covariates are known. `where` begins messages about the series, or about one of its rows. Throws a data error
- * for fewer than 3 values and for times that are no times, do not ascend, or lie on no steps.
+ * Makes a series of each target: steps without a row become missing values; rows behind the last value of any target are
+ * the future, in which covariates are known. Throws a data error for fewer than 3 values and for times that are no times,
+ * do not ascend, or lie on no steps.
  */
 export function assembleSeries(
-  { id, times, values, past, known }: SeriesColumns,
-  where: (row?: number) => string,
+  { id, times, targets, past, known }: SeriesColumns,
+  where: SeriesPlaces,
   zone?: TimeZone,
-): TimeSeries {
-  const present = values.reduce((count, value) => count + (Number.isNaN(value) ? 0 : 1), 0);
-  if (present === 0 && values.length > 0) {
-    throw new XlstmError('data', `${where()}: expected a series, found only missing values`);
+): TimeSeries[] {
+  for (const { name, values } of targets) {
+    const present = values.reduce((count, value) => count + (Number.isNaN(value) ? 0 : 1), 0);
+    if (present === 0 && values.length > 0) {
+      throw new XlstmError('data', `${where.target(name)}: expected a series, found only missing values`);
+    }
+    if (present < FEWEST) {
+      throw new XlstmError(
+        'data',
+        `${where.target(name)}: expected at least ${FEWEST} values, found ${present}`,
+      );
+    }
   }
-  if (present < FEWEST) {
-    throw new XlstmError('data', `${where()}: expected at least ${FEWEST} values, found ${present}`);
-  }
-  const found = times && readTimes(times, where, zone);
-  const steps = found?.steps ?? values.map((_, row) => row);
+  const found = times && readTimes(times, where.time, zone);
+  const steps = found?.steps ?? targets[0].values.map((_, row) => row);
   const spread = (column: Float64Array): Float64Array => {
     const filled = new Float64Array((steps.at(-1) as number) + 1).fill(Number.NaN);
     for (const [row, value] of column.entries()) filled[steps[row]] = value;
     return filled;
   };
-  const filled = spread(values);
-  const end = filled.findLastIndex((value) => !Number.isNaN(value)) + 1;
+  const filled = targets.map(({ values }) => spread(values));
+  const end = Math.max(...filled.map((row) => row.findLastIndex((value) => !Number.isNaN(value)))) + 1;
   const columns = (given: typeof past, length?: number): Record<string, Float64Array> =>
     Object.fromEntries(
       Object.entries(given).map(([name, column]) => [name, spread(column).slice(0, length)]),
     );
-  return {
-    id,
-    values: filled.slice(0, end),
-    times: found?.axis.endingAt(end),
-    past: columns(past, end),
-    known: columns(known),
+  const common = {
+    ...{ id, times: found?.axis.endingAt(end) },
+    ...{ past: columns(past, end), known: columns(known) },
   };
+  return targets.map(({ name }, i) => ({ ...common, target: name, values: filled[i].slice(0, end) }));
 }
 
 /**
@@ -108,11 +128,15 @@ export function timeSeries(
     );
   });
   const times = timed ? (rows as readonly TimedValue[]).map(({ time }, i) => timeText(time, i)) : undefined;
-  return assembleSeries(
-    { id: '', times, values, past: {}, known: {} },
-    (row) => (row === undefined ? 'series' : `series: position ${row}: time`),
+  const [series] = assembleSeries(
+    { id: '', times, targets: [{ name: '', values }], past: {}, known: {} },
+    {
+      target: () => 'series',
+      time: (row) => `series: position ${row}: time`,
+    },
     zone === undefined ? undefined : new TimeZone(zone),
   );
+  return series;
 }
 
 function timeText(time: unknown, i: number): string {
