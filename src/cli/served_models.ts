@@ -1,14 +1,14 @@
 import { basename, resolve } from 'node:path';
-import { loadAdapter, loadCheckpoint, textModel } from '../checkpoints/checkpoint_folder.ts';
+import { loadCheckpoint, textModel } from '../checkpoints/checkpoint_folder.ts';
 import type { Engine } from '../compute/engines/engine.ts';
 import { XlstmError } from '../errors.ts';
 import { Forecaster } from '../forecasting/forecaster.ts';
 import { ServedForecaster } from '../serving/http/forecasts.ts';
 import { ServedModel } from '../serving/http/served_model.ts';
+import { checkpointOptions, type LoadingOptions } from './loading_options.ts';
 
 /** What the options of `serve` say of its models. */
-export interface ServedOptions {
-  readonly adapter?: string;
+export interface ServedOptions extends LoadingOptions {
   readonly name?: string;
   readonly slots: number;
   readonly queue: number;
@@ -36,9 +36,9 @@ export async function openServed(
     throw new XlstmError('usage', '--adapter: expected one model, that it is over');
   const models: ServedModel[] = [];
   const forecasters: ServedForecaster[] = [];
-  const over = adapter === undefined ? undefined : await loadAdapter(adapter);
+  const loading = await checkpointOptions(options);
   for (const [i, place] of places.entries()) {
-    const loaded = await loadCheckpoint(engine, place, { adapter: over });
+    const loaded = await loadCheckpoint(engine, place, loading);
     if (Forecaster.fits(loaded.model)) {
       forecasters.push(new ServedForecaster(new Forecaster(loaded.model), names[i]));
       continue;

@@ -1,12 +1,12 @@
 import type { LoadedModel } from '../checkpoints/checkpoint.ts';
-import { checkChoice, checkNames } from '../checks.ts';
+import { checkNames } from '../checks.ts';
 import type { Engine } from '../compute/engines/engine.ts';
-import { type Precision, precisions } from '../compute/graph/plan.ts';
+import type { Precision } from '../compute/graph/plan.ts';
 import { XlstmError } from '../errors.ts';
 import { Forecaster } from '../forecasting/forecaster.ts';
 import type { ModelSource } from './given_files.ts';
 import type { LoadedAs } from './loaded.ts';
-import { loadModelIn } from './model_files.ts';
+import { loadModel } from './model_files.ts';
 
 /** How a forecaster is loaded. */
 export interface LoadForecasterOptions {
@@ -28,22 +28,16 @@ export interface LoadForecasterOptions {
 export const loadForecaster = (
   source: ModelSource,
   options: LoadForecasterOptions = {},
-): Promise<Forecaster> => loadForecasterBy(loadModelIn, source, options);
+): Promise<Forecaster> => loadForecasterBy(loadModel, source, options);
 
 /** The same by a function that loads models. */
 export async function loadForecasterBy(
-  load: (
-    precision: Precision,
-    source: ModelSource,
-    options: { readonly engine?: Engine },
-  ) => Promise<LoadedAs['any']>,
+  load: (source: ModelSource, options: LoadForecasterOptions) => Promise<LoadedAs['any']>,
   source: ModelSource,
   options: LoadForecasterOptions,
 ): Promise<Forecaster> {
   checkNames('loadForecaster', options, ['engine', 'precision']);
-  const { precision = 'f32', ...others } = options;
-  checkChoice('precision', precision, precisions);
-  const { model } = (await load(precision, source, others)) as LoadedModel;
+  const { model } = (await load(source, options)) as LoadedModel;
   if (Forecaster.fits(model)) return new Forecaster(model);
   const summary = model.design?.describe().summary;
   model.free();

@@ -2,6 +2,7 @@ import type { LoadedModel } from '../checkpoints/checkpoint.ts';
 import { checkChoice, checkNames } from '../checks.ts';
 import type { Engine } from '../compute/engines/engine.ts';
 import { sharedEngine } from '../compute/engines/shared.ts';
+import { type Precision, precisions } from '../compute/graph/plan.ts';
 import { XlstmError } from '../errors.ts';
 import { TextModel } from '../generation/text_model.ts';
 import { SequenceNetwork } from '../models/sequence/network.ts';
@@ -30,6 +31,12 @@ export interface LoadOptions<K extends keyof LoadedAs = keyof LoadedAs> {
    * files. Left out: none, or those of the folder, where it is that of an adapter, which names its base.
    */
   readonly adapter?: ModelSource;
+  /**
+   * What matrices are multiplied in. With bf16 they are rounded once, as they are read: about twice as fast products, half the
+   * memory. It takes the native engine on a processor with avx512_bf16; another one is refused, as are small weights. The
+   * model can then be used, not trained or saved. Default: f32.
+   */
+  readonly precision?: Precision;
 }
 
 const FOUND: Readonly<Record<'text' | 'sequence', string>> = {
@@ -43,9 +50,10 @@ export async function loadAs<K extends keyof LoadedAs>(
   place: string,
   load: (engine: Engine) => Promise<LoadedModel>,
 ): Promise<LoadedAs[K]> {
-  checkNames('loadModel', options, ['engine', 'kind', 'adapter']);
+  checkNames('loadModel', options, ['engine', 'kind', 'adapter', 'precision']);
   const kind = options.kind ?? 'any';
   checkChoice('kind', kind, ['text', 'sequence', 'any']);
+  checkChoice('precision', options.precision ?? 'f32', precisions);
   if (options.adapter !== undefined) checkSource(options.adapter, 'adapter');
   const loaded = await load(options.engine ?? (await sharedEngine()));
   const { model, tokenizer } = loaded;

@@ -3,7 +3,6 @@ import { type Checkpoint, checkpointFiles, type LoadedModel } from '../checkpoin
 import { type DecodeOptions, decodeModelFiles } from '../checkpoints/model_files.ts';
 import { checkOption } from '../checks.ts';
 import type { Engine } from '../compute/engines/engine.ts';
-import type { Precision } from '../compute/graph/plan.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { XlstmError } from '../errors.ts';
 import type { Network } from '../nn/layer.ts';
@@ -30,21 +29,14 @@ export type SavableModel =
  * an error that names the file for what is missing, damaged, of an unknown architecture or not of the kind, and for an
  * adapter that was trained over another model.
  */
-export const loadModel = <K extends keyof LoadedAs = 'any'>(
+export function loadModel<K extends keyof LoadedAs = 'any'>(
   source: ModelSource,
   options: LoadOptions<K> = {},
-): Promise<LoadedAs[K]> => loadModelIn('f32', source, options);
-
-/** The same, its matrices multiplied in a precision; with bf16 it is for use alone. */
-export function loadModelIn<K extends keyof LoadedAs = 'any'>(
-  precision: Precision,
-  source: ModelSource,
-  options: LoadOptions<K>,
 ): Promise<LoadedAs[K]> {
   checkSource(source);
   return loadAs(options, placeOf(source), async (engine) =>
     decodeSource(engine, source, {
-      precision,
+      precision: options.precision,
       ...(options.adapter !== undefined && { adapter: await readAdapter(options.adapter) }),
     }),
   );

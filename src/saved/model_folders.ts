@@ -2,24 +2,17 @@ import { fileURLToPath } from 'node:url';
 import type { GivenAdapter } from '../checkpoints/adapter_files.ts';
 import { loadAdapter, loadCheckpoint, saveCheckpoint } from '../checkpoints/checkpoint_folder.ts';
 import { checkOption } from '../checks.ts';
-import type { Precision } from '../compute/graph/plan.ts';
 import { checkSource, type ModelSource } from './given_files.ts';
 import { type LoadedAs, type LoadOptions, loadAs } from './loaded.ts';
 import { checkpointOf, decodeSource, placeOf, readAdapter, type SavableModel } from './model_files.ts';
 
 /** As `loadModel` of model_files.ts, and from folders. */
-export const loadModel = <K extends keyof LoadedAs = 'any'>(
+export function loadModel<K extends keyof LoadedAs = 'any'>(
   source: ModelSource,
   options: LoadOptions<K> = {},
-): Promise<LoadedAs[K]> => loadModelIn('f32', source, options);
-
-/** As `loadModelIn` of model_files.ts, and from folders. */
-export function loadModelIn<K extends keyof LoadedAs = 'any'>(
-  precision: Precision,
-  source: ModelSource,
-  options: LoadOptions<K>,
 ): Promise<LoadedAs[K]> {
   checkSource(source);
+  const { precision } = options;
   const folder = folderOf(source);
   return loadAs(options, folder ?? placeOf(source), async (engine) => {
     const adapter = options.adapter === undefined ? undefined : await adapterAt(options.adapter);

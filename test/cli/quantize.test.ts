@@ -84,6 +84,50 @@ it('says that there is nothing to make smaller', async () => {
   expect(existsSync(path('narrow-q4'))).toBe(false);
 });
 
+describe('--precision bf16 of a model that is used', () => {
+  const bf16 = ['--precision', 'bf16', '--engine', 'reference'];
+  const lossIn = async (...options: string[]): Promise<number> =>
+    JSON.parse(
+      (await done(['eval', 'run', 'text.txt', '--evaluation-tokens', '200', '--json', ...options])).stdout,
+    ).loss;
+
+  it('rounds its matrices, and its loss is nearly the same', async () => {
+    const [exact, rounded] = [await lossIn('--engine', 'reference'), await lossIn(...bf16)];
+    expect(rounded).not.toBe(exact);
+    expect(Math.abs(rounded / exact - 1)).toBeLessThan(0.005);
+  });
+
+  it('goes on with a session of its own, and refuses one of float32', async () => {
+    const generate = ['generate', 'run', '--max-tokens', '4', '--seed', '1', '--session', 'rounded.session'];
+    await done([...generate, ...bf16, '--prompt', 'The']);
+    await done([...generate, ...bf16]);
+    expect(await refused(generate)).toMatch(/rounded.session: the session was saved from another model/);
+  });
+
+  it.each<[string, string[], RegExp, number]>([
+    [
+      'generate',
+      ['run', '--engine', 'wasm'],
+      /precision bf16: WebAssembly has no dot products of bfloat16\n.*f32/,
+      1,
+    ],
+    [
+      'serve',
+      ['run', '--engine', 'wasm', '--port', '0'],
+      /precision bf16: WebAssembly has no dot products/,
+      1,
+    ],
+    [
+      'chat',
+      ['run-q8', '--engine', 'reference'],
+      /precision bf16: expected float32 weights, found small ones \(q8\)/,
+      2,
+    ],
+  ])('is refused by %s %o', async (command, options, message, status) => {
+    expect(await refused([command, ...options, '--precision', 'bf16'], status)).toMatch(message);
+  });
+});
+
 describe('files of small weights that are not right', () => {
   it('scales that are no numbers', async () => {
     await done(['quantize', 'run', '--dtype', 'q8', '--out', 'broken']);

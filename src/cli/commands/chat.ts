@@ -1,15 +1,14 @@
 import { createInterface } from 'node:readline';
 import { Command } from 'commander';
 import { Conversation } from '../../generation/conversation.ts';
-import { adapterOption, loadAdapted } from '../adapter_option.ts';
 import { Chat } from '../chat.ts';
 import { addEngineOptions, type EngineChoice, withEngine } from '../engine_options.ts';
+import { addLoadingOptions, type LoadingOptions, loadTextModelBy } from '../loading_options.ts';
 import { standardOutput } from '../output.ts';
 import { integer, number, path, positive } from '../parse.ts';
 import { readSession } from '../session_file.ts';
 
-interface ChatOptions extends EngineChoice {
-  readonly adapter?: string;
+interface ChatOptions extends EngineChoice, LoadingOptions {
   readonly session?: string;
   readonly system?: string;
   readonly maxTokens: number;
@@ -22,7 +21,6 @@ export function chatCommand(): Command {
   const command = new Command('chat')
     .description('talk with a model; what it remembers can be kept in a file')
     .argument('<model>', 'a checkpoint or the folder of a run')
-    .addOption(adapterOption())
     .option(
       '--session <file>',
       'go on with the conversation of this file, if it is there, and write it after each answer',
@@ -53,9 +51,10 @@ Examples:
   xlstm chat models/assistant
   xlstm chat models/assistant --session mine.session --system "Answer in one sentence."`,
     );
+  addLoadingOptions(command);
   return addEngineOptions(command).action((place: string, options: ChatOptions) =>
     withEngine(options, async (engine) => {
-      const { model, tokenizer } = await loadAdapted(engine, place, options.adapter);
+      const { model, tokenizer } = await loadTextModelBy(engine, place, options);
       const conversation = new Conversation(model, tokenizer);
       const saved = options.session === undefined ? undefined : await readSession(options.session);
       if (saved) await conversation.restore(saved, options.session);

@@ -3,16 +3,15 @@ import { readTexts } from '../../data/text.ts';
 import { XlstmError } from '../../errors.ts';
 import { formatFixed, formatInteger } from '../../format.ts';
 import { areTokenFiles } from '../../training/token_corpus.ts';
-import { adapterOption, loadAdapted } from '../adapter_option.ts';
 import { addEngineOptions, type EngineChoice, withEngine } from '../engine_options.ts';
+import { addLoadingOptions, type LoadingOptions, loadTextModelBy } from '../loading_options.ts';
 import { type Measured, TextMeasurer } from '../measure_text.ts';
 import { type Output, standardOutput } from '../output.ts';
 import { integer } from '../parse.ts';
 import { printTokens } from '../token_scores.ts';
 import { renderTable } from '../ui/table.ts';
 
-interface EvalOptions extends EngineChoice {
-  readonly adapter?: string;
+interface EvalOptions extends EngineChoice, LoadingOptions {
   readonly perToken?: boolean;
   readonly field?: string;
   readonly evaluationTokens?: number;
@@ -33,7 +32,6 @@ export function evalCommand(): Command {
       'tokens of each text to measure at most, in windows evenly over it (default: all)',
       integer(2),
     )
-    .addOption(adapterOption())
     .option('--per-token', 'print the log-probability of each token and line, in nats')
     .option('--json', 'print the measures as JSON; with --per-token JSON lines, one for each token and line')
     .addHelpText(
@@ -52,9 +50,10 @@ Examples:
   xlstm eval runs/library held-out.tokens --evaluation-tokens 1000000
   xlstm eval runs/moby-dick sentences.txt --per-token`,
     );
+  addLoadingOptions(command);
   return addEngineOptions(command).action((model: string, paths: string[], options: EvalOptions) =>
     withEngine(options, async (engine) => {
-      const checkpoint = await loadAdapted(engine, model, options.adapter);
+      const checkpoint = await loadTextModelBy(engine, model, options);
       const { field, evaluationTokens } = options;
       if (options.perToken) {
         requireTexts(paths, evaluationTokens);

@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { Command, Option } from 'commander';
-import { type Precision, precisions } from '../../compute/graph/plan.ts';
+import type { Precision } from '../../compute/graph/plan.ts';
 import { frequencyText, usualSeason } from '../../data/series/frequency.ts';
 import { readSeries } from '../../data/series/read_series.ts';
 import { requireKnown, type TimeSeries } from '../../data/series/time_series.ts';
@@ -24,6 +24,7 @@ import {
   seriesName,
   timeOf,
 } from '../forecast_text.ts';
+import { precisionOption } from '../loading_options.ts';
 import { standardOutput } from '../output.ts';
 import { integer, path, plotPath, quantileList } from '../parse.ts';
 import { requirePlotFolder, writePlot } from '../plots.ts';
@@ -63,15 +64,7 @@ export function forecastCommand(): Command {
     .option('--levels <list>', 'quantiles, 0.5 among them', quantileList, [0.1, 0.25, 0.5, 0.75, 0.9])
     .option('--season <n>', 'steps after which the series repeats itself (default: by its step)', integer(1))
     .option('--model <folder>', 'the folder of a forecaster (default: the tiny one of the package)', path)
-    .addOption(
-      new Option(
-        '--precision <type>',
-        'of the products of a model with float32 weights; bf16 is faster, where the processor has it',
-      )
-        .choices(precisions)
-        .default('f32')
-        .conflicts('method'),
-    )
+    .addOption(precisionOption().conflicts('method'))
     .addOption(
       new Option(
         '--method <name>',

@@ -9,15 +9,14 @@ import { formatCount, formatInteger } from '../../format.ts';
 import { Grammar } from '../../generation/grammar/grammar.ts';
 import { MAX_REPETITION_WINDOW } from '../../generation/sampling.ts';
 import { Session } from '../../generation/session.ts';
-import { adapterOption, loadAdapted } from '../adapter_option.ts';
 import { addEngineOptions, type EngineChoice, withEngine } from '../engine_options.ts';
 import { INTERRUPTED, interruptible } from '../interrupt.ts';
+import { addLoadingOptions, type LoadingOptions, loadTextModelBy } from '../loading_options.ts';
 import { standardOutput } from '../output.ts';
 import { integer, number, path, positive } from '../parse.ts';
 import { readSession } from '../session_file.ts';
 
-interface GenerateOptions extends EngineChoice {
-  readonly adapter?: string;
+interface GenerateOptions extends EngineChoice, LoadingOptions {
   readonly prompt?: string;
   readonly promptFile?: string;
   readonly message?: string;
@@ -40,7 +39,6 @@ export function generateCommand(): Command {
   const command = new Command('generate')
     .description('let a model write: it continues a prompt')
     .argument('<model>', 'a checkpoint or the folder of a run')
-    .addOption(adapterOption())
     .option('--prompt <text>', 'what the text starts with')
     .option('--prompt-file <path>', 'a file that holds the prompt, or - for standard input')
     .option('--message <text>', 'ask a model that was trained on conversations, by its chat template')
@@ -86,11 +84,12 @@ Examples:
   xlstm generate runs/moby-dick --session whale.session --prompt "The whale"
   echo "It was" | xlstm generate runs/moby-dick --prompt-file - --stop "." --json`,
     );
+  addLoadingOptions(command);
   return addEngineOptions(command).action(async (place: string, options: GenerateOptions) => {
     const prompt = await readPrompt(options);
     const grammar = await readGrammar(options);
     await withEngine(options, async (engine) => {
-      const { model, tokenizer } = await loadAdapted(engine, place, options.adapter);
+      const { model, tokenizer } = await loadTextModelBy(engine, place, options);
       const asked =
         options.message && (await encodeChat(tokenizer, [{ role: 'user', content: options.message }]));
       const session = new Session(model, tokenizer);

@@ -6,9 +6,9 @@ import { XlstmError } from '../../errors.ts';
 import { MemoryStore } from '../../serving/sessions/memory_store.ts';
 import { openSessionStore } from '../../serving/sessions/open_store.ts';
 import { DEFAULT_SESSIONS } from '../../serving/sessions/session_store.ts';
-import { adapterOption } from '../adapter_option.ts';
 import { addEngineOptions, type EngineChoice, withEngine } from '../engine_options.ts';
 import { interruptible } from '../interrupt.ts';
+import { addLoadingOptions } from '../loading_options.ts';
 import { standardOutput } from '../output.ts';
 import { integer, path, positive } from '../parse.ts';
 import type { ServedOptions } from '../served_models.ts';
@@ -30,7 +30,6 @@ export function serveCommand(): Command {
   const command = new Command('serve')
     .description("answer many at a time over HTTP, by OpenAI's API")
     .argument('<models...>', 'checkpoints or folders of runs: models of text, and forecasters')
-    .addOption(adapterOption())
     .option('--name <name>', 'what requests call the model (default: the name of its folder)')
     .option('--host <address>', 'where to listen; 0.0.0.0: for other machines too', '127.0.0.1')
     .option('--port <n>', 'where to listen; 0: a free one', integer(0, 65_535), 8080)
@@ -59,6 +58,7 @@ Examples:
   curl http://127.0.0.1:8080/v1/completions -H 'content-type: application/json' \\
     -d '{"model":"moby-dick","prompt":"The whale","max_tokens":40}'`,
     );
+  addLoadingOptions(command);
   return addEngineOptions(command).action(async (places: string[], options: ServeOptions) => {
     const keys = options.apiKeyFile === undefined ? [] : await readKeys(options.apiKeyFile);
     const limits = { most: options.sessions, seconds: options.sessionSeconds };
