@@ -1,14 +1,13 @@
 import { startToken, type Tokenizer } from '../../data/tokenizer.ts';
 import { type Automaton, DEAD } from './automaton.ts';
 
-/** The tokens of a tokenizer as bytes, in an order in which those that begin alike stand together. */
+/** The tokens of a tokenizer as bytes, in a tree in which those that begin alike share what they begin with. */
 export class Vocabulary {
   readonly size: number;
   /** Tokens that end a text. */
   readonly ends: readonly number[];
   readonly #bytes: readonly (Uint8Array | undefined)[];
-  /** Tokens that are text, in the order of their bytes. */
-  readonly #sorted: readonly { readonly id: number; readonly bytes: Uint8Array; readonly shared: number }[];
+  readonly #tree: Tree;
   static readonly #known = new WeakMap<Tokenizer, Vocabulary>();
 
   private constructor(tokenizer: Tokenizer) {
@@ -20,14 +19,7 @@ export class Vocabulary {
     this.#bytes = Array.from({ length: this.size }, (_, id) =>
       specials.has(id) ? undefined : bytesOf(tokenizer, id),
     );
-    const texts = this.#bytes
-      .flatMap((bytes, id) => (bytes && bytes.length > 0 ? [{ id, bytes }] : []))
-      .sort((a, b) => compared(a.bytes, b.bytes));
-    this.#sorted = texts.map(({ id, bytes }, i) => ({
-      id,
-      bytes,
-      shared: i === 0 ? 0 : sharedLength(bytes, texts[i - 1].bytes),
-    }));
+    this.#tree = treeOf(this.#bytes);
   }
 
   /** That of a tokenizer, made once. */
@@ -48,23 +40,69 @@ export class Vocabulary {
   /** The tokens that an automaton takes in a state: 1 where it does. What tokens share is read once. */
   taken(automaton: Automaton, state: number): Uint8Array {
     const taken = new Uint8Array(this.size);
-    const states = [state];
-    let wrong = Number.POSITIVE_INFINITY; // the byte that the token before could not go on with
-    for (const { id, bytes, shared } of this.#sorted) {
-      if (shared > wrong) continue;
-      wrong = Number.POSITIVE_INFINITY;
-      for (let i = shared; i < bytes.length; i++) {
-        const next = automaton.after(states[i], bytes[i]);
-        if (next === DEAD) {
-          wrong = i;
-          break;
-        }
-        states[i + 1] = next;
+    const { bytes, depths, deepest, past, ids, firstIds } = this.#tree;
+    const states = new Int32Array(deepest + 1);
+    states[0] = state;
+    for (let node = 0; node < bytes.length; ) {
+      const depth = depths[node];
+      const next = automaton.after(states[depth - 1], bytes[node]);
+      if (next === DEAD) {
+        node = past[node];
+        continue;
       }
-      if (wrong === Number.POSITIVE_INFINITY) taken[id] = 1;
+      states[depth] = next;
+      for (let i = firstIds[node]; i < firstIds[node + 1]; i++) taken[ids[i]] = 1;
+      node++;
     }
     return taken;
   }
+}
+
+/**
+ * A node is a text with which tokens begin. Those below a node follow it, so that a walk is a loop: 40,000 nodes are a vocabulary of
+ * 32,000 tokens.
+ */
+interface Tree {
+  /** The last byte of each node's text. */
+  readonly bytes: Uint8Array;
+  /** The length of each node's text. */
+  readonly depths: Int32Array;
+  readonly deepest: number;
+  /** The first node that is not below. */
+  readonly past: Int32Array;
+  /** Those tokens whose text is that of node i are ids[firstIds[i]] … ids[firstIds[i + 1] - 1]. */
+  readonly ids: Int32Array;
+  readonly firstIds: Int32Array;
+}
+
+function treeOf(tokens: readonly (Uint8Array | undefined)[]): Tree {
+  const sorted = tokens
+    .flatMap((bytes, id) => (bytes && bytes.length > 0 ? [{ id, bytes }] : []))
+    .sort((a, b) => compared(a.bytes, b.bytes));
+  const [bytes, depths, past, firstIds]: number[][] = [[], [], [], []];
+  /** The nodes of the token before, by the length of their text. */
+  const open: number[] = [];
+  const close = (depth: number): void => {
+    while (open.length > depth) past[open.pop() as number] = bytes.length;
+  };
+  sorted.forEach((token, i) => {
+    close(i === 0 ? 0 : sharedLength(token.bytes, sorted[i - 1].bytes));
+    for (let at = open.length; at < token.bytes.length; at++) {
+      open.push(bytes.length);
+      bytes.push(token.bytes[at]);
+      depths.push(at + 1);
+      firstIds.push(i);
+    }
+  });
+  close(0);
+  return {
+    bytes: Uint8Array.from(bytes),
+    depths: Int32Array.from(depths),
+    deepest: depths.reduce((most, depth) => Math.max(most, depth), 0),
+    past: Int32Array.from(past),
+    ids: Int32Array.from(sorted, ({ id }) => id),
+    firstIds: Int32Array.from([...firstIds, sorted.length]),
+  };
 }
 
 /** What a token adds to a text; undefined where that depends on what came before. */
