@@ -19,6 +19,31 @@ export const importKoffi = (name = 'koffi'): Promise<typeof import('koffi')> =>
 export const importWebgpu = (name = 'webgpu'): Promise<{ create(options: string[]): unknown }> =>
   import(/* @vite-ignore */ /* webpackIgnore: true */ name);
 
+/**
+ * What Linux lacks for Vulkan: its loader, or a driver for it. Undefined where nothing is, or where koffi, which looks, is not
+ * there. Dawn would find out too, and write about it to stderr.
+ */
+export async function vulkanLack(): Promise<'loader' | 'driver' | undefined> {
+  if (process.platform !== 'linux') return undefined;
+  const koffi = await importKoffi().catch(() => undefined);
+  if (!koffi) return undefined;
+  let vulkan: ReturnType<typeof koffi.load>;
+  try {
+    vulkan = koffi.load('libvulkan.so.1');
+  } catch {
+    return 'loader';
+  }
+  const create = vulkan.func('int vkCreateInstance(const void *info, const void *allocator, void *instance)');
+  const destroy = vulkan.func('void vkDestroyInstance(uintptr_t instance, const void *allocator)');
+  const info = new Uint32Array(16);
+  info[0] = 1; // VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO; all else may be 0
+  const instance = new BigUint64Array(1);
+  const VK_ERROR_INCOMPATIBLE_DRIVER = -9;
+  const result: number = create(info, null, instance);
+  if (result === 0) destroy(instance[0], null);
+  return result === VK_ERROR_INCOMPATIBLE_DRIVER ? 'driver' : undefined;
+}
+
 /** Cores that this process may use: by the machine, its affinity, and the limits of its container. */
 export async function availableCores(): Promise<number> {
   const cores = availableParallelism();

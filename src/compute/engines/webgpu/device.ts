@@ -10,6 +10,9 @@ export interface Adapter {
   readonly description: string;
 }
 
+const noAdapter = (found: string, hint: string): XlstmError =>
+  new XlstmError('engine', `WebGPU finds no graphics processor${found}`, hint);
+
 const DRIVER = 'install a driver with Vulkan (on Linux also its loader: libvulkan1), or use another engine';
 
 /**
@@ -42,9 +45,10 @@ async function gpu(): Promise<GPU> {
 }
 
 async function nodeInstance(): Promise<GPU> {
+  const { importWebgpu, vulkanLack } = await nodeHost();
+  let dawn: Awaited<ReturnType<typeof importWebgpu>>;
   try {
-    const { importWebgpu } = await nodeHost();
-    return (await importWebgpu()).create([WITHOUT_ZEROING]) as GPU;
+    dawn = await importWebgpu();
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     throw code === 'ERR_MODULE_NOT_FOUND'
@@ -59,6 +63,15 @@ async function nodeInstance(): Promise<GPU> {
           'install it again for this platform, or use another engine',
         );
   }
+  const lack = await vulkanLack();
+  if (lack === 'loader') {
+    const hint = 'install libvulkan1 and a driver with Vulkan, or use another engine';
+    throw noAdapter(": Vulkan's loader, libvulkan.so.1, is not there", hint);
+  }
+  if (lack) {
+    throw noAdapter(': Vulkan has no driver', 'install a driver with Vulkan, or use another engine');
+  }
+  return dawn.create([WITHOUT_ZEROING]) as GPU;
 }
 
 /** The fastest adapter that the host offers. */
@@ -67,11 +80,7 @@ export async function findAdapter(): Promise<Adapter> {
   const adapter = await host.requestAdapter({ powerPreference: 'high-performance' });
   if (!adapter) {
     if (!gaveAdapter) instance = undefined; // a driver may be found later
-    throw new XlstmError(
-      'engine',
-      'WebGPU finds no graphics processor',
-      inNode ? DRIVER : 'allow the browser hardware acceleration, or use the wasm engine',
-    );
+    throw noAdapter('', inNode ? DRIVER : 'allow the browser hardware acceleration, or use the wasm engine');
   }
   gaveAdapter = true;
   const { vendor, architecture, device, description } = adapter.info;

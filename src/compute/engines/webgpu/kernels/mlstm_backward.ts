@@ -1,12 +1,12 @@
 import { type Lowering, ofAnySize, widthFor } from '../shader.ts';
 import {
+  addChunk,
   chunkSizes,
   eachElement,
   gatesModule,
   inWgsl,
   LANES,
-  SLICE,
-  TILE,
+  piecePlace,
   tileModule,
   tilePlace,
 } from './mlstm_chunks.ts';
@@ -74,24 +74,7 @@ for (var c = ${inWgsl.chunks}; c > 0u;) {
   let count = min(chunk, length - c * chunk);
   let m = entry_m(member, c);
   state *= entry_weight(count - 1u, m);
-  for (var start = 0u; start < count; start += ${SLICE}u) {
-    for (var flat = lane; flat < ${SLICE * TILE}u; flat += ${LANES}u) {
-      let j = start + flat / ${TILE}u;
-      let x = flat % ${TILE}u;
-      var query = 0.0;
-      var value = 0.0;
-      if (j < count) {
-        let t = c * chunk + j;
-        if (top + x < keyDim) { query = q_of(member, t, top + x) * entry_weight(j, m); }
-        if (side + x <= valueDim) { value = dnum_of(member, t, side + x, share_of(member, t)); }
-      }
-      left[flat] = query;
-      right[flat] = value;
-    }
-    workgroupBarrier();
-    state += slice_product(lane);
-    workgroupBarrier();
-  }
+${addChunk('q_of(member, t, top + x) * entry_weight(j, m)', 'dnum_of(member, t, side + x, share_of(member, t))')}
   ${eachElement((x) => `set_gradient(member, c, d, e, state.${x});`)}
 }
 ${eachElement(
@@ -99,15 +82,7 @@ ${eachElement(
     `if (e == valueDim) { set_dn(member * keyDim + d, state.${x}); } else { set_dc((member * keyDim + d) * valueDim + e, state.${x}); }`,
 )}`,
   };
-  const place = `
-let member = block / (${inWgsl.chunks} * ${pieces}u);
-let c = block / ${pieces}u % ${inWgsl.chunks};
-let first = block % ${pieces}u * ${few}u;
-let count = min(chunk, length - c * chunk);
-if (first >= count) { return; }
-read_gates(lane, member, c);
-let start = c * chunk;
-`;
+  const place = piecePlace(sizes);
   const scores = (also: string): string => `
 for (var flat = lane; flat < ${few * tokens}u; flat += ${LANES}u) {
   let mine = first + flat / ${tokens}u;

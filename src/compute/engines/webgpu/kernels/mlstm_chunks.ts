@@ -144,3 +144,42 @@ let side = tile % ${inWgsl.tilesAcross} * ${TILE}u;
 let d = top + lane / 4u;
 let first_e = side + lane % 4u * 4u;
 `;
+
+/**
+ * Adds to the tile `state` what the tokens of chunk c give it: Σ_j left[j][row] · right[j][column], a slice of them at a
+ * time. `left` and `right` are WGSL of token j of the chunk, in row top + x of the tile and in column side + x.
+ */
+export const addChunk = (left: string, right: string): string => `
+  for (var start = 0u; start < count; start += ${SLICE}u) {
+    for (var flat = lane; flat < ${SLICE * TILE}u; flat += ${LANES}u) {
+      let j = start + flat / ${TILE}u;
+      let x = flat % ${TILE}u;
+      var of_row = 0.0;
+      var of_column = 0.0;
+      if (j < count) {
+        let t = c * chunk + j;
+        if (top + x < keyDim) { of_row = ${left}; }
+        if (side + x <= valueDim) { of_column = ${right}; }
+      }
+      left[flat] = of_row;
+      right[flat] = of_column;
+    }
+    workgroupBarrier();
+    state += slice_product(lane);
+    workgroupBarrier();
+  }
+`;
+
+/** Declares member, c, the chunk's tokens start and count, and `first` of those of a workgroup that has `few` of them. */
+export function piecePlace(sizes: Sizes): string {
+  const { few, pieces } = chunkSizes(sizes);
+  return `
+let member = block / (${inWgsl.chunks} * ${pieces}u);
+let c = block / ${pieces}u % ${inWgsl.chunks};
+let first = block % ${pieces}u * ${few}u;
+let count = min(chunk, length - c * chunk);
+if (first >= count) { return; }
+read_gates(lane, member, c);
+let start = c * chunk;
+`;
+}

@@ -1,12 +1,12 @@
 import { each, type Lowering, ofAnySize } from '../shader.ts';
 import {
+  addChunk,
   chunkSizes,
   eachElement,
   gatesModule,
   inWgsl,
   LANES,
-  SLICE,
-  TILE,
+  piecePlace,
   tileModule,
   tilePlace,
 } from './mlstm_chunks.ts';
@@ -48,23 +48,7 @@ for (var c = 0u; c < ${inWgsl.chunks}; c++) {
   let count = min(chunk, length - c * chunk);
   let last = count - 1u;
   state *= entry_weight(last, entry_m(member, c));
-  for (var start = 0u; start < count; start += ${SLICE}u) {
-    for (var flat = lane; flat < ${SLICE * TILE}u; flat += ${LANES}u) {
-      let j = start + flat / ${TILE}u;
-      let x = flat % ${TILE}u;
-      var key = 0.0;
-      var value = 0.0;
-      if (j < count) {
-        if (top + x < keyDim) { key = k_of(member, c * chunk + j, top + x) * weight_of(j, last); }
-        if (side + x <= valueDim) { value = v_of(member, c * chunk + j, side + x); }
-      }
-      left[flat] = key;
-      right[flat] = value;
-    }
-    workgroupBarrier();
-    state += slice_product(lane);
-    workgroupBarrier();
-  }
+${addChunk('k_of(member, t, top + x) * weight_of(j, last)', 'v_of(member, t, side + x)')}
 }
 ${eachElement(
   (x) =>
@@ -79,13 +63,7 @@ var<workgroup> scores: array<f32, ${few * tokens}>;
 var<workgroup> entries: array<f32, ${few}>;
 var<workgroup> shares: array<f32, ${few}>;
 `,
-    body: `
-let member = block / (${inWgsl.chunks} * ${pieces}u);
-let c = block / ${pieces}u % ${inWgsl.chunks};
-let first = block % ${pieces}u * ${few}u;
-let count = min(chunk, length - c * chunk);
-if (first >= count) { return; }
-read_gates(lane, member, c);
+    body: `${piecePlace(sizes)}
 for (var flat = lane; flat < ${few * tokens}u; flat += ${LANES}u) {
   let t = first + flat / ${tokens}u;
   let j = flat % ${tokens}u;
@@ -93,7 +71,7 @@ for (var flat = lane; flat < ${few * tokens}u; flat += ${LANES}u) {
   if (t < count && j <= t) {
     let weight = weight_of(j, t);
     if (weight > 0.0) {
-      for (var d = 0u; d < keyDim; d++) { score += q_of(member, c * chunk + t, d) * k_of(member, c * chunk + j, d); }
+      for (var d = 0u; d < keyDim; d++) { score += q_of(member, start + t, d) * k_of(member, start + j, d); }
       score *= weight;
     }
   }
@@ -104,10 +82,10 @@ if (lane < ${few}u && first + lane < count) {
   let t = first + lane;
   let entry = entry_weight(t, entry_m(member, c));
   var normalizer = 0.0;
-  for (var d = 0u; d < keyDim; d++) { normalizer += q_of(member, c * chunk + t, d) * state_at(member, c, d, valueDim); }
+  for (var d = 0u; d < keyDim; d++) { normalizer += q_of(member, start + t, d) * state_at(member, c, d, valueDim); }
   normalizer *= entry;
   for (var j = 0u; j <= t; j++) { normalizer += scores[lane * ${tokens}u + j]; }
-  set_stats(member, c * chunk + t, 1u, normalizer);
+  set_stats(member, start + t, 1u, normalizer);
   entries[lane] = entry;
   shares[lane] = 1.0 / (max(abs(normalizer), exp(-peak[t])) + eps);
 }
@@ -120,10 +98,10 @@ for (var e = lane; e < valueDim; e += ${LANES}u) {
   }
   for (var i = 0u; i < ${few}u; i++) { sum[i] *= entries[i]; }
   for (var j = 0u; j < min(first + ${few}u, count); j++) {
-    let value = v_of(member, c * chunk + j, e);
+    let value = v_of(member, start + j, e);
     for (var i = 0u; i < ${few}u; i++) { sum[i] += scores[i * ${tokens}u + j] * value; }
   }
-  for (var i = 0u; i < ${few}u; i++) { if (first + i < count) { set_h(row_of(member, c * chunk + first + i) * ldh + member % heads * valueDim + e, sum[i] * shares[i]); } }
+  for (var i = 0u; i < ${few}u; i++) { if (first + i < count) { set_h(row_of(member, start + first + i) * ldh + member % heads * valueDim + e, sum[i] * shares[i]); } }
 }`,
   };
   return ofAnySize([maxima, states, outputs]);
