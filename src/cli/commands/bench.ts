@@ -105,30 +105,31 @@ function trainCommand(): Command {
 }
 
 function decodeCommand(): Command {
-  type Options = ModelOptions & { context: number; tokens: number };
+  type Options = ModelOptions & { context: number; tokens: number; precision: Precision };
   const command = benchmark('decode', 'one token after the other, batch 1', 5);
-  return addModelOptions(command)
+  return addPrecision(addModelOptions(command), 'of the products of dense layers')
     .option('--context <n>', 'tokens read before', integer(0), 0)
     .option('--tokens <n>', 'tokens of one measurement', integer(1), 200)
     .action((options: Options) => {
-      const { context, tokens, repeats } = options;
+      const { context, tokens, repeats, precision } = options;
       return report(
         options,
-        (engine) => benchDecode(engine, modelShape(options), { context, tokens, repeats }),
+        (engine) => benchDecode(engine, modelShape(options), { context, tokens, repeats, precision }),
         printFigures,
       );
     });
 }
 
 function prefillCommand(): Command {
-  type Options = ModelOptions & { length: number };
-  return addModelOptions(benchmark('prefill', 'reading a context, batch 1', 5))
+  type Options = ModelOptions & { length: number; precision: Precision };
+  const command = addModelOptions(benchmark('prefill', 'reading a context, batch 1', 5));
+  return addPrecision(command, 'of the products of dense layers')
     .option('--length <n>', 'tokens of the context', integer(1), 4096)
     .action((options: Options) => {
-      const { length, repeats } = options;
+      const { length, repeats, precision } = options;
       return report(
         options,
-        (engine) => benchPrefill(engine, modelShape(options), { length, repeats }),
+        (engine) => benchPrefill(engine, modelShape(options), { length, repeats, precision }),
         printFigures,
       );
     });

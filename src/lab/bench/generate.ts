@@ -1,4 +1,5 @@
 import type { Engine, Executable } from '../../compute/engines/engine.ts';
+import type { Precision } from '../../compute/graph/plan.ts';
 import type { LanguageModel } from '../../nn/layer.ts';
 import type { Model } from '../../nn/model.ts';
 import { SequenceRunner } from '../../nn/sequence_runner.ts';
@@ -6,10 +7,10 @@ import { measure, type Spread, spread } from './statistics.ts';
 import {
   type ModelReport,
   type ModelShape,
-  measuredModel,
   type ReportHead,
   randomTokens,
   reportHead,
+  usedModel,
 } from './subject.ts';
 
 /** Tokens of a context that one run reads: the workspace does not grow with the context. */
@@ -73,6 +74,7 @@ export interface DecodeOptions {
   /** Tokens of one measurement. */
   readonly tokens: number;
   readonly repeats: number;
+  readonly precision: Precision;
 }
 
 export interface DecodeReport extends ReportHead, ModelReport, DecodeOptions {
@@ -86,8 +88,8 @@ export async function benchDecode(
   shape: ModelShape,
   options: DecodeOptions,
 ): Promise<DecodeReport> {
-  const { context, tokens, repeats } = options;
-  const model = measuredModel(engine, shape);
+  const { context, tokens, repeats, precision } = options;
+  const model = await usedModel(engine, shape, precision);
   const subject = new DecodingSubject(model);
   await subject.read(randomTokens(shape.vocab, context));
   const after = await subject.save();
@@ -101,6 +103,7 @@ export async function benchDecode(
     parameters: model.parameters.count,
     context,
     tokens,
+    precision,
     tokensPerSecond: spread(seconds.map((s) => tokens / s)),
     msPerToken: spread(seconds.map((s) => (1000 * s) / tokens)),
     stateBytes: subject.stateBytes,
@@ -110,6 +113,7 @@ export async function benchDecode(
 export interface PrefillOptions {
   readonly length: number;
   readonly repeats: number;
+  readonly precision: Precision;
 }
 
 export interface PrefillReport extends ReportHead, ModelReport, PrefillOptions {
@@ -121,9 +125,9 @@ export interface PrefillReport extends ReportHead, ModelReport, PrefillOptions {
 export async function benchPrefill(
   engine: Engine,
   shape: ModelShape,
-  { length, repeats }: PrefillOptions,
+  { length, repeats, precision }: PrefillOptions,
 ): Promise<PrefillReport> {
-  const model = measuredModel(engine, shape);
+  const model = await usedModel(engine, shape, precision);
   const subject = new DecodingSubject(model);
   const tokens = randomTokens(shape.vocab, length);
   const seconds = await measure(() => {
@@ -135,6 +139,7 @@ export async function benchPrefill(
     model: shape,
     parameters: model.parameters.count,
     length,
+    precision,
     tokensPerSecond: spread(seconds.map((s) => length / s)),
     totalMs: spread(seconds.map((s) => 1000 * s)),
     stateBytes: subject.stateBytes,
