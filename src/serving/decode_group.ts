@@ -38,6 +38,7 @@ export class DecodeGroup<S> implements Disposable {
   /** Adds a sequence whose state is that of a memory of one. */
   add(sequence: S, state: Memory): void {
     const row = this.#sequences.length;
+    if (row === 0) this.#resize(1); // nothing is copied
     if (row === this.#batch) this.#resize(2 * this.#batch);
     copyStateRow(this.#runner(this.#batch).state, row, state, 0);
     this.#sequences.push(sequence);
