@@ -105,31 +105,30 @@ function trainCommand(): Command {
 }
 
 function decodeCommand(): Command {
-  type Options = ModelOptions & { context: number; tokens: number; precision: Precision };
+  type Options = ModelOptions & { context: number; tokens: number };
   const command = benchmark('decode', 'one token after the other, batch 1', 5);
-  return addPrecision(addModelOptions(command), 'of the products of dense layers')
+  return addModelOptions(command)
     .option('--context <n>', 'tokens read before', integer(0), 0)
     .option('--tokens <n>', 'tokens of one measurement', integer(1), 200)
     .action((options: Options) => {
-      const { context, tokens, repeats, precision } = options;
+      const { context, tokens, repeats } = options;
       return report(
         options,
-        (engine) => benchDecode(engine, modelShape(options), { context, tokens, repeats, precision }),
+        (engine) => benchDecode(engine, modelShape(options), { context, tokens, repeats }),
         printFigures,
       );
     });
 }
 
 function prefillCommand(): Command {
-  type Options = ModelOptions & { length: number; precision: Precision };
-  const command = addModelOptions(benchmark('prefill', 'reading a context, batch 1', 5));
-  return addPrecision(command, 'of the products of dense layers')
+  type Options = ModelOptions & { length: number };
+  return addModelOptions(benchmark('prefill', 'reading a context, batch 1', 5))
     .option('--length <n>', 'tokens of the context', integer(1), 4096)
     .action((options: Options) => {
-      const { length, repeats, precision } = options;
+      const { length, repeats } = options;
       return report(
         options,
-        (engine) => benchPrefill(engine, modelShape(options), { length, repeats, precision }),
+        (engine) => benchPrefill(engine, modelShape(options), { length, repeats }),
         printFigures,
       );
     });

@@ -54,7 +54,7 @@ const headers = (...texts: string[]): Column[] =>
 export function printFigures(output: Output, report: ReportHead & Partial<ModelReport>): void {
   printHead(output, report);
   const settings = Object.entries(report).filter(
-    ([name, value]) => ['number', 'string'].includes(typeof value) && !names[name] && !(name in headNames),
+    ([name, value]) => typeof value === 'number' && !names[name] && !(name in headNames),
   );
   output.line(output.style.dim(settings.map(([name, value]) => `${name} ${value}`).join(', ')));
   const rows = Object.entries(report)
@@ -67,14 +67,7 @@ export function printFigures(output: Output, report: ReportHead & Partial<ModelR
 }
 
 /** Numbers of a report that its first lines say already. */
-const headNames = {
-  bench: true,
-  engine: true,
-  instructionSet: true,
-  threads: true,
-  repeats: true,
-  parameters: true,
-};
+const headNames = { threads: true, repeats: true, parameters: true };
 
 export function printLengths(output: Output, report: LengthReport): void {
   printHead(output, report);

@@ -1,5 +1,4 @@
 import type { Engine, Executable } from '../../compute/engines/engine.ts';
-import type { Precision } from '../../compute/graph/plan.ts';
 import type { LanguageModel } from '../../nn/layer.ts';
 import type { Model } from '../../nn/model.ts';
 import { SequenceRunner } from '../../nn/sequence_runner.ts';
@@ -7,10 +6,10 @@ import { measure, type Spread, spread } from './statistics.ts';
 import {
   type ModelReport,
   type ModelShape,
+  measuredModel,
   type ReportHead,
   randomTokens,
   reportHead,
-  usedModel,
 } from './subject.ts';
 
 /** Tokens of a context that one run reads: the workspace does not grow with the context. */
@@ -74,7 +73,6 @@ export interface DecodeOptions {
   /** Tokens of one measurement. */
   readonly tokens: number;
   readonly repeats: number;
-  readonly precision: Precision;
 }
 
 export interface DecodeReport extends ReportHead, ModelReport, DecodeOptions {
@@ -88,8 +86,8 @@ export async function benchDecode(
   shape: ModelShape,
   options: DecodeOptions,
 ): Promise<DecodeReport> {
-  const { context, tokens, repeats, precision } = options;
-  const model = await usedModel(engine, shape, precision);
+  const { context, tokens, repeats } = options;
+  const model = measuredModel(engine, shape);
   const subject = new DecodingSubject(model);
   await subject.read(randomTokens(shape.vocab, context));
   const after = await subject.save();
@@ -103,7 +101,6 @@ export async function benchDecode(
     parameters: model.parameters.count,
     context,
     tokens,
-    precision,
     tokensPerSecond: spread(seconds.map((s) => tokens / s)),
     msPerToken: spread(seconds.map((s) => (1000 * s) / tokens)),
     stateBytes: subject.stateBytes,
@@ -113,7 +110,6 @@ export async function benchDecode(
 export interface PrefillOptions {
   readonly length: number;
   readonly repeats: number;
-  readonly precision: Precision;
 }
 
 export interface PrefillReport extends ReportHead, ModelReport, PrefillOptions {
@@ -125,9 +121,9 @@ export interface PrefillReport extends ReportHead, ModelReport, PrefillOptions {
 export async function benchPrefill(
   engine: Engine,
   shape: ModelShape,
-  { length, repeats, precision }: PrefillOptions,
+  { length, repeats }: PrefillOptions,
 ): Promise<PrefillReport> {
-  const model = await usedModel(engine, shape, precision);
+  const model = measuredModel(engine, shape);
   const subject = new DecodingSubject(model);
   const tokens = randomTokens(shape.vocab, length);
   const seconds = await measure(() => {
@@ -139,7 +135,6 @@ export async function benchPrefill(
     model: shape,
     parameters: model.parameters.count,
     length,
-    precision,
     tokensPerSecond: spread(seconds.map((s) => length / s)),
     totalMs: spread(seconds.map((s) => 1000 * s)),
     stateBytes: subject.stateBytes,

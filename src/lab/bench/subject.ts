@@ -1,12 +1,10 @@
 import type { Engine } from '../../compute/engines/engine.ts';
-import type { Precision } from '../../compute/graph/plan.ts';
 import { XlstmError } from '../../errors.ts';
 import { type BaselineName, baselineArchitectures } from '../../models/baselines/architectures.ts';
 import { createModel } from '../../models/create_model.ts';
 import type { LanguageModel } from '../../nn/layer.ts';
 import type { Model } from '../../nn/model.ts';
 import { Random } from '../../random.ts';
-import { encodeModel, loadModel } from '../../saved/model_files.ts';
 import type { TrainingBatch } from '../../training/objective.ts';
 
 export type BenchArchitecture = 'xlstm' | 'xlstm-large' | BaselineName;
@@ -65,19 +63,6 @@ export function measuredModel(engine: Engine, shape: ModelShape): Model<Language
   const sizes = { architecture, vocabSize: vocab, embeddingDim: dim, numBlocks: blocks, numHeads: heads };
   const config = architecture === 'xlstm' ? { ...sizes, slstmAt } : sizes;
   return createModel(engine, config, { seed: SEED }) as Model<LanguageModel>;
-}
-
-/** The same for use alone, its matrices multiplied in a precision. */
-export async function usedModel(
-  engine: Engine,
-  shape: ModelShape,
-  precision: Precision,
-): Promise<Model<LanguageModel>> {
-  const model = measuredModel(engine, shape);
-  if (precision === 'f32') return model;
-  const files = await encodeModel(model);
-  model.free();
-  return (await loadModel({ files }, { engine, kind: 'text', precision })).model;
 }
 
 export function randomTokens(vocab: number, count: number): Float32Array {
