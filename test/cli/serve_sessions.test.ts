@@ -56,7 +56,7 @@ it.runIf(hasRedis)('of two servers on one Redis one goes on where the other was 
   const redis = await startRedis();
   const first = serve('--session-store', redis.url);
   const second = serve('--session-store', redis.url);
-  const [one, other] = [await url(first), await url(second)];
+  const [one, other] = await Promise.all([url(first), url(second)]);
   const expected = await undisturbed(one);
   const id = await created(one);
   expect(await written(one, id, 'The whale')).toBe(expected[0]);
