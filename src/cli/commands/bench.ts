@@ -1,12 +1,13 @@
 import { Argument, Command, Option } from 'commander';
 import type { Engine } from '../../compute/engines/engine.ts';
 import { type Precision, precisions } from '../../compute/graph/plan.ts';
+import { packedFormats } from '../../compute/program/constants.ts';
 import { benchGemm } from '../../lab/bench/gemm.ts';
 import { benchDecode, benchPrefill } from '../../lab/bench/generate.ts';
 import { benchLength } from '../../lab/bench/length.ts';
 import { benchPeers } from '../../lab/bench/peers.ts';
 import { benchProfile, type ProfiledProgram, profiledPrograms } from '../../lab/bench/profile.ts';
-import { benchArchitectures, type ModelShape } from '../../lab/bench/subject.ts';
+import { benchArchitectures, type Matrices, type ModelShape } from '../../lab/bench/subject.ts';
 import { benchTrain } from '../../lab/bench/train.ts';
 import { addEngineOptions, type EngineChoice, withEngine } from '../engine_options.ts';
 import { type Output, standardOutput } from '../output.ts';
@@ -72,6 +73,14 @@ const modelShape = ({ architecture, blocks, dim, heads, slstmAt, vocab }: ModelO
 const addPrecision = (command: Command, of: string): Command =>
   command.addOption(new Option('--precision <type>', of).choices(precisions).default('f32'));
 
+/** Of a model that is used, not trained. */
+const addMatrices = (command: Command): Command =>
+  addPrecision(command, 'of the products of dense layers').addOption(
+    new Option('--dtype <format>', 'small weights, as of xlstm quantize')
+      .choices(packedFormats)
+      .conflicts('precision'),
+  );
+
 const addBatchOptions = (command: Command): Command =>
   command
     .option('--batch <n>', 'sequences of a batch', integer(1), 16)
@@ -105,30 +114,30 @@ function trainCommand(): Command {
 }
 
 function decodeCommand(): Command {
-  type Options = ModelOptions & { context: number; tokens: number };
+  type Options = ModelOptions & Matrices & { context: number; tokens: number };
   const command = benchmark('decode', 'one token after the other, batch 1', 5);
-  return addModelOptions(command)
+  return addMatrices(addModelOptions(command))
     .option('--context <n>', 'tokens read before', integer(0), 0)
     .option('--tokens <n>', 'tokens of one measurement', integer(1), 200)
     .action((options: Options) => {
-      const { context, tokens, repeats } = options;
+      const { context, tokens, repeats, precision, dtype } = options;
       return report(
         options,
-        (engine) => benchDecode(engine, modelShape(options), { context, tokens, repeats }),
+        (engine) => benchDecode(engine, modelShape(options), { context, tokens, repeats, precision, dtype }),
         printFigures,
       );
     });
 }
 
 function prefillCommand(): Command {
-  type Options = ModelOptions & { length: number };
-  return addModelOptions(benchmark('prefill', 'reading a context, batch 1', 5))
+  type Options = ModelOptions & Matrices & { length: number };
+  return addMatrices(addModelOptions(benchmark('prefill', 'reading a context, batch 1', 5)))
     .option('--length <n>', 'tokens of the context', integer(1), 4096)
     .action((options: Options) => {
-      const { length, repeats } = options;
+      const { length, repeats, precision, dtype } = options;
       return report(
         options,
-        (engine) => benchPrefill(engine, modelShape(options), { length, repeats }),
+        (engine) => benchPrefill(engine, modelShape(options), { length, repeats, precision, dtype }),
         printFigures,
       );
     });
@@ -172,20 +181,14 @@ function lengthCommand(): Command {
 }
 
 function profileCommand(): Command {
-  type Options = ModelOptions & { batch: number; length: number; precision: Precision };
+  type Options = ModelOptions & Matrices & { batch: number; length: number };
   const command = benchmark('profile', 'time by kernel of one Program, against what bounds it', 5);
-  return addPrecision(
-    addBatchOptions(addModelOptions(command)),
-    'of train: that of the products of dense layers',
-  )
+  return addMatrices(addBatchOptions(addModelOptions(command)))
     .addArgument(new Argument('<program>', 'what to look into').choices(profiledPrograms))
     .action((program: ProfiledProgram, options: Options) => {
-      const { batch, length, repeats, precision } = options;
-      return report(
-        options,
-        (engine) => benchProfile(engine, modelShape(options), { program, batch, length, repeats, precision }),
-        printProfile,
-      );
+      const { batch, length, repeats, precision, dtype } = options;
+      const what = { program, batch, length, repeats, precision, dtype };
+      return report(options, (engine) => benchProfile(engine, modelShape(options), what), printProfile);
     });
 }
 

@@ -54,7 +54,7 @@ const headers = (...texts: string[]): Column[] =>
 export function printFigures(output: Output, report: ReportHead & Partial<ModelReport>): void {
   printHead(output, report);
   const settings = Object.entries(report).filter(
-    ([name, value]) => typeof value === 'number' && !names[name] && !(name in headNames),
+    ([name, value]) => ['number', 'string'].includes(typeof value) && !names[name] && !(name in headNames),
   );
   output.line(output.style.dim(settings.map(([name, value]) => `${name} ${value}`).join(', ')));
   const rows = Object.entries(report)
@@ -66,8 +66,15 @@ export function printFigures(output: Output, report: ReportHead & Partial<ModelR
   printTable(output, headers('figure', 'median', 'least', 'greatest'), rows);
 }
 
-/** Numbers of a report that its first lines say already. */
-const headNames = { threads: true, repeats: true, parameters: true };
+/** What of a report its first lines say already. */
+const headNames = {
+  bench: true,
+  engine: true,
+  instructionSet: true,
+  threads: true,
+  repeats: true,
+  parameters: true,
+};
 
 export function printLengths(output: Output, report: LengthReport): void {
   printHead(output, report);

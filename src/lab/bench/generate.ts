@@ -4,6 +4,7 @@ import type { Model } from '../../nn/model.ts';
 import { SequenceRunner } from '../../nn/sequence_runner.ts';
 import { measure, type Spread, spread } from './statistics.ts';
 import {
+  type Matrices,
   type ModelReport,
   type ModelShape,
   measuredModel,
@@ -67,7 +68,7 @@ export class DecodingSubject {
   }
 }
 
-export interface DecodeOptions {
+export interface DecodeOptions extends Matrices {
   /** Tokens read before the first that is measured. */
   readonly context: number;
   /** Tokens of one measurement. */
@@ -86,8 +87,8 @@ export async function benchDecode(
   shape: ModelShape,
   options: DecodeOptions,
 ): Promise<DecodeReport> {
-  const { context, tokens, repeats } = options;
-  const model = measuredModel(engine, shape);
+  const { context, tokens, repeats, precision, dtype } = options;
+  const model = measuredModel(engine, shape, options);
   const subject = new DecodingSubject(model);
   await subject.read(randomTokens(shape.vocab, context));
   const after = await subject.save();
@@ -99,15 +100,14 @@ export async function benchDecode(
     ...reportHead('decode', engine, repeats),
     model: shape,
     parameters: model.parameters.count,
-    context,
-    tokens,
+    ...{ context, tokens, precision, dtype },
     tokensPerSecond: spread(seconds.map((s) => tokens / s)),
     msPerToken: spread(seconds.map((s) => (1000 * s) / tokens)),
     stateBytes: subject.stateBytes,
   };
 }
 
-export interface PrefillOptions {
+export interface PrefillOptions extends Matrices {
   readonly length: number;
   readonly repeats: number;
 }
@@ -121,9 +121,10 @@ export interface PrefillReport extends ReportHead, ModelReport, PrefillOptions {
 export async function benchPrefill(
   engine: Engine,
   shape: ModelShape,
-  { length, repeats }: PrefillOptions,
+  options: PrefillOptions,
 ): Promise<PrefillReport> {
-  const model = measuredModel(engine, shape);
+  const { length, repeats, precision, dtype } = options;
+  const model = measuredModel(engine, shape, options);
   const subject = new DecodingSubject(model);
   const tokens = randomTokens(shape.vocab, length);
   const seconds = await measure(() => {
@@ -134,7 +135,7 @@ export async function benchPrefill(
     ...reportHead('prefill', engine, repeats),
     model: shape,
     parameters: model.parameters.count,
-    length,
+    ...{ length, precision, dtype },
     tokensPerSecond: spread(seconds.map((s) => length / s)),
     totalMs: spread(seconds.map((s) => 1000 * s)),
     stateBytes: subject.stateBytes,

@@ -2,11 +2,12 @@ import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import type { Engine } from '../../compute/engines/engine.ts';
-import { precisions } from '../../compute/graph/plan.ts';
+import { type Precision, precisions } from '../../compute/graph/plan.ts';
+import type { KernelName } from '../../compute/program/kernels.ts';
 import { lacksKernel } from '../../compute/program/limits.ts';
 import { XlstmError } from '../../errors.ts';
 import { benchGemm } from './gemm.ts';
-import { benchDecode, benchPrefill } from './generate.ts';
+import { benchDecode, benchPrefill, type DecodeOptions } from './generate.ts';
 import { benchSequences } from './sequences.ts';
 import type { Spread } from './statistics.ts';
 import { type ModelReport, type ModelShape, type ReportHead, reportHead } from './subject.ts';
@@ -162,14 +163,16 @@ function peersFor(engine: Engine, shape: ModelShape, options: PeersOptions): rea
       ...large,
       figure: `${largeText} prefill of ${LARGE_CONTEXT}`,
       args: ['prefill', ...largeArgs, '--length', LARGE_CONTEXT, '--steps', steps],
-      ours: async () =>
-        (await benchPrefill(engine, LARGE, { length: LARGE_CONTEXT, repeats })).tokensPerSecond,
+      ours: () =>
+        best(engine, 'panelLinear', (precision) =>
+          benchPrefill(engine, LARGE, { length: LARGE_CONTEXT, repeats, precision }),
+        ),
     },
     {
       ...large,
       figure: `${largeText} decoding`,
       args: ['decode', ...largeArgs, '--tokens', tokens],
-      ours: async () => (await benchDecode(engine, LARGE, { context: 0, tokens, repeats })).tokensPerSecond,
+      ours: () => bestDecoding(engine, LARGE, { tokens, repeats }),
     },
     {
       ...official,
@@ -181,7 +184,7 @@ function peersFor(engine: Engine, shape: ModelShape, options: PeersOptions): rea
       ...official,
       figure: 'xLSTM decoding',
       args: ['decode', ...officialArgs, '--tokens', tokens],
-      ours: async () => (await benchDecode(engine, shape, { context: 0, tokens, repeats })).tokensPerSecond,
+      ours: () => bestDecoding(engine, shape, { tokens, repeats }),
     },
     ...['lstm', 'xLSTM[1:1]'].map(
       (blocks): Peer => ({
@@ -238,16 +241,32 @@ function peersFor(engine: Engine, shape: ModelShape, options: PeersOptions): rea
   return peers;
 }
 
-/** The faster of the precisions that the engine has: peers may choose theirs, too. */
-async function bestTraining(
+const bestTraining = (
   engine: Engine,
   shape: ModelShape,
   options: Omit<TrainOptions, 'precision'>,
+): Promise<Spread> =>
+  best(engine, 'gemmBf16', (precision) => benchTrain(engine, shape, { ...options, precision }));
+
+const bestDecoding = (
+  engine: Engine,
+  shape: ModelShape,
+  options: Pick<DecodeOptions, 'tokens' | 'repeats'>,
+): Promise<Spread> =>
+  best(engine, 'panelLinear', (precision) =>
+    benchDecode(engine, shape, { ...options, context: 0, precision }),
+  );
+
+/** The faster of the precisions that the engine has, bf16 by a kernel: peers may choose theirs, too. */
+async function best(
+  engine: Engine,
+  ofBf16: KernelName,
+  bench: (precision: Precision) => Promise<{ readonly tokensPerSecond: Spread }>,
 ): Promise<Spread> {
   const measured: Spread[] = [];
   for (const precision of precisions) {
-    if (precision === 'bf16' && lacksKernel('gemmBf16', engine.limits)) continue;
-    measured.push((await benchTrain(engine, shape, { ...options, precision })).tokensPerSecond);
+    if (precision === 'bf16' && lacksKernel(ofBf16, engine.limits)) continue;
+    measured.push((await bench(precision)).tokensPerSecond);
   }
   return measured.reduce((best, other) => (other.median > best.median ? other : best));
 }

@@ -1,5 +1,4 @@
 import type { Engine, Executable } from '../../compute/engines/engine.ts';
-import type { Precision } from '../../compute/graph/plan.ts';
 import { kernels } from '../../compute/program/kernels.ts';
 import {
   type Instruction,
@@ -12,19 +11,24 @@ import type { Model } from '../../nn/model.ts';
 import { measurePeaks, type Peaks } from './gemm.ts';
 import { DecodingSubject } from './generate.ts';
 import { measure, median, type Spread, spread } from './statistics.ts';
-import { type ModelReport, type ModelShape, measuredModel, type ReportHead, reportHead } from './subject.ts';
+import {
+  type Matrices,
+  type ModelReport,
+  type ModelShape,
+  measuredModel,
+  type ReportHead,
+  reportHead,
+} from './subject.ts';
 import { TrainingSubject } from './train.ts';
 
 export const profiledPrograms = ['train', 'decode', 'prefill'] as const;
 export type ProfiledProgram = (typeof profiledPrograms)[number];
 
-export interface ProfileOptions {
+export interface ProfileOptions extends Matrices {
   readonly program: ProfiledProgram;
   readonly batch: number;
   readonly length: number;
   readonly repeats: number;
-  /** Of training. */
-  readonly precision: Precision;
 }
 
 /** The calls of one kernel, or those among them with the same sizes. */
@@ -65,7 +69,12 @@ export async function benchProfile(
   options: ProfileOptions,
 ): Promise<ProfileReport> {
   const { repeats } = options;
-  const model = measuredModel(engine, shape);
+  // What is trained is float32, whatever its products are computed in.
+  const model = measuredModel(
+    engine,
+    shape,
+    options.program === 'train' ? { ...options, precision: 'f32' } : options,
+  );
   const executable = await bindProgram(model, options);
   const { program } = executable;
   const peaks = await measurePeaks(engine, PEAK_REPEATS);

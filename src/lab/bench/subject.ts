@@ -1,9 +1,13 @@
 import type { Engine } from '../../compute/engines/engine.ts';
+import type { Precision } from '../../compute/graph/plan.ts';
+import type { PackedFormat } from '../../compute/program/constants.ts';
+import { requireKernel } from '../../compute/program/limits.ts';
 import { XlstmError } from '../../errors.ts';
 import { type BaselineName, baselineArchitectures } from '../../models/baselines/architectures.ts';
-import { createModel } from '../../models/create_model.ts';
+import { readDesign } from '../../models/registry.ts';
+import { Design } from '../../nn/architecture.ts';
 import type { LanguageModel } from '../../nn/layer.ts';
-import type { Model } from '../../nn/model.ts';
+import { Model } from '../../nn/model.ts';
 import { Random } from '../../random.ts';
 import type { TrainingBatch } from '../../training/objective.ts';
 
@@ -49,9 +53,21 @@ export interface ModelReport {
   readonly parameters: number;
 }
 
+/** What the matrices of a model that is not trained are. */
+export interface Matrices {
+  /** What they are multiplied in, of float32 ones. */
+  readonly precision: Precision;
+  /** How they are packed. Undefined: they are not. */
+  readonly dtype?: PackedFormat | undefined;
+}
+
 const SEED = 1;
 
-export function measuredModel(engine: Engine, shape: ModelShape): Model<LanguageModel> {
+export function measuredModel(
+  engine: Engine,
+  shape: ModelShape,
+  { precision, dtype }: Matrices = { precision: 'f32' },
+): Model<LanguageModel> {
   const { architecture, slstmAt, blocks, dim, heads, vocab } = shape;
   if (architecture !== 'xlstm' && slstmAt.length > 0) {
     throw new XlstmError(
@@ -62,7 +78,10 @@ export function measuredModel(engine: Engine, shape: ModelShape): Model<Language
   }
   const sizes = { architecture, vocabSize: vocab, embeddingDim: dim, numBlocks: blocks, numHeads: heads };
   const config = architecture === 'xlstm' ? { ...sizes, slstmAt } : sizes;
-  return createModel(engine, config, { seed: SEED }) as Model<LanguageModel>;
+  if (precision === 'bf16') requireKernel('precision bf16', 'panelLinear', engine.limits);
+  const design = readDesign(config, 'bench');
+  const held = new Design(design.architecture, design.config, dtype, undefined, precision);
+  return Model.create(engine, held, SEED) as Model<LanguageModel>;
 }
 
 export function randomTokens(vocab: number, count: number): Float32Array {
