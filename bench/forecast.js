@@ -8,7 +8,7 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { frequencyText, usualSeason } from '../dist/data/series/frequency.js';
 import { seriesOfTable } from '../dist/data/series/table_series.js';
-import { readTable } from '../dist/data/table.js';
+import { readTable } from '../dist/data/table_file.js';
 import { modelMethod } from '../dist/forecasting/model_method.js';
 import { backtest, exponentialSmoothing, loadForecaster, seasonalNaive } from '../dist/forecasting_node.js';
 

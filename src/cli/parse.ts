@@ -64,9 +64,11 @@ export function quantileList(text: string): readonly number[] {
   );
 }
 
-/** Names separated by commas; commas inside square brackets belong to a name. */
+/** Names separated by commas; commas inside square brackets, or inside double quotes as in CSV, belong to a name. */
 export function nameList(text: string): readonly string[] {
-  const names = text.split(/,(?![^[]*\])/).map((name) => name.trim());
+  const names = text
+    .split(/,(?![^[]*\])(?=(?:[^"]*"[^"]*")*[^"]*$)/)
+    .map((name) => name.trim().replace(/^"(.*)"$/s, (_, quoted: string) => quoted.replaceAll('""', '"')));
   if (names.some((name) => name === ''))
     throw new InvalidArgumentError('Expected names separated by commas.');
   return [...new Set(names)];

@@ -70,6 +70,8 @@ describe('xlstm arena', () => {
 
   it('splits lists of names at commas outside brackets', () => {
     expect(nameList('mqar[64,4], parity,xlstm[1:1]')).toEqual(['mqar[64,4]', 'parity', 'xlstm[1:1]']);
+    expect(nameList('"load, MW",wind')).toEqual(['load, MW', 'wind']);
+    expect(nameList('"a ""b"", c", "d"')).toEqual(['a "b", c', 'd']);
     expect(() => nameList('parity,')).toThrow('names separated by commas');
   });
 });

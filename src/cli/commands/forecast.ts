@@ -91,6 +91,7 @@ The step is found from the times; steps without a row, and empty cells, are miss
 the target are the future, in which --known covariates are given. Several series, of any lengths, are forecast together.
 
 Several targets (--target load,price) are forecast together by models that can (TiRex-2), and each by itself by others.
+A name that has a comma stands in quotes, as in CSV: --target '"load, MW"'.
 The tiny forecaster looks at each series by itself; what it reaches on real ones is in docs/forecasting.md.
 
 Examples:

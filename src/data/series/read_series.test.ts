@@ -127,6 +127,12 @@ describe('the series of a table', () => {
       /a\.csv, line 3, column "a": expected a finite number, found "-Infinity"/,
     ],
     [
+      'one that is spelt inf',
+      'a,b\n1,4\n-inf,5\n3,6',
+      { past: ['b'] },
+      /a\.csv, line 3, column "a": expected a finite number, found "-inf"/,
+    ],
+    [
       'two columns of dates',
       'a,b,v\n2024-01-01,2024-01-01,1',
       {},

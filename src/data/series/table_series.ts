@@ -118,7 +118,7 @@ export function numbersIn(table: Table, column: string, rows: readonly number[])
     const value = Number(cell);
     if (Number.isFinite(value)) return value;
     const where = `${table.name}, line ${table.lines[r]}, column ${quote(column)}`;
-    throw Number.isNaN(value)
+    throw Number.isNaN(value) && !/^[+-]?inf(inity)?$/i.test(cell)
       ? new XlstmError('data', `${where}: expected a number or nothing, found ${quote(cell)}`)
       : new XlstmError(
           'data',
