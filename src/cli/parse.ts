@@ -79,11 +79,11 @@ export const moreNames = (text: string, before: readonly string[] | undefined): 
   ...new Set([...(before ?? []), ...nameList(text)]),
 ];
 
-/** A whole number above 0, which may end in k or M: 200k, 1.5M. */
+/** A whole number above 0, which may end in k or M, of either case: 200k, 1.5M. */
 export function count(text: string): number {
-  const match = /^\s*(\d+(?:\.\d+)?)\s*([kM]?)\s*$/.exec(text);
+  const match = /^\s*(\d+(?:\.\d+)?)\s*([km]?)\s*$/i.exec(text);
   const value = match
-    ? Math.round(Number(match[1]) * { '': 1, k: 1e3, M: 1e6 }[match[2] as '' | 'k' | 'M'])
+    ? Math.round(Number(match[1]) * { '': 1, k: 1e3, m: 1e6 }[match[2].toLowerCase() as '' | 'k' | 'm'])
     : 0;
   if (value >= 1 && Number.isSafeInteger(value)) return value;
   throw new InvalidArgumentError('Expected a whole number above 0 such as 50000, 200k or 1.5M.');

@@ -7,7 +7,6 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { cellRecords } from '../../lab/arena/records.ts';
 import { readRecords } from '../../lab/cells/record_file.ts';
-import { nameList } from '../parse.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
@@ -66,12 +65,5 @@ describe('xlstm arena', () => {
     });
     const { stderr } = await arena('--tasks', 'text,parity', ...args);
     expect(stderr).toMatch(/^1 of 2 cells failed; /m);
-  });
-
-  it('splits lists of names at commas outside brackets', () => {
-    expect(nameList('mqar[64,4], parity,xlstm[1:1]')).toEqual(['mqar[64,4]', 'parity', 'xlstm[1:1]']);
-    expect(nameList('"load, MW",wind')).toEqual(['load, MW', 'wind']);
-    expect(nameList('"a ""b"", c", "d"')).toEqual(['a "b", c', 'd']);
-    expect(() => nameList('parity,')).toThrow('names separated by commas');
   });
 });

@@ -53,7 +53,7 @@ export function arenaCommand(): Command {
       'choose the setting of every task and model by trials, then test it with several seeds',
     )
     .option('--trials <n>', 'of --search: settings that every model may try', integer(1))
-    .option('--tokens <n>', 'of --search: what each training reads: 6m', count)
+    .option('--tokens <n>', 'of --search: what each training reads: 6M', count)
     .option('--tasks <list>', 'names of tasks, or text, or cost (default: all)', nameList)
     .option('--models <list>', 'names of models (default: all)', nameList)
     .option('--seeds <n>', 'runs of each cell', integer(1))
