@@ -61,7 +61,7 @@ it.runIf(hasSoftwareGpu)(
     expect(there.parts.slice(-3)).toMatchObject([
       {
         name: 'webgpu limits',
-        detail: expect.stringMatching(/^a region up to [\d,]+ MiB, \d+ regions a kernel/),
+        detail: expect.stringMatching(/^buffers up to [\d,]+ MiB, \d+ of them a kernel/),
       },
       { name: 'timestamp-query', present: true },
       { name: 'subgroups', present: true },

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { Program, type Word } from '../program/program.ts';
+import { Program } from '../program/program.ts';
 import { Region } from '../program/region.ts';
 import { chooseEngine } from './choose.ts';
 import type { Engine, EngineOptions } from './engine.ts';
@@ -7,6 +7,7 @@ import { availableCores } from './host.ts';
 import { createNativeEngine, loadNativeLibrary } from './native/engine.ts';
 import { createReferenceEngine } from './reference/engine.ts';
 import { randomValues, tensorError } from './reference/testing/values.ts';
+import { addressOf } from './testing/address.ts';
 import { createWasmEngine } from './wasm/engine.ts';
 import { WasmHeap } from './wasm/heap.ts';
 
@@ -18,11 +19,6 @@ const K = 301;
 function product(k: number, layers: number): Program {
   const work = new Region('work');
   const io = new Region('io');
-  const at = (region: Region, name: string): Word => ({
-    region,
-    offset: region.get(name).offset,
-    label: name,
-  });
   io.add('a', [M, k]);
   io.add('b', [k, N]);
   io.add('bias', [N]);
@@ -37,21 +33,42 @@ function product(k: number, layers: number): Program {
     Array.from({ length: layers }).flatMap(() => [
       {
         kernel: 'gemm' as const,
-        words: [1, M, N, k, at(io, 'a'), k, 0, 0, at(io, 'b'), N, 0, 0, at(work, 'c'), N, 0, 0, 0, 0, 0, 0],
+        words: [
+          1,
+          M,
+          N,
+          k,
+          addressOf(io, 'a'),
+          k,
+          0,
+          0,
+          addressOf(io, 'b'),
+          N,
+          0,
+          0,
+          addressOf(work, 'c'),
+          N,
+          0,
+          0,
+          0,
+          0,
+          0,
+          0,
+        ],
       },
       {
         kernel: 'map' as const,
         words: [
           ...[M, N, 2, 1, 1, 2],
-          ...[at(work, 'c'), N, 1, at(io, 'bias'), 0, 1],
-          ...[at(io, 'd'), N],
+          ...[addressOf(work, 'c'), N, 1, addressOf(io, 'bias'), 0, 1],
+          ...[addressOf(io, 'd'), N],
           ...[square, 3, 0, 0, 0],
           ...[add, 2, 3, 1, 0],
         ],
       },
       {
         kernel: 'reduce' as const,
-        words: [M, N, 0, at(io, 'd'), N, 0, 0, at(io, 'sums'), at(work, 'partial')],
+        words: [M, N, 0, addressOf(io, 'd'), N, 0, 0, addressOf(io, 'sums'), addressOf(work, 'partial')],
       },
     ]),
     work,
@@ -168,12 +185,14 @@ describe.each(variants)('$name', ({ name, create }) => {
       const io = new Region('io');
       io.add('y', [1]);
       work.add('partial', [16]);
-      const x = { region: shared, offset: 0, label: 'x' };
-      const y = { region: io, offset: 0, label: 'y' };
-      const partial = { region: work, offset: 0, label: 'partial' };
       return new Program(
         label,
-        [{ kernel: 'reduce', words: [1, 5, 1, x, 5, 0, 0, y, partial] }],
+        [
+          {
+            kernel: 'reduce',
+            words: [1, 5, 1, addressOf(shared, 'x'), 5, 0, 0, addressOf(io, 'y'), addressOf(work, 'partial')],
+          },
+        ],
         work,
         io,
         [],

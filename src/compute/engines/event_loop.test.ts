@@ -1,8 +1,9 @@
 import { Worker } from 'node:worker_threads';
 import { afterEach, expect, it } from 'vitest';
-import { Program, type Word } from '../program/program.ts';
+import { Program } from '../program/program.ts';
 import { Region } from '../program/region.ts';
 import type { Engine } from './engine.ts';
+import { addressOf } from './testing/address.ts';
 import { fastEngines } from './testing/engines.ts';
 
 const { cases } = await fastEngines();
@@ -19,8 +20,7 @@ const SIZE = 512;
 function products(count: number): Program {
   const io = new Region('io');
   for (const name of ['a', 'b', 'c']) io.add(name, [SIZE, SIZE]);
-  const at = (name: string): Word => ({ region: io, offset: io.get(name).offset, label: name });
-  const [a, b, c] = ['a', 'b', 'c'].map(at);
+  const [a, b, c] = ['a', 'b', 'c'].map((name) => addressOf(io, name));
   const words = [1, SIZE, SIZE, SIZE, a, SIZE, 0, 0, b, SIZE, 0, 0, c, SIZE, 0, 0, 0, 0, 0, 0];
   const instructions = Array.from({ length: count }, () => ({ kernel: 'gemm' as const, words }));
   return new Program('products', instructions, new Region('work'), io, []);

@@ -3,6 +3,7 @@ import { Program, type Word } from '../program/program.ts';
 import { Region } from '../program/region.ts';
 import { scalarFunctionNames } from '../program/scalar_functions.ts';
 import type { Engine } from './engine.ts';
+import { addressOf } from './testing/address.ts';
 import { createWasmEngine } from './wasm/engine.ts';
 
 const opened: Engine[] = [];
@@ -36,7 +37,7 @@ const region = (): Region => {
 const traps = {
   'its last thread': (steps: number): Program => {
     const io = region();
-    return doubling({ region: io, offset: 0, label: 'x' }, 2 ** 24, steps, io);
+    return doubling(addressOf(io, 'x'), 2 ** 24, steps, io);
   },
   'its first thread': (steps: number): Program => doubling(NOWHERE, -(2 ** 24), steps, region()),
 } as const;
@@ -62,10 +63,7 @@ describe('a wasm engine', () => {
       const engine = await createWasmEngine({ threads });
       opened.push(engine);
       const memory = engine.allocate(region());
-      const good = engine.bind(
-        doubling({ region: memory.region, offset: 0, label: 'x' }, COLUMNS, 8, region()),
-        [memory],
-      );
+      const good = engine.bind(doubling(addressOf(memory.region, 'x'), COLUMNS, 8, region()), [memory]);
       memory.write('x', [1]);
       await good.run();
       expect((await memory.read('x'))[0]).toBe(256);

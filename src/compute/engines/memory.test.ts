@@ -4,6 +4,7 @@ import { Region } from '../program/region.ts';
 import { scalarFunctionNames } from '../program/scalar_functions.ts';
 import type { Engine, Executable, Memory } from './engine.ts';
 import { createReferenceEngine } from './reference/engine.ts';
+import { addressOf } from './testing/address.ts';
 import { fastEngines } from './testing/engines.ts';
 
 const { cases } = await fastEngines();
@@ -22,11 +23,6 @@ state.add('x', [3]);
 state.add('y', [2, 2]);
 
 const SIZE = 256;
-const at = (region: Region, name: string): Word => ({
-  region,
-  offset: region.get(name).offset,
-  label: name,
-});
 
 /** state.x += 1, and beside it `products` products of 256³, which take a while: a long run leaves the thread. */
 function counter(products: number): Program {
@@ -40,15 +36,15 @@ function counter(products: number): Program {
       SIZE,
       SIZE,
       SIZE,
-      at(io, 'a'),
+      addressOf(io, 'a'),
       SIZE,
       0,
       0,
-      at(io, 'b'),
+      addressOf(io, 'b'),
       SIZE,
       0,
       0,
-      at(io, 'c'),
+      addressOf(io, 'c'),
       SIZE,
       0,
       0,
@@ -58,7 +54,27 @@ function counter(products: number): Program {
   const add = scalarFunctionNames.indexOf('add');
   const increment = {
     kernel: 'map' as const,
-    words: [1, 3, 2, 1, 0, 1, at(state, 'x'), 3, 1, at(io, 'one'), 0, 0, at(state, 'x'), 3, add, 2, 0, 1, 0],
+    words: [
+      1,
+      3,
+      2,
+      1,
+      0,
+      1,
+      addressOf(state, 'x'),
+      3,
+      1,
+      addressOf(io, 'one'),
+      0,
+      0,
+      addressOf(state, 'x'),
+      3,
+      add,
+      2,
+      0,
+      1,
+      0,
+    ],
   };
   const instructions = [...Array.from({ length: products }, () => product), increment];
   return new Program('counter', instructions, work, io, [{ name: 'one', values: [1] }]);
@@ -261,19 +277,9 @@ describe.each(variants)('memory of $name', ({ open }) => {
     const growing = new Region('growing');
     growing.add('x', [3]);
     const memory = engine.allocate(growing);
-    const late = growing.add('late', [40]);
+    growing.add('late', [40]);
     const grown = usage(/growing has grown to 256 bytes since it got memory for 64/);
-    const words = [
-      1,
-      3,
-      1,
-      { region: growing, offset: late.offset, label: 'late' },
-      3,
-      0,
-      0,
-      at(state, 'x'),
-      0,
-    ];
+    const words = [1, 3, 1, addressOf(growing, 'late'), 3, 0, 0, addressOf(state, 'x'), 0];
     const io = new Region('io');
     const program = new Program('late', [{ kernel: 'reduce', words }], new Region('work'), io, []);
     expect(() => engine.bind(program, [engine.allocate(state), memory])).toThrow(grown);

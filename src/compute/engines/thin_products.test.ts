@@ -4,6 +4,7 @@ import { Region } from '../program/region.ts';
 import type { Engine } from './engine.ts';
 import { createReferenceEngine } from './reference/engine.ts';
 import { randomValues, tensorError } from './reference/testing/values.ts';
+import { addressOf } from './testing/address.ts';
 import { fastEngines } from './testing/engines.ts';
 
 /** Products with so long rows, few steps or few rows, that kernels/gemm_thin.h takes them; n is no whole vector. */
@@ -17,7 +18,7 @@ const shapes = [
 /** c = op(a) · b + bias, then d = op(a) · b + d in place. */
 function products({ m, n, k, transA }: (typeof shapes)[number]): Program {
   const io = new Region('io');
-  const at = (name: string): Word => ({ region: io, offset: io.get(name).offset, label: name });
+  const at = (name: string): Word => addressOf(io, name);
   io.add('a', [m * k]);
   io.add('b', [k, n]);
   io.add('bias', [n]);

@@ -214,7 +214,14 @@ export class Tensor {
 
 /** Where an array begins, before the workspace is laid out. 0: absent. */
 export type Place =
-  | { readonly base: Buffer | Region /** In bytes. */; readonly offset: number; readonly label: string }
+  | {
+      readonly base: Buffer | Region;
+      /** In bytes. */
+      readonly offset: number;
+      /** All of it lies within so many bytes. */
+      readonly bytes: number;
+      readonly label: string;
+    }
   | 0;
 
 /** A matrix of rows; `ld` is the distance between them. */

@@ -103,8 +103,9 @@ class Planner implements Emitter {
   }
 
   matrix(t: Tensor): Matrix {
-    const { base, offset, ld } = this.#locate(t);
-    return { at: { base, offset, label: String(t) }, ld };
+    const lies = this.#locate(t);
+    const { base, offset, ld } = lies;
+    return { at: { base, offset, bytes: extent(t, lies), label: String(t) }, ld };
   }
 
   get differentiated(): boolean {
@@ -142,7 +143,7 @@ class Planner implements Emitter {
     const words = Object.entries(operands).map(([operand, kind]) => {
       if (kind !== 'scratch') return given[operand] ?? 0;
       const elements = scratch?.(sizes, this.limits) ?? 0;
-      return { base: this.#newBuffer(elements), offset: 0, label: 'scratch' };
+      return { base: this.#newBuffer(elements), offset: 0, bytes: bytes(elements), label: 'scratch' };
     });
     this.#push({ kernel, words });
   }
@@ -233,10 +234,10 @@ class Planner implements Emitter {
       kernel,
       words: words.map((word): Word => {
         if (typeof word === 'number') return word;
-        const { base, offset, label } = word;
+        const { base, offset, ...described } = word;
         return base instanceof Buffer
-          ? { region: apart ? this.#io : work, offset: base.offset + offset, label }
-          : { region: base, offset, label };
+          ? { region: apart ? this.#io : work, offset: base.offset + offset, ...described }
+          : { region: base, offset, ...described };
       }),
     }));
     const program = new Program(name, instructions, work, this.#io, this.#constants);
@@ -275,7 +276,8 @@ class Planner implements Emitter {
     if (lies.ld === t.cols || t.rows === 1) return lies;
     const packed = this.#newStorage(sizeOf(t.shape), t.cols);
     this.#copy(t, packed);
-    return { at: { ...packed, label: `${t} packed` }, ld: t.cols };
+    const { base, offset } = packed;
+    return { at: { base, offset, bytes: extent(t, packed), label: `${t} packed` }, ld: t.cols };
   }
 
   /** Of the node that is planned, or of the one whose backward pass it is. */
@@ -289,7 +291,8 @@ class Planner implements Emitter {
       places = new Map(
         shapes.map(([key, shape]) => {
           const label = `${owner.op.name}#${owner.id}.${key}${shapeText(shape)}`;
-          return [key, { base: this.#newBuffer(sizeOf(shape)), offset: 0, label }];
+          const elements = sizeOf(shape);
+          return [key, { base: this.#newBuffer(elements), offset: 0, bytes: bytes(elements), label }];
         }),
       );
       this.#residuals.set(owner, places);
@@ -318,7 +321,8 @@ class Planner implements Emitter {
 
   #copy(from: Tensor, to: Storage): void {
     const source = this.matrix(from);
-    const target: Place = { base: to.base, offset: to.offset, label: `copy of ${from}` };
+    const { base, offset } = to;
+    const target: Place = { base, offset, bytes: extent(from, to), label: `copy of ${from}` };
     const step = [0, 1, 0, 0, 0]; // copy register 0 to register 1
     this.#push({
       kernel: 'map',

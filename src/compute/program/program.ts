@@ -7,6 +7,8 @@ export interface Address {
   readonly region: Region;
   /** Bytes from the start of the region. */
   readonly offset: number;
+  /** What the instruction reads or writes lies within so many bytes from there on. */
+  readonly bytes: number;
   /** For print(): what lies there. */
   readonly label: string;
 }

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { Program } from '../../program/program.ts';
 import { Region } from '../../program/region.ts';
+import { addressOf } from '../testing/address.ts';
 import { createNativeEngine, loadNativeLibrary } from './engine.ts';
 
 const there = await loadNativeLibrary().then(
@@ -25,7 +26,7 @@ it.runIf(there)('leaves the event loop free during a long run', async () => {
   const size = 512;
   const work = new Region('work');
   const io = new Region('io');
-  const at = (name: string) => ({ region: io, offset: io.add(name, [size, size]).offset, label: name });
+  const at = (name: string) => addressOf(io, io.add(name, [size, size]).name);
   const words = [
     1,
     size,

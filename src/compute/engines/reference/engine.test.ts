@@ -1,11 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { kernelNames } from '../../program/kernels.ts';
-import { type Instruction, Program, type Word } from '../../program/program.ts';
+import { type Instruction, Program } from '../../program/program.ts';
 import { Region } from '../../program/region.ts';
 import { scalarFunctionNames } from '../../program/scalar_functions.ts';
+import { addressOf } from '../testing/address.ts';
 import { createReferenceEngine, referenceKernels } from './engine.ts';
-
-const at = (region: Region, name: string): Word => ({ region, offset: region.get(name).offset, label: name });
 
 /** total += Σ x² · scale, with x and the result in io, scale a constant, total in a region of its own. */
 function sumOfSquares() {
@@ -20,13 +19,16 @@ function sumOfSquares() {
   const multiply = scalarFunctionNames.indexOf('multiply');
   const multiplyAdd = scalarFunctionNames.indexOf('multiplyAdd');
   const instructions: Instruction[] = [
-    { kernel: 'reduce', words: [1, 6, 1, at(io, 'x'), 6, at(io, 'x'), 6, at(work, 'squares'), 0] },
+    {
+      kernel: 'reduce',
+      words: [1, 6, 1, addressOf(io, 'x'), 6, addressOf(io, 'x'), 6, addressOf(work, 'squares'), 0],
+    },
     {
       kernel: 'map',
       words: [
         ...[1, 1, 3, 2, 0, 2],
-        ...[at(work, 'squares'), 0, 0, at(io, 'scale'), 0, 0, at(state, 'total'), 0, 0],
-        ...[at(io, 'result'), 0, at(state, 'total'), 0],
+        ...[addressOf(work, 'squares'), 0, 0, addressOf(io, 'scale'), 0, 0, addressOf(state, 'total'), 0, 0],
+        ...[addressOf(io, 'result'), 0, addressOf(state, 'total'), 0],
         ...[multiply, 3, 0, 1, 0],
         ...[multiplyAdd, 4, 0, 1, 2],
       ],

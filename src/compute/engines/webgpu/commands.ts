@@ -3,9 +3,10 @@ import { bytesOf } from '../../program/dtypes.ts';
 import type { Program } from '../../program/program.ts';
 import type { Region } from '../../program/region.ts';
 import { lowerings } from './kernels.ts';
+import { callsByPage } from './pages.ts';
 import type { Pipelines } from './pipelines.ts';
 import { callOf, gridOf, type Shader, shaderOf } from './shader.ts';
-import { usage } from './storage.ts';
+import { type GpuStorage, usage } from './storage.ts';
 
 /** Offsets of a uniform binding are multiples of it, at most. */
 const UNIFORM_ALIGNMENT = 256;
@@ -31,14 +32,14 @@ export class Commands {
   readonly #words: GPUBuffer;
   #ready: readonly GPUComputePipeline[] | undefined;
   #groups: GPUBindGroup[] = [];
-  /** The buffers that the groups were made for. */
-  #boundTo = new Map<Region, GPUBuffer>();
+  /** The memories that the groups were made for. */
+  #boundTo = new Map<Region, GpuStorage>();
 
-  constructor(program: Program, device: GPUDevice, pipelines: Pipelines) {
+  constructor(program: Program, device: GPUDevice, pipelines: Pipelines, pageBytes: number) {
     this.#program = program;
     this.#device = device;
     this.#pipelines = pipelines;
-    const { steps, workBytes } = stepsOf(program, device);
+    const { steps, workBytes } = stepsOf(program, device, pageBytes);
     this.#steps = steps;
     this.workBytes = workBytes;
     const last = this.#steps.at(-1);
@@ -51,8 +52,8 @@ export class Commands {
       usage: usage.uniform | usage.copyTarget,
     });
     device.queue.writeBuffer(this.#words, 0, words);
-    const compiling = this.#steps.map(({ kernel, text, regions }) =>
-      pipelines.compile(kernel, text, regions.length),
+    const compiling = this.#steps.map(({ kernel, text, pages }) =>
+      pipelines.compile(kernel, text, pages.length),
     );
     this.compiled = Promise.all(compiling).then((ready) => {
       this.#ready = ready;
@@ -64,27 +65,27 @@ export class Commands {
     return this.#ready !== undefined;
   }
 
-  submit(bufferOf: (region: Region) => GPUBuffer): void {
+  submit(storageOf: (region: Region) => GpuStorage): void {
     const commands = this.#device.createCommandEncoder();
-    this.record(commands, bufferOf);
+    this.record(commands, storageOf);
     this.#device.queue.submit([commands.finish()]);
   }
 
   /** Adds one run to commands. */
-  record(commands: GPUCommandEncoder, bufferOf: (region: Region) => GPUBuffer): void {
-    this.#bind(bufferOf);
+  record(commands: GPUCommandEncoder, storageOf: (region: Region) => GpuStorage): void {
+    this.#bind(storageOf);
     const pass = commands.beginComputePass();
     for (const index of this.#steps.keys()) this.#dispatch(pass, index);
     pass.end();
   }
 
   /** Seconds of each instruction, each in a pass of its own between two timestamps. */
-  async profile(bufferOf: (region: Region) => GPUBuffer): Promise<Float64Array> {
+  async profile(storageOf: (region: Region) => GpuStorage): Promise<Float64Array> {
     const device = this.#device;
     if (!device.features.has('timestamp-query')) {
       throw new XlstmError('engine', 'this graphics processor or browser measures no time (timestamp-query)');
     }
-    this.#bind(bufferOf);
+    this.#bind(storageOf);
     const seconds = new Float64Array(this.#program.instructions.length);
     const MOST = 2048; // queries of a set: 4096
     for (let from = 0; from < this.#steps.length; from += MOST) {
@@ -132,16 +133,16 @@ export class Commands {
     pass.dispatchWorkgroups(...gridOf(this.#steps[index].groups));
   }
 
-  /** Anew only where a buffer is another one than before, as the workspace after it has grown. */
-  #bind(bufferOf: (region: Region) => GPUBuffer): void {
+  /** Anew only where a memory is another one than before, as the workspace after it has grown. */
+  #bind(storageOf: (region: Region) => GpuStorage): void {
     const { regions } = this.#program;
-    if (this.#boundTo.size > 0 && regions.every((region) => this.#boundTo.get(region) === bufferOf(region)))
+    if (this.#boundTo.size > 0 && regions.every((region) => this.#boundTo.get(region) === storageOf(region)))
       return;
-    this.#boundTo = new Map(regions.map((region) => [region, bufferOf(region)]));
-    this.#groups = this.#steps.map(({ kernel, regions, words, at }) =>
+    this.#boundTo = new Map(regions.map((region) => [region, storageOf(region)]));
+    this.#groups = this.#steps.map(({ kernel, pages, words, at }) =>
       this.#device.createBindGroup({
         label: kernel,
-        layout: this.#pipelines.layout(regions.length),
+        layout: this.#pipelines.layout(pages.length),
         entries: [
           {
             binding: 0,
@@ -151,14 +152,21 @@ export class Commands {
               size: 16 * Math.ceil(words.length / 4),
             },
           },
-          ...regions.map((region, i) => ({ binding: i + 1, resource: { buffer: bufferOf(region) } })),
+          ...pages.map(({ region, index }, i) => ({
+            binding: i + 1,
+            resource: { buffer: storageOf(region).pages[index] },
+          })),
         ],
       }),
     );
   }
 }
 
-function stepsOf(program: Program, { limits, features }: GPUDevice): { steps: Step[]; workBytes: number } {
+function stepsOf(
+  program: Program,
+  { limits, features }: GPUDevice,
+  pageBytes: number,
+): { steps: Step[]; workBytes: number } {
   const lacking = new Set(program.instructions.map(({ kernel }) => kernel).filter((k) => !lowerings[k]));
   if (lacking.size > 0) {
     throw new XlstmError(
@@ -168,37 +176,50 @@ function stepsOf(program: Program, { limits, features }: GPUDevice): { steps: St
     );
   }
   const steps: Step[] = [];
-  const spare = { region: program.work, offset: program.work.bytes, label: 'spare' };
+  const spare = { region: program.work, offset: program.work.bytes, bytes: 0, label: 'spare' };
+  const target = { subgroups: features.has('subgroups'), pageBytes, spare };
   let spareElements = 0;
   let at = 0;
   for (const [index, instruction] of program.instructions.entries()) {
     const { kernel } = instruction;
-    const call = callOf(instruction);
-    for (const dispatch of lowerings[kernel]!(call)) {
-      const shader = shaderOf(instruction, call, dispatch, features.has('subgroups'), spare);
-      spareElements = Math.max(spareElements, dispatch.spare ?? 0);
-      const shared = workgroupBytes(shader.text);
-      if (shared > limits.maxComputeWorkgroupStorageSize) {
-        throw new XlstmError(
-          'engine',
-          `program ${program.name}: kernel ${kernel} takes ${shared.toLocaleString('en-US')} bytes of workgroup ` +
-            `memory, the graphics processor has ${limits.maxComputeWorkgroupStorageSize.toLocaleString('en-US')}`,
-          'use a model with narrower heads, or another engine',
-        );
+    for (const part of callsByPage(instruction, pageBytes)) {
+      const call = callOf(part);
+      for (const dispatch of lowerings[kernel]!(call)) {
+        const shader = shaderOf(part, call, dispatch, target);
+        requireLimits(program, kernel, shader, limits);
+        spareElements = Math.max(spareElements, dispatch.spare ?? 0);
+        steps.push({ ...shader, instruction: index, kernel, at });
+        at += Math.ceil(shader.words.byteLength / UNIFORM_ALIGNMENT) * UNIFORM_ALIGNMENT;
       }
-      if (shader.regions.length > limits.maxStorageBuffersPerShaderStage) {
-        throw new XlstmError(
-          'engine',
-          `program ${program.name}: kernel ${kernel} reads and writes ${shader.regions.length} regions, the graphics ` +
-            `processor takes ${limits.maxStorageBuffersPerShaderStage} at once`,
-          'use another engine for this model',
-        );
-      }
-      steps.push({ ...shader, instruction: index, kernel, at });
-      at += Math.ceil(shader.words.byteLength / UNIFORM_ALIGNMENT) * UNIFORM_ALIGNMENT;
     }
   }
   return { steps, workBytes: program.work.bytes + bytesOf('f32', spareElements) };
+}
+
+/** Refuses what the graphics processor does not take. */
+function requireLimits(
+  program: Program,
+  kernel: string,
+  { text, pages }: Shader,
+  { maxComputeWorkgroupStorageSize, maxStorageBuffersPerShaderStage }: GPUSupportedLimits,
+): void {
+  const shared = workgroupBytes(text);
+  if (shared > maxComputeWorkgroupStorageSize) {
+    throw new XlstmError(
+      'engine',
+      `program ${program.name}: kernel ${kernel} takes ${shared.toLocaleString('en-US')} bytes of workgroup ` +
+        `memory, the graphics processor has ${maxComputeWorkgroupStorageSize.toLocaleString('en-US')}`,
+      'use a model with narrower heads, or another engine',
+    );
+  }
+  if (pages.length > maxStorageBuffersPerShaderStage) {
+    throw new XlstmError(
+      'engine',
+      `program ${program.name}: kernel ${kernel} reads and writes ${pages.length} buffers, the graphics ` +
+        `processor takes ${maxStorageBuffersPerShaderStage} at once`,
+      'use a smaller batch, context or model, or another engine',
+    );
+  }
 }
 
 /** Bytes of workgroup memory that a shader declares: scalars and arrays of words. */

@@ -1,8 +1,8 @@
 import { bytesOf } from '../../program/dtypes.ts';
-import { type Region, startOf } from '../../program/region.ts';
+import type { Region } from '../../program/region.ts';
 import type { Draft, DraftOptions } from '../engine.ts';
 import type { Pipelines } from './pipelines.ts';
-import { usage } from './storage.ts';
+import { type GpuStorage, usage } from './storage.ts';
 import { workgroupSums } from './workgroup_sums.ts';
 
 const SLOT = bytesOf('f32');
@@ -18,18 +18,17 @@ const WEIGHT_BITS = 30;
  * the weights. A weight is found by its bits, from the highest on, by sums of those above and below.
  */
 const drawShader = `@group(0) @binding(0) var<uniform> words: array<vec4u, ${WORDS / 4}>;
-@group(0) @binding(1) var<storage, read_write> io: array<f32>;
-@group(0) @binding(2) var<storage, read_write> drawn: array<f32>;
+@group(0) @binding(1) var<storage, read_write> results: array<f32>;
 var<workgroup> sums: array<f32, ${LANES}>;
 ${workgroupSums(LANES, 1, false)}
-fn logit(id: u32) -> f32 { return io[words[0].x + id]; }
+fn logit(id: u32) -> f32 { return results[words[0].x + id]; }
 fn weight(id: u32, best: f32) -> f32 {
   let value = exp((logit(id) - best) / bitcast<f32>(words[1].x));
   return select(0.0, value, value >= bitcast<f32>(words[1].z));
 }
 fn between(lane: u32, best: f32, low: u32, end: u32) -> f32 {
   var sum = 0.0;
-  for (var id = lane; id < words[0].w; id += ${LANES}u) {
+  for (var id = lane; id < words[0].y; id += ${LANES}u) {
     let value = weight(id, best);
     let bits = bitcast<u32>(value);
     sum += select(0.0, value, bits >= low && bits < end);
@@ -38,7 +37,7 @@ fn between(lane: u32, best: f32, low: u32, end: u32) -> f32 {
 }
 @compute @workgroup_size(${LANES})
 fn main(@builtin(local_invocation_index) lane: u32) {
-  let count = words[0].w;
+  let count = words[0].y;
   let top_p = bitcast<f32>(words[1].y);
   let uniform_number = bitcast<f32>(words[1].w);
   var high = -3.4028234e38f;
@@ -98,9 +97,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
   let chosen = largest(lane, found);
   let fallback = -largest(lane, likeliest);
   if (lane == 0u) {
-    let token = min(select(fallback, chosen, chosen >= 0.0), f32(count - 1u));
-    io[words[0].y] = token;
-    drawn[words[0].z] = token;
+    results[words[0].z] = min(select(fallback, chosen, chosen >= 0.0), f32(count - 1u));
   }
 }
 `;
@@ -117,7 +114,7 @@ export class Drafts {
   constructor(device: GPUDevice, pipelines: Pipelines) {
     this.#device = device;
     this.#pipelines = pipelines;
-    this.#compiled = pipelines.compile('draw', drawShader, 2);
+    this.#compiled = pipelines.compile('draw', drawShader, 1);
     this.#compiled.catch(() => {}); // whoever drafts hears of it
   }
 
@@ -128,7 +125,7 @@ export class Drafts {
   /** Submits all steps at once; `step` records one run of the Program. Returns how to read what came of them. */
   async submit(
     region: Region,
-    io: GPUBuffer,
+    io: GpuStorage,
     { input, output, vocabSize, temperature, topP, minP, uniforms }: DraftOptions,
     step: (commands: GPUCommandEncoder) => void,
   ): Promise<() => Promise<Draft>> {
@@ -141,7 +138,7 @@ export class Drafts {
     const numbers = new Float32Array(words.buffer);
     for (const [i, uniform] of uniforms.entries()) {
       const at = (STRIDE / SLOT) * i;
-      words.set([startOf(logits), startOf(region.get(input)), i, vocabSize], at);
+      words.set([steps + i * row, vocabSize, i], at);
       numbers.set([temperature, topP, minP, uniform], at + 4);
     }
     const wordsBuffer = this.#wordsOf(words.byteLength);
@@ -150,23 +147,23 @@ export class Drafts {
     const commands = device.createCommandEncoder();
     for (let i = 0; i < steps; i++) {
       step(commands);
-      commands.copyBufferToBuffer(io, logits.offset, results, SLOT * (steps + i * row), SLOT * row);
+      io.copyOut(commands, logits.offset, SLOT * row, results, SLOT * (steps + i * row));
       if (i === uniforms.length) break;
       const pass = commands.beginComputePass();
       pass.setPipeline(pipeline);
       pass.setBindGroup(
         0,
         device.createBindGroup({
-          layout: this.#pipelines.layout(2),
+          layout: this.#pipelines.layout(1),
           entries: [
             { binding: 0, resource: { buffer: wordsBuffer, offset: STRIDE * i, size: SLOT * WORDS } },
-            { binding: 1, resource: { buffer: io } },
-            { binding: 2, resource: { buffer: results } },
+            { binding: 1, resource: { buffer: results } },
           ],
         }),
       );
       pass.dispatchWorkgroups(1);
       pass.end();
+      io.copyIn(commands, region.get(input).offset, SLOT, results, SLOT * i);
     }
     const size = SLOT * steps * (1 + row);
     const staging = device.createBuffer({ size, usage: usage.mapRead | usage.copyTarget });

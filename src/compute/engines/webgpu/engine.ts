@@ -8,27 +8,28 @@ import { closedError, Stream } from '../stream.ts';
 import { Commands } from './commands.ts';
 import { findAdapter, openDevice } from './device.ts';
 import { Drafts } from './drafts.ts';
+import { pageBytesOf } from './pages.ts';
 import { Pipelines } from './pipelines.ts';
 import { GpuStorage } from './storage.ts';
 
 /** What WebGPU's kernels are given: the tiles of the mLSTM's are made for chunks of 64 tokens. */
-const limitsOf = ({ limits }: GPUDevice): EngineLimits => ({
+const webgpuLimits: EngineLimits = {
   ...withoutBf16(cpuLimits, 'the webgpu engine has no products in bfloat16'),
   threadScratch: Number.MAX_SAFE_INTEGER, // workgroups have memory of their own, which kernels check
-  largestBinding: Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize),
   longArrays: { fromBytes: Number.MAX_SAFE_INTEGER, gapBytes: 0 },
   mlstmChunk: { narrow: 64, wide: 64, wideFrom: 256, whole: 64 },
   chunksAtOnce: true,
   scanChunk: { tokens: 16, stateElements: 1 << 18 },
-});
+};
 
 /** Runs Programs on a graphics processor: a Program is one command buffer, its kernels WGSL made for its shapes. */
 export class WebgpuEngine implements Engine {
   readonly name = 'webgpu';
   readonly threads = 1;
-  readonly limits: EngineLimits;
+  readonly limits = webgpuLimits;
   readonly description: string;
   readonly #device: GPUDevice;
+  readonly #pageBytes: number;
   readonly #pipelines: Pipelines;
   readonly #stream = new Stream();
   readonly #fail = (error: { message: string }): XlstmError => this.#failed(error);
@@ -37,10 +38,11 @@ export class WebgpuEngine implements Engine {
   #failure: XlstmError | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(device: GPUDevice, description: string) {
+  /** @param pageBytes See `pageBytesOf`; smaller for tests. */
+  constructor(device: GPUDevice, description: string, pageBytes = pageBytesOf(device)) {
     this.#device = device;
+    this.#pageBytes = pageBytes;
     this.#pipelines = new Pipelines(device);
-    this.limits = limitsOf(device);
     this.description = `webgpu, ${description}`;
     void device.lost.then(({ reason, message }) => {
       if (!this.#closing) this.#failed(new Error(`the device was lost (${reason}: ${message})`));
@@ -56,14 +58,14 @@ export class WebgpuEngine implements Engine {
   bind(program: Program, memories: readonly Memory[]): Executable {
     this.#stream.check();
     const bound = boundMemories<GpuStorage>(program, memories, this.#stream);
-    const commands = new Commands(program, this.#device, this.#pipelines);
+    const commands = new Commands(program, this.#device, this.#pipelines, this.#pageBytes);
     this.#reserveWork(program, commands.workBytes);
     const io = this.allocate(program.io);
     for (const { name, values } of program.constants) io.write(name, values);
     bound.set(program.io, io);
     const used = [...bound.values()];
-    const bufferOf = (region: Region): GPUBuffer =>
-      (region === program.work ? this.#work! : bound.get(region)!.storage).buffer;
+    const storageOf = (region: Region): GpuStorage =>
+      region === program.work ? this.#work! : bound.get(region)!.storage;
 
     let freed = false;
     const check = (): void => {
@@ -84,7 +86,7 @@ export class WebgpuEngine implements Engine {
     const run = async (): Promise<void> => {
       check();
       const start = (): { done: Promise<unknown> } => {
-        commands.submit(bufferOf);
+        commands.submit(storageOf);
         return { done: this.#device.queue.onSubmittedWorkDone() };
       };
       const { done } =
@@ -104,8 +106,8 @@ export class WebgpuEngine implements Engine {
       // Reading is no part of the turn: what is asked for later does not wait for it.
       const { read } = await this.#stream.ask(async () => {
         await Promise.all([commands.compiled, ahead.compiled]);
-        const step = (encoder: GPUCommandEncoder): void => commands.record(encoder, bufferOf);
-        return { read: await attempt(() => ahead.submit(program.io, io.storage.buffer, options, step)) };
+        const step = (encoder: GPUCommandEncoder): void => commands.record(encoder, storageOf);
+        return { read: await attempt(() => ahead.submit(program.io, io.storage, options, step)) };
       });
       return attempt(read);
     };
@@ -113,7 +115,7 @@ export class WebgpuEngine implements Engine {
       check();
       return this.#stream.ask(async () => {
         await commands.compiled;
-        return attempt(() => commands.profile(bufferOf));
+        return attempt(() => commands.profile(storageOf));
       });
     };
     const free = (): void => {
@@ -139,7 +141,7 @@ export class WebgpuEngine implements Engine {
   }
 
   #storage(bytes: number, what: string): GpuStorage {
-    return new GpuStorage(this.#device, bytes, what, this.#fail);
+    return new GpuStorage(this.#device, bytes, this.#pageBytes, what, this.#fail);
   }
 
   /** What a kernel left behind is unknown: nothing can go on from here. */

@@ -24,10 +24,10 @@ describe.runIf(hasSoftwareGpu)('the webgpu engine, where something is wrong', { 
   afterEach(() => Promise.all(engines.splice(0).map((engine) => engine.close())));
 
   /** An engine and its device. */
-  async function opened(): Promise<{ device: GPUDevice; engine: WebgpuEngine }> {
+  async function opened(pageBytes?: number): Promise<{ device: GPUDevice; engine: WebgpuEngine }> {
     const adapter = await findAdapter();
     const device = await openDevice(adapter);
-    const engine = new WebgpuEngine(device, adapter.description);
+    const engine = new WebgpuEngine(device, adapter.description, pageBytes);
     engines.push(engine);
     return { device, engine };
   }
@@ -59,19 +59,18 @@ describe.runIf(hasSoftwareGpu)('the webgpu engine, where something is wrong', { 
   });
 
   it('names the region for which there is no memory', async () => {
-    const { device, engine } = await opened();
-    const region = new Region('parameters');
-    region.add('x', [1000]);
-    const { popErrorScope } = device;
-    device.popErrorScope = async () => {
-      await popErrorScope.call(device);
-      return { message: 'Out of memory' } as GPUError;
-    };
-    const memory = engine.allocate(region);
-    device.popErrorScope = popErrorScope;
-    await expect(memory.read('x').then(() => memory.read('x'))).rejects.toThrow(
-      /no memory for parameters: 4,\d+ bytes were refused/,
-    );
+    const { engine } = await opened();
+    const [region, small] = [new Region('parameters'), new Region('small')];
+    region.add('x', [2 ** 34]);
+    small.add('x', [1]);
+    engine.allocate(region);
+    const memory = engine.allocate(small);
+    await expect(memory.read('x').then(() => memory.read('x'))).rejects.toMatchObject({
+      ...{ name: 'XlstmError', code: 'engine', hint: expect.stringContaining('create another engine') },
+      message: expect.stringContaining('no memory for parameters: 68,719,476,736 bytes were refused'),
+    });
+    const { engine: other } = await opened();
+    expect((await compute(other).run()).y).toHaveLength(12);
   });
 
   it('refuses a kernel that needs more workgroup memory than there is, and goes on', async () => {
@@ -96,6 +95,17 @@ describe.runIf(hasSoftwareGpu)('the webgpu engine, where something is wrong', { 
     expect((await compute(engine).run()).y).toHaveLength(12);
   });
 
+  it('refuses a kernel whose arrays lie in more buffers than it may have, and goes on', async () => {
+    const { device, engine } = await opened(256);
+    const most = device.limits.maxStorageBuffersPerShaderStage;
+    const wide = (width: number) =>
+      evaluation(engine, { x: zeros([1, width]) }, ({ x }) => ({ outputs: { y: tanh(x) } }));
+    expect(() => wide(64 * most)).toThrow(
+      `program evaluation: kernel map reads and writes ${2 * most} buffers, the graphics processor takes ${most} at once`,
+    );
+    expect((await wide(64 * (most / 2)).run()).y).toHaveLength(32 * most);
+  });
+
   it('two engines on one graphics processor keep apart', async () => {
     const [first, second] = [await createWebgpuEngine(), await createWebgpuEngine()];
     engines.push(first, second);
@@ -106,6 +116,11 @@ describe.runIf(hasSoftwareGpu)('the webgpu engine, where something is wrong', { 
     const foreign = first.allocate(region);
     expect(() => second.allocate(region).copyFrom(foreign)).toThrow('belongs to another engine');
     await first.close();
+    expect(await compute(second).run()).toEqual(a);
+    const { device, engine: third } = await opened();
+    const lost = compute(third).run();
+    device.destroy();
+    await expect(lost).rejects.toMatchObject({ name: 'XlstmError', code: 'engine' });
     expect(await compute(second).run()).toEqual(a);
   });
 });

@@ -29,7 +29,7 @@ export async function findWebgpu(): Promise<{ engine: Finding; parts: readonly F
           name: 'webgpu limits',
           present: true,
           detail:
-            `a region up to ${megabytes(largest)}, ${limits.maxStorageBuffersPerShaderStage} regions a kernel, ` +
+            `buffers up to ${megabytes(largest)}, ${limits.maxStorageBuffersPerShaderStage} of them a kernel, ` +
             `${limits.maxComputeWorkgroupStorageSize / 1024} KiB and ${limits.maxComputeInvocationsPerWorkgroup} ` +
             'invocations a workgroup',
         },

@@ -4,6 +4,7 @@ import type { Sizes } from '../../program/kernels/kernel.ts';
 import { kernels } from '../../program/kernels.ts';
 import type { Address, Instruction, Word } from '../../program/program.ts';
 import type { Region } from '../../program/region.ts';
+import { pagesOf, requireCountable } from './pages.ts';
 import { scalarMath } from './scalar_math.ts';
 import { subgroupEntry, workgroupSums } from './workgroup_sums.ts';
 
@@ -46,14 +47,29 @@ export interface Call {
 /** The dispatches of a kernel call, in the order in which they run. */
 export type Lowering = (call: Call) => readonly Dispatch[];
 
+/** A buffer of the memory of a region. */
+export interface Page {
+  readonly region: Region;
+  readonly index: number;
+}
+
+/** What shaders are made for. */
+export interface Target {
+  /** Whether the device sums across subgroups. */
+  readonly subgroups: boolean;
+  readonly pageBytes: number;
+  /** Where what a dispatch calls `spare` begins. */
+  readonly spare: Address;
+}
+
 /** What an engine needs to run a dispatch. */
 export interface Shader {
   /** WGSL. The same text is compiled once: where arrays lie is not part of it. */
   readonly text: string;
   readonly groups: number;
   /** Bindings 1, 2, … in order. */
-  readonly regions: readonly Region[];
-  /** Binding 0: elements from the start of its region to each array, then numbers that are no part of the text. */
+  readonly pages: readonly Page[];
+  /** Binding 0: elements from the start of its first page to each array, then numbers that are no part of the text. */
   readonly words: Uint32Array<ArrayBuffer>;
 }
 
@@ -112,37 +128,41 @@ export function shaderOf(
   instruction: Instruction,
   { sizes }: Call,
   dispatch: Dispatch,
-  /** Whether the device sums across subgroups. */
-  subgroups: boolean,
-  /** Where what the dispatch calls `spare` lies. */
-  spare: Address,
+  { subgroups, pageBytes, spare }: Target,
 ): Shader {
   const { module = '', body, groups, size, anySize, sums = 0, fours } = dispatch;
-  const arrays = arraysOf(instruction);
-  if (dispatch.spare) arrays.push(['spare', spare]);
-  const regions = [...new Set(arrays.flatMap(([, address]) => (address ? [address.region] : [])))];
+  const { kernel } = instruction;
+  const arrays = arraysOf(instruction).filter(([name]) => uses(module + body, name));
+  if (dispatch.spare) arrays.push(['spare', { ...spare, bytes: bytesOf('f32', dispatch.spare) }]);
+  const pages: Page[] = [];
+  const bindingOf = (region: Region, index: number): number => {
+    const known = pages.findIndex((page) => page.region === region && page.index === index);
+    return known < 0 ? pages.push({ region, index }) - 1 : known;
+  };
   const words: number[] = [];
   const access = arrays.map(([name, address]) => {
     if (!address) return `fn ${name}_at(i: u32) -> f32 { return 0.0; }\nfn set_${name}(i: u32, v: f32) {}\n`;
-    const offset = wordAt(words.push(address.offset / bytesOf('f32')) - 1);
-    const buffer = `r${regions.indexOf(address.region)}`;
+    requireCountable(kernel, address, pageBytes);
+    const offset = wordAt(words.push((address.offset % pageBytes) / bytesOf('f32')) - 1);
+    const buffers = pagesOf(address, pageBytes).map((page) => `r${bindingOf(address.region, page)}`);
+    const there = (statement: (buffer: string, at: string) => string): string =>
+      `let at = ${offset} + i; ${inPages(buffers, pageBytes / bytesOf('f32'), statement)}`;
     if (fours) {
       return (
-        `fn ${name}_at(i: u32) -> f32 { let at = ${offset} + i; return bitcast<f32>(${buffer}[at >> 2u][at & 3u]); }\n` +
-        `fn ${name}_four(i: u32) -> vec4f { return bitcast<vec4f>(${buffer}[(${offset} + i) >> 2u]); }\n` +
-        `fn set_${name}_four(i: u32, v: vec4f) { ${buffer}[(${offset} + i) >> 2u] = bitcast<vec4u>(v); }\n`
+        `fn ${name}_at(i: u32) -> f32 { ${there((r, at) => `return bitcast<f32>(${r}[${at} >> 2u][${at} & 3u]);`)} }\n` +
+        `fn ${name}_four(i: u32) -> vec4f { ${there((r, at) => `return bitcast<vec4f>(${r}[${at} >> 2u]);`)} }\n` +
+        `fn set_${name}_four(i: u32, v: vec4f) { ${there((r, at) => `${r}[${at} >> 2u] = bitcast<vec4u>(v);`)} }\n`
       );
     }
-    const place = `${buffer}[${offset} + i]`;
     return (
-      `fn ${name}_at(i: u32) -> f32 { return bitcast<f32>(${place}); }\n` +
-      `fn ${name}_word(i: u32) -> u32 { return ${place}; }\n` +
-      `fn set_${name}(i: u32, v: f32) { ${place} = bitcast<u32>(v); }\n`
+      `fn ${name}_at(i: u32) -> f32 { ${there((r, at) => `return bitcast<f32>(${r}[${at}]);`)} }\n` +
+      `fn ${name}_word(i: u32) -> u32 { ${there((r, at) => `return ${r}[${at}];`)} }\n` +
+      `fn set_${name}(i: u32, v: f32) { ${there((r, at) => `${r}[${at}] = bitcast<u32>(v);`)} }\n`
     );
   });
   const across = sums > 0 && subgroups;
   const read = new Map<string, string>();
-  const numbers = Object.entries(kernels[instruction.kernel].operands).flatMap(([name, kind]) => {
+  const numbers = Object.entries(kernels[kernel].operands).flatMap(([name, kind]) => {
     const value = sizes[name];
     if (kind !== 'int' && kind !== 'float')
       return kind.endsWith('?') ? [`const has_${name} = ${value !== 0};\n`] : [];
@@ -167,7 +187,7 @@ ${body}
   const text = [
     across ? 'enable subgroups;\n' : '',
     `@group(0) @binding(0) var<uniform> words: array<vec4u, ${Math.ceil(words.length / 4)}>;\n`,
-    ...regions.map(
+    ...pages.map(
       (_, i) =>
         `@group(0) @binding(${i + 1}) var<storage, read_write> r${i}: array<${fours ? 'vec4u' : 'u32'}>;\n`,
     ),
@@ -177,7 +197,30 @@ ${body}
     sums > 0 ? workgroupSums(size, sums, subgroups) : '',
     read.size > 0 ? own.replace(/(?<![\w.])[a-zA-Z]\w*/g, (name) => read.get(name) ?? name) : own,
   ].join('');
-  return { text, groups, regions, words: new Uint32Array(words) };
+  return { text, groups, pages, words: new Uint32Array(words) };
+}
+
+/** Whether a text reads or writes an array: what it does not see takes none of its buffers. */
+const uses = (text: string, name: string): boolean =>
+  new RegExp(`\\b(?:${name}_(?:at|word|four)|set_${name}(?:_four)?)\\(`).test(text);
+
+/** A statement of the element `at` of an array, which lies in one page after another. */
+function inPages(
+  buffers: readonly string[],
+  pageElements: number,
+  statement: (buffer: string, at: string) => string,
+): string {
+  const parts = buffers.map((buffer, page) =>
+    statement(buffer, page === 0 ? 'at' : `(at - ${page * pageElements}u)`),
+  );
+  const [first] = parts;
+  return parts.length === 1
+    ? first
+    : parts
+        .map((part, page) =>
+          page === parts.length - 1 ? `{ ${part} }` : `if (at < ${(page + 1) * pageElements}u) { ${part} }`,
+        )
+        .join(' else ');
 }
 
 /** What decides which code runs, which is part of the text. */

@@ -18,8 +18,8 @@ export interface Opened {
   readonly description: string;
 }
 
-/** A word, or a place: the region's number and the offset in bytes. */
-export type GivenWord = number | readonly [region: number, offset: number];
+/** A word, or a place: the region's number, the offset and the extent in bytes. */
+export type GivenWord = number | readonly [region: number, offset: number, bytes: number];
 
 /** A Program whose regions are numbers: its workspace, its own memory, then `regions`, which are numbers of memories. */
 export interface GivenProgram {
@@ -96,7 +96,7 @@ class ChromiumEngine implements Engine {
     const bound = boundMemories<PageStorage>(program, memories, this.#stream);
     const places = [program.work, program.io, ...bound.keys()];
     const given = (word: Word): GivenWord =>
-      typeof word === 'number' ? word : [places.indexOf(word.region), word.offset];
+      typeof word === 'number' ? word : [places.indexOf(word.region), word.offset, word.bytes];
     const id = this.#count++;
     const own = new PageStorage(call, this.#count++, program.io.bytes);
     const ready = call('bind', id, own.id, {

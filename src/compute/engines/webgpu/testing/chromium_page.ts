@@ -81,7 +81,7 @@ export function bind(
   const bound = regions.map((region) => memory(region));
   const places = [work, own, ...bound.map(({ region }) => region)];
   const wordOf = (word: GivenWord): Word =>
-    typeof word === 'number' ? word : { region: places[word[0]], offset: word[1], label: '' };
+    typeof word === 'number' ? word : { region: places[word[0]], offset: word[1], bytes: word[2], label: '' };
   const calls = instructions.map(([kernel, words]) => ({
     kernel: kernel as KernelName,
     words: words.map(wordOf),
