@@ -27,6 +27,8 @@ export interface CellSpec extends CellName {
   /** Replaces the part of the training in which sequences grow. */
   readonly curriculum?: number;
   readonly weightDecay?: number;
+  /** Of xLSTM models: replace those settings of their sLSTM layers that the task has. */
+  readonly slstm?: NonNullable<CellSettings['model']['layers']>['slstm'];
 }
 
 export const taskTitle = (task: string): string => {
@@ -63,10 +65,14 @@ export const cellModel = ({ engine, spec }: CellContext, { config }: SizedContes
 
 /** What was asked for goes before the settings of the task. */
 export function overridden<T extends CellSettings>(settings: T, spec: CellSpec): T {
-  const { learningRate, steps, curriculum, weightDecay } = spec;
+  const { learningRate, steps, curriculum, weightDecay, slstm } = spec;
   const asked = Object.entries({ learningRate, steps, curriculum, weightDecay });
   const given = Object.fromEntries(asked.filter(([, value]) => value !== undefined));
-  return { ...settings, training: { ...settings.training, ...given } };
+  const { layers } = settings.model;
+  const model = slstm
+    ? { ...settings.model, layers: { ...layers, slstm: { ...layers?.slstm, ...slstm } } }
+    : settings.model;
+  return { ...settings, training: { ...settings.training, ...given }, model };
 }
 
 export function headOf(
