@@ -24,8 +24,22 @@ const gpuFlags = [
   '--enable-dawn-features=disable_workgroup_init',
 ];
 
-/** Starts the headless Chromium of the package @sparticuz/chromium; on request with a GPU in software. */
-export async function launchChromium({ gpu = false } = {}): Promise<Browser> {
+/** By default Playwright has pages in the background computed like others. */
+const unlikeUsers = [
+  '--disable-background-timer-throttling',
+  '--disable-backgrounding-occluded-windows',
+  '--disable-renderer-backgrounding',
+];
+
+export interface LaunchOptions {
+  /** Whether pages have WebGPU, computed in software. Default: no. */
+  readonly gpu?: boolean;
+  /** A port at which the browser takes further connections; pages in the background then are as people's. */
+  readonly debugPort?: number;
+}
+
+/** Starts the headless Chromium of the package @sparticuz/chromium. */
+export async function launchChromium({ gpu = false, debugPort }: LaunchOptions = {}): Promise<Browser> {
   const folder = await unpacked();
   if (gpu) {
     // Chromium looks for it beside itself.
@@ -34,8 +48,12 @@ export async function launchChromium({ gpu = false } = {}): Promise<Browser> {
   }
   return chromium.launch({
     executablePath: join(folder, 'chromium'),
-    args: ['--no-sandbox', ...(gpu ? gpuFlags : [])],
-    ignoreDefaultArgs: gpu ? ['--disable-gpu'] : [],
+    args: [
+      '--no-sandbox',
+      ...(gpu ? gpuFlags : []),
+      ...(debugPort === undefined ? [] : [`--remote-debugging-port=${debugPort}`]),
+    ],
+    ignoreDefaultArgs: [...(gpu ? ['--disable-gpu'] : []), ...(debugPort === undefined ? [] : unlikeUsers)],
     // Shared libraries that a bare machine lacks; those of the machine go first.
     env: {
       ...process.env,

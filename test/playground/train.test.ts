@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createReferenceEngine } from '../../src/compute/engines/reference/engine.ts';
 import { ByteTokenizer, createModel, encodeModel, TextModel } from '../../src/index.ts';
 import { hasChromium } from '../browser/chromium.ts';
+import { openHideablePage } from '../browser/hideable_page.ts';
 import {
   figure,
   giveText,
@@ -14,7 +15,7 @@ import {
   savedCheckpoint,
   trainFor,
 } from './actions.ts';
-import { type Playground, startPlayground } from './site.ts';
+import { type Playground, serve, startPlayground } from './site.ts';
 
 const READ = 'the white whale';
 
@@ -43,6 +44,34 @@ describe.runIf(hasChromium)('the page', () => {
     const loaded = [...files].filter(([name]) => /\.(?:html|js|css)$/.test(name));
     const sizes = loaded.map(([, content]) => gzipSync(content).length);
     expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(400e3);
+  });
+
+  it('goes on training in the background, and after the browser froze it', async () => {
+    const { page, hide, close } = await openHideablePage();
+    const site = await serve(playground.folder);
+    try {
+      await page.goto(`${site.address}/sub/folder/index.html#train`);
+      await giveText(page);
+      await page.getByLabel('Width').selectOption('32');
+      await page.getByRole('button', { name: 'Train', exact: true }).click();
+      const trainsOn = async (): Promise<void> => {
+        const before = number(await figure(page, 'step'));
+        await expect
+          .poll(async () => number(await figure(page, 'step')), { timeout: 20_000 })
+          .toBeGreaterThan(before + 5);
+      };
+      await trainsOn();
+      await hide();
+      expect(await page.evaluate('document.hidden')).toBe(true);
+      await trainsOn();
+      await hide(1000);
+      await trainsOn();
+      expect(await page.evaluate('document.hidden')).toBe(true);
+      expect(await page.getByRole('alert').textContent()).toBe('');
+    } finally {
+      await close();
+      await site.close();
+    }
   });
 
   it('trains without a network, pauses, goes on, is kept and taken up, and shows what the reference engine computes', async () => {
