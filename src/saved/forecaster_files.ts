@@ -14,7 +14,7 @@ export interface LoadForecasterOptions {
   readonly engine?: Engine;
   /**
    * What matrices are multiplied in. With bf16 they are rounded once, as they are read: about twice as fast products, half the memory, and forecasts
-   * that differ by some thousandths of the deviation of a series. It takes the native engine on a processor with avx512_bf16; another one
+   * that differ by some thousandths of the deviation of a series. It takes the native engine on a processor with avx512_bf16, or webgpu; another one
    * is refused, as are small weights. The forecaster can then be used, not trained or saved. Default: f32.
    */
   readonly precision?: Precision;

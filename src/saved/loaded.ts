@@ -33,7 +33,7 @@ export interface LoadOptions<K extends keyof LoadedAs = keyof LoadedAs> {
   readonly adapter?: ModelSource;
   /**
    * What matrices are multiplied in. With bf16 they are rounded once, as they are read: about twice as fast products, half the
-   * memory. It takes the native engine on a processor with avx512_bf16; another one is refused, as are small weights. The
+   * memory. It takes the native engine on a processor with avx512_bf16, or webgpu; another one is refused, as are small weights. The
    * model can then be used, not trained or saved. Default: f32.
    */
   readonly precision?: Precision;

@@ -99,7 +99,7 @@ export function trainCommand(): Command {
     .addOption(
       new Option(
         '--precision <type>',
-        'bf16: operands of the products of dense layers and of the mLSTM are rounded to bfloat16, for processors that have avx512_bf16; all else stays float32',
+        'bf16: operands of the products of dense layers and of the mLSTM are rounded to bfloat16, for processors that have avx512_bf16 and graphics processors; all else stays float32',
       )
         .choices(precisions)
         .default('f32'),

@@ -67,16 +67,17 @@ it.runIf(hasSoftwareGpu)(
       { name: 'subgroups', present: true },
     ]);
     const none = found([], { VK_DRIVER_FILES: '/nowhere.json', LD_LIBRARY_PATH: '' });
-    expect(webgpu(none)).toMatchObject({
+    const lacks = 'WebGPU finds no graphics processor: Vulkan';
+    const noDriver = { present: false, detail: `${lacks} has no driver` };
+    const noLoader = {
       present: false,
-      detail: "WebGPU finds no graphics processor: Vulkan's loader, libvulkan.so.1, is not there",
+      detail: `${lacks}'s loader, libvulkan.so.1, is not there`,
       hint: expect.stringContaining('libvulkan1'),
-    });
+    };
+    // The machine may have a loader of its own.
+    expect(webgpu(none)).toMatchObject(webgpu(none)?.detail === noDriver.detail ? noDriver : noLoader);
     expect(none.parts).toHaveLength(4);
     const { LD_LIBRARY_PATH } = await softwareGpu();
-    expect(webgpu(found([], { VK_DRIVER_FILES: '/nowhere.json', LD_LIBRARY_PATH }))).toMatchObject({
-      present: false,
-      detail: 'WebGPU finds no graphics processor: Vulkan has no driver',
-    });
+    expect(webgpu(found([], { VK_DRIVER_FILES: '/nowhere.json', LD_LIBRARY_PATH }))).toMatchObject(noDriver);
   },
 );

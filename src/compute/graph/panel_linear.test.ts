@@ -2,7 +2,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { Random } from '../../random.ts';
 import type { Engine } from '../engines/engine.ts';
 import { createReferenceEngine } from '../engines/reference/engine.ts';
-import { fastEngines } from '../engines/testing/engines.ts';
+import { fastEngines, gpuEngines } from '../engines/testing/engines.ts';
 import { evaluation, type NamedArray } from '../evaluation.ts';
 import { nearestBfloat16 } from '../program/packing.ts';
 import { isFinitePanels, packPanels, panelNumber } from '../program/panels.ts';
@@ -103,10 +103,17 @@ it.each(cases.filter(({ m, rows }) => m * rows < 2000))(
 
 const { cases: fast, missing } = await fastEngines();
 if (missing) it.skip(`on native: not run, ${missing}`, () => {});
-const opened = await Promise.all(fast.flatMap(({ open }) => [open(1), open(3)]));
+const { cases: gpus, missing: missingGpu } = await gpuEngines();
+if (missingGpu) it.skip(`on webgpu: not run, ${missingGpu}`, () => {});
+const opened = await Promise.all([
+  ...fast.flatMap(({ open }) => [open(1), open(3)]),
+  ...gpus.map(({ open }) => open(1)),
+]);
 afterAll(() => Promise.all(opened.map((engine) => engine.close())));
 const able = opened.filter(({ limits }) => !limits.lacks.panelLinear);
-if (able.length === 0) it.skip('on native: not run, this processor has no products of bfloat16', () => {});
+const processors = able.filter(({ name }) => name === 'native');
+if (processors.length === 0)
+  it.skip('on native: not run, this processor has no products of bfloat16', () => {});
 
 describe.each(able)('$description', (engine) => {
   it.each(cases)('agrees with the reference engine: %o', async (one) => {
@@ -118,9 +125,9 @@ describe.each(able)('$description', (engine) => {
   });
 });
 
-it.runIf(able.length > 1)('gives the same bits for every number of threads', async () => {
+it.runIf(processors.length > 1)('gives the same bits for every number of threads', async () => {
   for (const one of cases) {
-    const [first, ...others] = await Promise.all(able.map((engine) => compute(engine, one)));
+    const [first, ...others] = await Promise.all(processors.map((engine) => compute(engine, one)));
     for (const other of others) expect(other).toEqual(first);
   }
 });

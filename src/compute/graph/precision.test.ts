@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { Random } from '../../random.ts';
 import { createReferenceEngine } from '../engines/reference/engine.ts';
-import { fastEngines } from '../engines/testing/engines.ts';
+import { fastEngines, gpuEngines } from '../engines/testing/engines.ts';
 import type { NamedArray } from '../evaluation.ts';
 import { cpuLimits } from '../program/limits.ts';
 import { nearestBfloat16 } from '../program/packing.ts';
@@ -14,7 +14,9 @@ import { leaf, type Tensor } from './tensor.ts';
 import { compute, type Inputs, traced } from './testing/precision.ts';
 
 const reference = createReferenceEngine();
-const { cases, missing } = await fastEngines();
+const { cases: processors, missing } = await fastEngines();
+const { cases: gpus, missing: missingGpu } = await gpuEngines();
+const cases = [...processors, ...gpus];
 const engines = await Promise.all(cases.map(({ open }) => open(1)));
 afterAll(() => Promise.all(engines.map((engine) => engine.close())));
 const able = engines.filter(({ limits }) => !limits.lacks.gemmBf16);
@@ -135,7 +137,8 @@ function leavesOf(inputs: Inputs): Named {
   );
 }
 
-// Below, at and past a word of two steps, a vector, a tile, a panel, and a block of rows, columns and steps.
+// Below, at and past a word of two steps, a vector, a tile, a panel, and a block of rows, columns and steps; the last one in
+// steps of four for a GPU's large tiles.
 const sizes = [
   [1, 1, 1],
   [2, 3, 2],
@@ -147,10 +150,13 @@ const sizes = [
   [130, 530, 70],
   [40, 33, 513],
   [9, 530, 1030],
+  [260, 264, 516],
 ] as const;
 
 if (missing) it.skip(`bf16 products on native: not run, ${missing}`, () => {});
-if (able.length === 0) it.skip('bf16 products on native: not run, this processor has none', () => {});
+if (missingGpu) it.skip(`bf16 products on webgpu: not run, ${missingGpu}`, () => {});
+if (!able.some(({ name }) => name === 'native'))
+  it.skip('bf16 products on native: not run, this processor has none', () => {});
 
 /** Bounds of each element: every one of k steps rounds a sum once or twice, each at most as large as the sum of all sizes. */
 function bounds({ x, w }: Inputs, [m, n, k]: readonly number[]): number[] {

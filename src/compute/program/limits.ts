@@ -107,7 +107,7 @@ export const withoutBf16 = (limits: EngineLimits, reason: string): EngineLimits 
         kernel,
         {
           reason,
-          hint: 'Use precision f32, or the native engine on a processor with AVX-512 and its bfloat16 instructions (avx512_bf16).',
+          hint: 'Use precision f32, the native engine on a processor with AVX-512 and its bfloat16 instructions (avx512_bf16), or webgpu.',
         },
       ]),
     ),

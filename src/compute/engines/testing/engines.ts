@@ -26,6 +26,7 @@ export interface EngineCases {
  * machine. Only a machine without a C++ compiler may lack the native one.
  */
 export async function fastEngines(): Promise<EngineCases> {
+  if (hasSoftwareGpu) await useSoftwareGpu(); // the first to look for a GPU, as doctor does, decides for the process
   const { instructionSets } = await doctor();
   const compiler = findCompiler();
   const wasm = (['relaxed', 'simd'] as const).map((variant) => ({

@@ -7,7 +7,6 @@ import { crossEntropy } from '../../graph/loss.ts';
 import { linear, matmul } from '../../graph/matmul.ts';
 import { mlstm } from '../../graph/mlstm.ts';
 import { norm } from '../../graph/norm.ts';
-import { Program } from '../../program/program.ts';
 import { Region } from '../../program/region.ts';
 import { chooseEngine } from '../choose.ts';
 import type { Engine } from '../engine.ts';
@@ -165,15 +164,6 @@ describe.runIf(hasSoftwareGpu)('the webgpu engine', { timeout: 300_000 }, () => 
     expect([...(await other.read('x'))]).toEqual([1, 9, 3, 4]);
     expect([...(await other.read('ids'))]).toEqual([2 ** 24 + 1, -7]);
     expect([...(await memory.read('x'))]).toEqual([0, 0, 0, 0]);
-  });
-
-  it('says which kernel it lacks when a program is bound', () => {
-    const work = new Region('work');
-    const io = new Region('io');
-    const lacking = new Program('lacking', [{ kernel: 'gemmBf16', words: [] }], work, io, []);
-    expect(() => engine.bind(lacking, [])).toThrow(
-      'program lacking: the webgpu engine has no kernel gemmBf16',
-    );
   });
 
   it('keeps memory in several buffers where one is too small for a region', async () => {

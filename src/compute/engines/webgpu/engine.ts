@@ -1,5 +1,5 @@
 import { XlstmError } from '../../../errors.ts';
-import { cpuLimits, type EngineLimits, withoutBf16 } from '../../program/limits.ts';
+import { cpuLimits, type EngineLimits } from '../../program/limits.ts';
 import type { Program } from '../../program/program.ts';
 import type { Region } from '../../program/region.ts';
 import type { Draft, DraftOptions, Engine, EngineOptions, Executable, Memory } from '../engine.ts';
@@ -14,7 +14,7 @@ import { GpuStorage } from './storage.ts';
 
 /** What WebGPU's kernels are given: the tiles of the mLSTM's are made for chunks of 64 tokens. */
 const webgpuLimits: EngineLimits = {
-  ...withoutBf16(cpuLimits, 'the webgpu engine has no products in bfloat16'),
+  ...cpuLimits,
   threadScratch: Number.MAX_SAFE_INTEGER, // workgroups have memory of their own, which kernels check
   longArrays: { fromBytes: Number.MAX_SAFE_INTEGER, gapBytes: 0 },
   mlstmChunk: { narrow: 64, wide: 64, wideFrom: 256, whole: 64 },

@@ -26,8 +26,8 @@ export interface Dispatch {
    */
   readonly anySize?: true;
   /**
-   * Arrays are read and written four elements at a time too, with x_four(i) and set_x_four(i, values), i and the array's place being
-   * multiples of four; writing single ones would touch their neighbours.
+   * Arrays are read and written four elements at a time too, with x_four(i) (as they lie: x_words(i)) and set_x_four(i, values), i
+   * and the array's place being multiples of four; writing single ones would touch their neighbours.
    */
   readonly fours?: true;
   /** Elements of workspace of the dispatch's own, `spare`, which the next dispatch of the call finds. */
@@ -151,6 +151,7 @@ export function shaderOf(
       return (
         `fn ${name}_at(i: u32) -> f32 { ${there((r, at) => `return bitcast<f32>(${r}[${at} >> 2u][${at} & 3u]);`)} }\n` +
         `fn ${name}_four(i: u32) -> vec4f { ${there((r, at) => `return bitcast<vec4f>(${r}[${at} >> 2u]);`)} }\n` +
+        `fn ${name}_words(i: u32) -> vec4u { ${there((r, at) => `return ${r}[${at} >> 2u];`)} }\n` +
         `fn set_${name}_four(i: u32, v: vec4f) { ${there((r, at) => `${r}[${at} >> 2u] = bitcast<vec4u>(v);`)} }\n`
       );
     }
@@ -202,7 +203,7 @@ ${body}
 
 /** Whether a text reads or writes an array: what it does not see takes none of its buffers. */
 const uses = (text: string, name: string): boolean =>
-  new RegExp(`\\b(?:${name}_(?:at|word|four)|set_${name}(?:_four)?)\\(`).test(text);
+  new RegExp(`\\b(?:${name}_(?:at|words?|four)|set_${name}(?:_four)?)\\(`).test(text);
 
 /** A statement of the element `at` of an array, which lies in one page after another. */
 function inPages(

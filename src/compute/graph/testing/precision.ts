@@ -40,14 +40,15 @@ async function run(engine: Engine, program: Program, inputs: Inputs): Promise<Re
   return results;
 }
 
-/** Those of a Program of this precision. */
+/** Those of a Program of this precision, which may be planned for another engine's limits. */
 export function compute(
   engine: Engine,
   precision: Precision,
   inputs: Inputs,
   build: (leaves: Named) => Tensor,
   seed?: readonly number[],
+  limits = engine.limits,
 ): Promise<Results> {
   const graph = traced(inputs, build, seed);
-  return run(engine, plan('product', { ...graph, limits: engine.limits, precision }), inputs);
+  return run(engine, plan('product', { ...graph, limits, precision }), inputs);
 }

@@ -1,5 +1,6 @@
 import { type Dispatch, each, type Lowering, ofAnySize } from '../shader.ts';
 import { inTiles, takesTiles } from './gemm_tiles.ts';
+import { gemmProduct, type Product } from './products.ts';
 
 const TILE = 64;
 const DEPTH = 16;
@@ -7,63 +8,47 @@ const DEPTH = 16;
 const MINE = 4;
 const SIDE = TILE / MINE;
 /** Up to this many rows a product reads one matrix only once, which bounds it. */
-const FEW_ROWS = 8;
+export const FEW_ROWS = 8;
 /** Up to this many elements a product is too small for tiles to keep a GPU busy. */
 const SMALL = 4096;
 /** Invocations that share a sum over k of a product of few rows. */
 const LANES = 64;
 
-const layouts = `
-fn a_place(z: u32, row: u32, i: u32) -> u32 { return z * strideA + select(row * lda + i, i * lda + row, transA == 1u); }
-fn b_place(z: u32, i: u32, column: u32) -> u32 { return z * strideB + select(i * ldb + column, column * ldb + i, transB == 1u); }
-`;
-
-const places = `${layouts}
-fn finish(z: u32, row: u32, column: u32, sum: f32) {
-  var result = sum;
-  if (has_bias) { result += bias_at(z * strideBias + column); }
-  if (has_residual) { result += residual_at(z * strideResidual + row * ldResidual + column); }
-  set_c(z * strideC + row * ldc + column, result);
-}
-`;
-
 const mine = (line: (i: number) => string): string =>
   Array.from({ length: MINE }, (_, i) => line(i)).join('\n');
 
 /** Tiles of C, each summed by a workgroup in registers over slices of A and B in workgroup memory. */
-function tiled(batch: number, m: number, n: number): Dispatch {
+function tiled({ batch, m, n, along, wgsl, module }: Product): Dispatch {
   const [down, across] = [Math.ceil(m / TILE), Math.ceil(n / TILE)];
   const loads = (TILE * DEPTH) / (SIDE * SIDE);
   return {
     groups: batch * down * across,
     size: SIDE * SIDE,
-    module: `${places}
+    module: `${module}
 var<workgroup> left: array<f32, ${DEPTH * (TILE + 1)}>;
 var<workgroup> right: array<f32, ${DEPTH * (TILE + 1)}>;
 `,
     body: `
-let across = (n + ${TILE - 1}u) / ${TILE}u;
-let down = (m + ${TILE - 1}u) / ${TILE}u;
+let across = (${wgsl.n} + ${TILE - 1}u) / ${TILE}u;
+let down = (${wgsl.m} + ${TILE - 1}u) / ${TILE}u;
 let z = block / (down * across);
 let top = block / across % down * ${TILE}u;
 let first = block % across * ${TILE}u;
 let y = lane / ${SIDE}u;
 let x = lane % ${SIDE}u;
 ${mine((j) => `var sum${j} = vec4f();`)}
-for (var start = 0u; start < k; start += ${DEPTH}u) {
+for (var start = 0u; start < ${wgsl.k}; start += ${DEPTH}u) {
   for (var load = 0u; load < ${loads}u; load++) {
     let flat = load * ${SIDE * SIDE}u + lane;
-    var ai = flat % ${DEPTH}u;
-    var row = flat / ${DEPTH}u;
-    if (transA == 1u) { ai = flat / ${TILE}u; row = flat % ${TILE}u; }
+    let ai = ${along.a ? `flat % ${DEPTH}u` : `flat / ${TILE}u`};
+    let row = ${along.a ? `flat / ${DEPTH}u` : `flat % ${TILE}u`};
     var av = 0.0;
-    if (top + row < m && start + ai < k) { av = a_at(a_place(z, top + row, start + ai)); }
+    if (top + row < ${wgsl.m} && start + ai < ${wgsl.k}) { av = a_of(z, top + row, start + ai); }
     left[ai * ${TILE + 1}u + row] = av;
-    var bi = flat / ${TILE}u;
-    var column = flat % ${TILE}u;
-    if (transB == 1u) { bi = flat % ${DEPTH}u; column = flat / ${DEPTH}u; }
+    let bi = ${along.b ? `flat % ${DEPTH}u` : `flat / ${TILE}u`};
+    let column = ${along.b ? `flat / ${DEPTH}u` : `flat % ${TILE}u`};
     var bv = 0.0;
-    if (first + column < n && start + bi < k) { bv = b_at(b_place(z, start + bi, first + column)); }
+    if (first + column < ${wgsl.n} && start + bi < ${wgsl.k}) { bv = b_of(z, start + bi, first + column); }
     right[bi * ${TILE + 1}u + column] = bv;
   }
   workgroupBarrier();
@@ -77,8 +62,8 @@ for (var start = 0u; start < k; start += ${DEPTH}u) {
 ${mine(
   (j) => `{
   let row = top + ${SIDE * j}u + y;
-  if (row < m) {
-    ${mine((i) => `if (first + ${SIDE * i}u + x < n) { finish(z, row, first + ${SIDE * i}u + x, sum${j}[${i}]); }`)}
+  if (row < ${wgsl.m}) {
+    ${mine((i) => `if (first + ${SIDE * i}u + x < ${wgsl.n}) { finish(z, row, first + ${SIDE * i}u + x, sum${j}[${i}]); }`)}
   }
 }`,
 )}`,
@@ -86,22 +71,22 @@ ${mine(
 }
 
 /** A workgroup sums a column of C for all of few rows, its lanes sharing k: B is read once. */
-function thin(batch: number, m: number, n: number): Dispatch {
+function thin({ batch, m, n, wgsl, module }: Product): Dispatch {
   return {
     groups: batch * n,
     size: LANES,
-    module: places,
+    module,
     sums: m,
     body: `
-let z = block / n;
-let column = block % n;
+let z = block / ${wgsl.n};
+let column = block % ${wgsl.n};
 var sum = array<f32, ${m}>();
-for (var i = lane; i < k; i += ${LANES}u) {
-  let b = b_at(b_place(z, i, column));
-  for (var row = 0u; row < m; row++) { sum[row] += a_at(a_place(z, row, i)) * b; }
+for (var i = lane; i < ${wgsl.k}; i += ${LANES}u) {
+  let b = b_of(z, i, column);
+  for (var row = 0u; row < ${wgsl.m}; row++) { sum[row] += a_of(z, row, i) * b; }
 }
 let whole = row_total(lane, sum);
-if (lane < m) { finish(z, lane, column, whole); }`,
+if (lane < ${wgsl.m}) { finish(z, lane, column, whole); }`,
   };
 }
 
@@ -112,30 +97,30 @@ const PARTS = 16;
 const LONG = 128;
 
 /** A workgroup sums a small tile of C in parts of k, whose sums it adds in an order that is always the same. */
-function split(batch: number, m: number, n: number, transB: number): Dispatch {
+function split({ batch, m, n, along, wgsl, module }: Product): Dispatch {
   const elements = SPLIT_SIDE * SPLIT_SIDE;
   // Neighbours read neighbours: along k, or along a row of B.
-  const [own, part] = transB
+  const [own, part] = along.b
     ? [`lane / ${PARTS}u`, `lane % ${PARTS}u`]
     : [`lane % ${elements}u`, `lane / ${elements}u`];
   return {
     groups: batch * Math.ceil(m / SPLIT_SIDE) * Math.ceil(n / SPLIT_SIDE),
     size: elements * PARTS,
-    module: `${places}
+    module: `${module}
 var<workgroup> sums: array<f32, ${elements * PARTS}>;
 `,
     body: `
-let across = (n + ${SPLIT_SIDE - 1}u) / ${SPLIT_SIDE}u;
-let down = (m + ${SPLIT_SIDE - 1}u) / ${SPLIT_SIDE}u;
+let across = (${wgsl.n} + ${SPLIT_SIDE - 1}u) / ${SPLIT_SIDE}u;
+let down = (${wgsl.m} + ${SPLIT_SIDE - 1}u) / ${SPLIT_SIDE}u;
 let z = block / (down * across);
 let own = ${own};
 let part = ${part};
 let row = block / across % down * ${SPLIT_SIDE}u + own / ${SPLIT_SIDE}u;
 let column = block % across * ${SPLIT_SIDE}u + own % ${SPLIT_SIDE}u;
-let there = row < m && column < n;
+let there = row < ${wgsl.m} && column < ${wgsl.n};
 var sum = 0.0;
 if (there) {
-  for (var i = part; i < k; i += ${PARTS}u) { sum += a_at(a_place(z, row, i)) * b_at(b_place(z, i, column)); }
+  for (var i = part; i < ${wgsl.k}; i += ${PARTS}u) { sum += a_of(z, row, i) * b_of(z, i, column); }
 }
 sums[part * ${elements}u + own] = sum;
 workgroupBarrier();
@@ -146,24 +131,32 @@ if (there && part == 0u) {
   };
 }
 
-export const gemm: Lowering = (call) => {
-  const { batch, m, n, transB, k } = call.sizes;
-  if (m <= FEW_ROWS && transB && k >= LANES) return ofAnySize([thin(batch, m, n)]);
-  if (m * n <= SMALL && k >= LONG) return ofAnySize([split(batch, m, n, transB)]);
-  if (m * n <= SMALL || k <= 2) {
-    return ofAnySize([
-      each(
-        batch * m * n,
-        `let z = index / (m * n);
-let row = index / n % m;
-let column = index % n;
+/** An invocation for each element of C. */
+const single = ({ batch, m, n, wgsl, module }: Product): Dispatch =>
+  each(
+    batch * m * n,
+    `let z = index / (${wgsl.m} * ${wgsl.n});
+let row = index / ${wgsl.n} % ${wgsl.m};
+let column = index % ${wgsl.n};
 var sum = 0.0;
-for (var i = 0u; i < k; i++) { sum += a_at(a_place(z, row, i)) * b_at(b_place(z, i, column)); }
+for (var i = 0u; i < ${wgsl.k}; i++) { sum += a_of(z, row, i) * b_of(z, i, column); }
 finish(z, row, column, sum);`,
-        places,
-        'batch * m * n',
-      ),
-    ]);
-  }
-  return ofAnySize(takesTiles(call) ? inTiles(call, layouts) : [tiled(batch, m, n)]);
-};
+    module,
+    `${wgsl.batch} * ${wgsl.m} * ${wgsl.n}`,
+  );
+
+/** The dispatches of a product whose matrix B need not be read only once. */
+export function productOf(product: Product): Dispatch[] {
+  const { m, n, k } = product;
+  if (m * n <= SMALL && k >= LONG) return ofAnySize([split(product)]);
+  if (m * n <= SMALL || k <= 2) return ofAnySize([single(product)]);
+  return ofAnySize(takesTiles(product) ? inTiles(product) : [tiled(product)]);
+}
+
+function gemmOf(product: Product): Dispatch[] {
+  const thinEnough = product.m <= FEW_ROWS && product.along.b && product.k >= LANES;
+  return thinEnough ? ofAnySize([thin(product)]) : productOf(product);
+}
+
+export const gemm: Lowering = (call) => gemmOf(gemmProduct(call, 'f32'));
+export const gemmBf16: Lowering = (call) => gemmOf(gemmProduct(call, 'bf16'));

@@ -1,5 +1,6 @@
 import type { Sizes } from '../../../program/kernels/kernel.ts';
 import { widthFor } from '../shader.ts';
+import { type Rounding, rounders, roundingModule } from './products.ts';
 
 /** Invocations of a workgroup of the chunkwise mLSTM. */
 export const LANES = 64;
@@ -55,7 +56,7 @@ export function gatesModule(sizes: Sizes): string {
       ]
     : ['chunkStates', '', ''];
   const [maximaArray, statsArray] = inScratch ? ['scratch', 'scratch'] : ['chunkMaxima', 'tokenStats'];
-  return `
+  return `${roundingModule}
 fn state_at(member: u32, c: u32, d: u32, e: u32) -> f32 {
   return ${stateArray}_at((member * ${chunks} + c) * ${stateElements} + d * (valueDim + 1u) + e);
 }
@@ -69,8 +70,10 @@ fn set_stats(member: u32, t: u32, which: u32, value: f32) { set_${statsArray}(${
 // Where a piece of a chunk has no such token: the last one, whose results are not stored.
 fn token_of(c: u32, j: u32) -> u32 { return min(c * chunk + j, length - 1u); }
 fn row_of(member: u32, t: u32) -> u32 { return member / heads * length + t; }
-fn q_of(member: u32, t: u32, d: u32) -> f32 { return queryScale * q_at(row_of(member, t) * ldq + member % heads * keyDim + d); }
-fn k_of(member: u32, t: u32, d: u32) -> f32 { return keyScale * k_at(row_of(member, t) * ldk + member % heads * keyDim + d); }
+fn given_q(member: u32, t: u32, d: u32) -> f32 { return q_at(row_of(member, t) * ldq + member % heads * keyDim + d); }
+fn given_k(member: u32, t: u32, d: u32) -> f32 { return k_at(row_of(member, t) * ldk + member % heads * keyDim + d); }
+fn q_of(member: u32, t: u32, d: u32) -> f32 { return queryScale * given_q(member, t, d); }
+fn k_of(member: u32, t: u32, d: u32) -> f32 { return keyScale * given_k(member, t, d); }
 fn v_of(member: u32, t: u32, e: u32) -> f32 {
   if (e == valueDim) { return 1.0; }
   return v_at(row_of(member, t) * ldv + member % heads * valueDim + e);
@@ -111,19 +114,22 @@ fn entry_weight(t: u32, m: f32) -> f32 {
 }
 
 /**
- * A workgroup's tile of states: `lane` keeps four columns, e to e + 3, of row d. multiply_add adds Σ_j left[j][row] ·
- * right[j][column] over a slice of tokens.
+ * A workgroup's tile of states: `lane` keeps four columns, e to e + 3, of row d. slice_product gives them Σ_j left[j][row] ·
+ * right[j][column] over a slice of tokens; where operands are rounded, exact[j][row] for n, the column of valueDim.
  */
-export const tileModule = `
+export const tileModule = (rounding: Rounding): string => `
 var<workgroup> left: array<f32, ${SLICE * TILE}>;
 var<workgroup> right: array<f32, ${SLICE * TILE}>;
-fn slice_product(lane: u32) -> vec4f {
+${rounding === 'f32' ? '' : `var<workgroup> exact: array<f32, ${SLICE * TILE}>;`}
+fn slice_product(lane: u32, side: u32) -> vec4f {
   var sum = vec4f();
   let row = lane / 4u;
   let column = lane % 4u * 4u;
+  let of_n = vec4u(0u, 1u, 2u, 3u) + vec4u(side + column) == vec4u(valueDim);
   for (var j = 0u; j < ${SLICE}u; j++) {
     let at = j * ${TILE}u + column;
-    sum += left[j * ${TILE}u + row] * vec4f(right[at], right[at + 1u], right[at + 2u], right[at + 3u]);
+    let of_row = ${rounding === 'f32' ? `left[j * ${TILE}u + row]` : `select(vec4f(left[j * ${TILE}u + row]), vec4f(exact[j * ${TILE}u + row]), of_n)`};
+    sum += of_row * vec4f(right[at], right[at + 1u], right[at + 2u], right[at + 3u]);
   }
   return sum;
 }
@@ -149,7 +155,7 @@ let first_e = side + lane % 4u * 4u;
  * Adds to the tile `state` what the tokens of chunk c give it: Σ_j left[j][row] · right[j][column], a slice of them at a
  * time. `left` and `right` are WGSL of token j of the chunk, in row top + x of the tile and in column side + x.
  */
-export const addChunk = (left: string, right: string): string => `
+export const addChunk = (rounding: Rounding, left: string, right: string): string => `
   for (var start = 0u; start < count; start += ${SLICE}u) {
     for (var flat = lane; flat < ${SLICE * TILE}u; flat += ${LANES}u) {
       let j = start + flat / ${TILE}u;
@@ -161,13 +167,65 @@ export const addChunk = (left: string, right: string): string => `
         if (top + x < keyDim) { of_row = ${left}; }
         if (side + x <= valueDim) { of_column = ${right}; }
       }
-      left[flat] = of_row;
-      right[flat] = of_column;
+      ${
+        rounding === 'f32'
+          ? `left[flat] = of_row;
+      right[flat] = of_column;`
+          : `exact[flat] = of_row;
+      left[flat] = bf16(of_row);
+      right[flat] = select(bf16(of_column), of_column, side + x == valueDim);`
+      }
     }
     workgroupBarrier();
-    state += slice_product(lane);
+    state += slice_product(lane, side);
     workgroupBarrier();
   }
+`;
+
+/** What addProduct keeps of its left operand, and sumOfRows of each invocation's values. */
+export const stagedModule = (few: number): string => `var<workgroup> staged: array<f32, ${few * LANES}>;\n`;
+
+/**
+ * Adds Σ_x left · right over x below `extent` to sum[i] of each of the workgroup's `few` tokens: `left` is WGSL of token i and of
+ * x, of which the workgroup makes each once; `right` of x and of what the invocation has, where it is `active`.
+ */
+export function addProduct(
+  { few, extent, active }: { readonly few: number; readonly extent: string; readonly active: string },
+  rounding: Rounding,
+  left: string,
+  right: string,
+  sum = 'sum',
+): string {
+  const { one } = rounders[rounding];
+  return `
+for (var begin = 0u; begin < ${extent}; begin += ${LANES}u) {
+  let end = min(begin + ${LANES}u, ${extent});
+  workgroupBarrier();
+  let x = begin + lane;
+  if (x < end) {
+    for (var i = 0u; i < ${few}u; i++) { staged[i * ${LANES}u + lane] = ${one(left)}; }
+  }
+  workgroupBarrier();
+  if (${active}) {
+    for (var x = begin; x < end; x++) {
+      let other = ${one(right)};
+      for (var i = 0u; i < ${few}u; i++) { ${sum}[i] += staged[i * ${LANES}u + x - begin] * other; }
+    }
+  }
+}
+`;
+}
+
+/** Of what each invocation has in `values` for the `few` tokens, the first ones have the sums: one each, in `all`. */
+export const sumOfRows = (few: number, values: string, store: string): string => `
+workgroupBarrier();
+for (var i = 0u; i < ${few}u; i++) { staged[i * ${LANES}u + lane] = ${values}[i]; }
+workgroupBarrier();
+if (lane < ${few}u) {
+  var all = 0.0;
+  for (var other = 0u; other < ${LANES}u; other++) { all += staged[lane * ${LANES}u + other]; }
+  ${store}
+}
 `;
 
 /** Declares member, c, the chunk's tokens start and count, and `first` of those of a workgroup that has `few` of them. */

@@ -1,26 +1,31 @@
 import { each, type Lowering, ofAnySize } from '../shader.ts';
 import {
   addChunk,
+  addProduct,
   chunkSizes,
   eachElement,
   gatesModule,
   inWgsl,
   LANES,
   piecePlace,
+  stagedModule,
   tileModule,
   tilePlace,
 } from './mlstm_chunks.ts';
+import { type Rounding, rounders } from './products.ts';
 
 /**
  * The tiled chunkwise form: m along the sequence; the states between the chunks, every tile of a state by itself; then
  * all tokens of all chunks at once, from these states and their chunk's own tokens.
  */
-export const mlstmForward: Lowering = ({ sizes }) => {
-  const { members, chunks, tokens, few, pieces, tiles } = chunkSizes(sizes);
-  const gates = gatesModule(sizes);
-  const maxima = each(
-    members,
-    `var m = m_at(index);
+const forward =
+  (rounding: Rounding): Lowering =>
+  ({ sizes }) => {
+    const { members, chunks, tokens, few, pieces, tiles } = chunkSizes(sizes);
+    const gates = gatesModule(sizes);
+    const maxima = each(
+      members,
+      `var m = m_at(index);
 for (var t = 0u; t < length; t++) {
   if (t % chunk == 0u) { set_entry_m(index, t / chunk, m); }
   let row = row_of(index, t);
@@ -29,14 +34,14 @@ for (var t = 0u; t < length; t++) {
   set_stats(index, t, 0u, m);
 }
 set_lastM(index, m);`,
-    gates,
-    inWgsl.members,
-  );
-  const states = {
-    groups: members * tiles,
-    size: LANES,
-    module: gates + tileModule,
-    body: `${tilePlace}
+      gates,
+      inWgsl.members,
+    );
+    const states = {
+      groups: members * tiles,
+      size: LANES,
+      module: gates + tileModule(rounding),
+      body: `${tilePlace}
 var state = vec4f();
 ${eachElement(
   (x) =>
@@ -48,34 +53,37 @@ for (var c = 0u; c < ${inWgsl.chunks}; c++) {
   let count = min(chunk, length - c * chunk);
   let last = count - 1u;
   state *= entry_weight(last, entry_m(member, c));
-${addChunk('k_of(member, t, top + x) * weight_of(j, last)', 'v_of(member, t, side + x)')}
+${addChunk(rounding, 'k_of(member, t, top + x) * weight_of(j, last)', 'v_of(member, t, side + x)')}
 }
 ${eachElement(
   (x) =>
     `if (e == valueDim) { set_lastN(member * keyDim + d, state.${x}); } else { set_lastC((member * keyDim + d) * valueDim + e, state.${x}); }`,
 )}`,
-  };
-  const outputs = {
-    groups: members * chunks * pieces,
-    size: LANES,
-    module: `${gates}
+    };
+    const outputs = {
+      groups: members * chunks * pieces,
+      size: LANES,
+      module: `${gates}${stagedModule(few)}
 var<workgroup> scores: array<f32, ${few * tokens}>;
 var<workgroup> entries: array<f32, ${few}>;
 var<workgroup> shares: array<f32, ${few}>;
 `,
-    body: `${piecePlace(sizes)}
-for (var flat = lane; flat < ${few * tokens}u; flat += ${LANES}u) {
-  let t = first + flat / ${tokens}u;
-  let j = flat % ${tokens}u;
-  var score = 0.0;
-  if (t < count && j <= t) {
-    let weight = weight_of(j, t);
-    if (weight > 0.0) {
-      for (var d = 0u; d < keyDim; d++) { score += q_of(member, start + t, d) * k_of(member, start + j, d); }
-      score *= weight;
+      body: `${piecePlace(sizes)}
+for (var first_j = 0u; first_j < ${tokens}u; first_j += ${LANES}u) {
+  let j = first_j + lane;
+  var sum = array<f32, ${few}>();
+  ${addProduct({ few, extent: 'keyDim', active: `j < min(first + ${few}u, count)` }, rounding, 'given_q(member, token_of(c, first + i), x)', 'given_k(member, start + j, x)')}
+  if (j < ${tokens}u) {
+    for (var i = 0u; i < ${few}u; i++) {
+      let t = first + i;
+      var score = 0.0;
+      if (t < count && j <= t) {
+        let weight = weight_of(j, t);
+        if (weight > 0.0) { score = sum[i] * queryScale * keyScale * weight; }
+      }
+      scores[i * ${tokens}u + j] = score;
     }
   }
-  scores[flat] = score;
 }
 workgroupBarrier();
 if (lane < ${few}u && first + lane < count) {
@@ -90,22 +98,25 @@ if (lane < ${few}u && first + lane < count) {
   shares[lane] = 1.0 / (max(abs(normalizer), exp(-peak[t])) + eps);
 }
 workgroupBarrier();
-for (var e = lane; e < valueDim; e += ${LANES}u) {
+${rounding === 'f32' ? '' : `for (var flat = lane; flat < ${few * tokens}u; flat += ${LANES}u) { scores[flat] = bf16(scores[flat]); }`}
+for (var first_e = 0u; first_e < valueDim; first_e += ${LANES}u) {
+  let e = first_e + lane;
   var sum = array<f32, ${few}>();
-  for (var d = 0u; d < keyDim; d++) {
-    let state = state_at(member, c, d, e);
-    for (var i = 0u; i < ${few}u; i++) { sum[i] += q_of(member, token_of(c, first + i), d) * state; }
+  ${addProduct({ few, extent: 'keyDim', active: 'e < valueDim' }, rounding, 'entries[i] * q_of(member, token_of(c, first + i), x)', 'state_at(member, c, x, e)')}
+  if (e < valueDim) {
+    for (var j = 0u; j < min(first + ${few}u, count); j++) {
+      let value = ${rounders[rounding].one('v_of(member, start + j, e)')};
+      for (var i = 0u; i < ${few}u; i++) { sum[i] += scores[i * ${tokens}u + j] * value; }
+    }
+    for (var i = 0u; i < ${few}u; i++) { if (first + i < count) { set_h(row_of(member, start + first + i) * ldh + member % heads * valueDim + e, sum[i] * shares[i]); } }
   }
-  for (var i = 0u; i < ${few}u; i++) { sum[i] *= entries[i]; }
-  for (var j = 0u; j < min(first + ${few}u, count); j++) {
-    let value = v_of(member, start + j, e);
-    for (var i = 0u; i < ${few}u; i++) { sum[i] += scores[i * ${tokens}u + j] * value; }
-  }
-  for (var i = 0u; i < ${few}u; i++) { if (first + i < count) { set_h(row_of(member, start + first + i) * ldh + member % heads * valueDim + e, sum[i] * shares[i]); } }
 }`,
+    };
+    return ofAnySize([maxima, states, outputs]);
   };
-  return ofAnySize([maxima, states, outputs]);
-};
+
+export const mlstmForward = forward('f32');
+export const mlstmForwardBf16 = forward('bf16');
 
 /** Columns of C by themselves; then n and m, which all columns read. */
 export const mlstmStep: Lowering = ({ sizes: { batch, heads, valueDim } }) => {

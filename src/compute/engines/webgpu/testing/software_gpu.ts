@@ -31,10 +31,10 @@ export async function softwareGpu(): Promise<GpuEnvironment> {
 /** Libraries that stay open: koffi closes one that nothing refers to any more. */
 const opened = new Set<unknown>();
 
-/** The same for this process, before its first engine. */
+/** The same for this process, before its first engine; with the driver that VK_DRIVER_FILES names, where it is set. */
 export async function useSoftwareGpu(): Promise<void> {
   const { VK_DRIVER_FILES } = await softwareGpu();
-  process.env.VK_DRIVER_FILES = VK_DRIVER_FILES;
+  process.env.VK_DRIVER_FILES ??= VK_DRIVER_FILES;
   // A loaded library is found by its name, wherever it lies.
   opened.add((await importKoffi()).load(join(dirname(VK_DRIVER_FILES), 'libvulkan.so.1')));
 }
