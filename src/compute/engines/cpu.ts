@@ -1,6 +1,6 @@
 import { XlstmError } from '../../errors.ts';
 import { type EngineLimits, requireKernel } from '../program/limits.ts';
-import { type Address, linkedWords, type Program } from '../program/program.ts';
+import { type Address, instructionBytes, linkedWords, type Program } from '../program/program.ts';
 import type { Region } from '../program/region.ts';
 import type { Engine, EngineName, Executable, Memory } from './engine.ts';
 import { boundMemories, CheckedMemory, freedProgram, type HostStorage } from './memory.ts';
@@ -30,6 +30,11 @@ export interface Machine {
   /** Present where kernels report who touches bytes that belong to nothing: then Programs are made to show it. */
   guard?(block: Block, from: number, to: number): void;
   place(words: Float64Array): Words;
+  /**
+   * Below this many operations and bytes a run (about a millisecond) is not worth leaving the calling thread for: what it costs
+   * to go and to come back is a tenth of it.
+   */
+  readonly shortRun: { readonly flops: number; readonly bytes: number };
   /** Runs on the calling thread and others. An exception means that the machine is of no use any more. */
   run(words: Words, threads: number): void;
   /** The same without the calling thread. Absent where it has to take part. */
@@ -38,9 +43,6 @@ export interface Machine {
   watch?(failed: (error: Error) => void): void;
   close(): Promise<void>;
 }
-
-/** Below this many operations a run (about a millisecond) is not worth leaving the calling thread for. */
-const SHORT_RUN_FLOPS = 2e7;
 
 /**
  * What it costs to call the other threads up, and to meet them after each instruction, in operations. A Program that
@@ -102,7 +104,9 @@ export class CpuEngine implements Engine {
       this.#machine.guard !== undefined ||
       program.flops >= START_FLOPS + program.instructions.length * MEETING_FLOPS;
     const threads = worthwhile ? this.threads : 1;
-    const short = program.flops < SHORT_RUN_FLOPS;
+    const { shortRun } = this.#machine;
+    const bytes = program.instructions.reduce((sum, instruction) => sum + instructionBytes(instruction), 0);
+    const short = program.flops < shortRun.flops && bytes < shortRun.bytes;
 
     let freed = false;
     let words: Words | undefined;

@@ -151,6 +151,7 @@ class NativeMachine implements Machine {
   readonly threads: number;
   readonly description: string;
   readonly limits: EngineLimits;
+  readonly shortRun = { flops: 5e7, bytes: 5e7 };
   readonly #library: NativeLibrary;
   readonly #engine: number;
   readonly guard?: Machine['guard'];

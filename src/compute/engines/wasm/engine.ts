@@ -41,6 +41,7 @@ const limits: EngineLimits = withoutBf16(
 class WasmMachine implements Machine {
   readonly name = 'wasm';
   readonly limits = limits;
+  readonly shortRun = { flops: 2e7, bytes: 4e7 };
   readonly threads: number;
   readonly description: string;
   readonly runElsewhere: Machine['runElsewhere'];
