@@ -3,35 +3,39 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, CommanderError } from 'commander';
 import { findLaunch, LaunchMismatch } from '../distributed/launcher.ts';
 import { XlstmError } from '../errors.ts';
-import { arenaCommand } from './commands/arena.ts';
-import { benchCommand } from './commands/bench.ts';
-import { buildNativeCommand } from './commands/build_native.ts';
-import { chatCommand } from './commands/chat.ts';
-import { convertCommand } from './commands/convert.ts';
-import { doctorCommand } from './commands/doctor.ts';
-import { downloadCommand } from './commands/download.ts';
-import { evalCommand } from './commands/eval.ts';
-import { exportCommand } from './commands/export.ts';
-import { fitCommand } from './commands/fit.ts';
-import { forecastCommand } from './commands/forecast.ts';
-import { generateCommand } from './commands/generate.ts';
-import { initCommand } from './commands/init.ts';
-import { inspectCommand } from './commands/inspect.ts';
-import { mergeCommand } from './commands/merge.ts';
-import { plotCommand } from './commands/plot.ts';
-import { predictCommand } from './commands/predict.ts';
-import { quantizeCommand } from './commands/quantize.ts';
-import { serveCommand } from './commands/serve.ts';
-import { sweepCommand } from './commands/sweep.ts';
-import { tokenizeCommand } from './commands/tokenize.ts';
-import { tokenizerCommand } from './commands/tokenizer.ts';
-import { trainCommand } from './commands/train.ts';
-import { verifyCommand } from './commands/verify.ts';
 import { errorText } from './error_text.ts';
 import { FIRST_MS } from './ranks.ts';
 import { guardStandardStreams } from './standard_streams.ts';
 
 const WRONG_USAGE = 2;
+
+/** Each is loaded when it is called: to load them all takes as long again as to start. In the order of the help. */
+export const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  train: async () => (await import('./commands/train.ts')).trainCommand(),
+  tokenize: async () => (await import('./commands/tokenize.ts')).tokenizeCommand(),
+  tokenizer: async () => (await import('./commands/tokenizer.ts')).tokenizerCommand(),
+  init: async () => (await import('./commands/init.ts')).initCommand(),
+  generate: async () => (await import('./commands/generate.ts')).generateCommand(),
+  chat: async () => (await import('./commands/chat.ts')).chatCommand(),
+  eval: async () => (await import('./commands/eval.ts')).evalCommand(),
+  plot: async () => (await import('./commands/plot.ts')).plotCommand(),
+  fit: async () => (await import('./commands/fit.ts')).fitCommand(),
+  predict: async () => (await import('./commands/predict.ts')).predictCommand(),
+  forecast: async () => (await import('./commands/forecast.ts')).forecastCommand(),
+  inspect: async () => (await import('./commands/inspect.ts')).inspectCommand(),
+  quantize: async () => (await import('./commands/quantize.ts')).quantizeCommand(),
+  merge: async () => (await import('./commands/merge.ts')).mergeCommand(),
+  convert: async () => (await import('./commands/convert.ts')).convertCommand(),
+  download: async () => (await import('./commands/download.ts')).downloadCommand(),
+  export: async () => (await import('./commands/export.ts')).exportCommand(),
+  verify: async () => (await import('./commands/verify.ts')).verifyCommand(),
+  doctor: async () => (await import('./commands/doctor.ts')).doctorCommand(),
+  'build-native': async () => (await import('./commands/build_native.ts')).buildNativeCommand(),
+  bench: async () => (await import('./commands/bench.ts')).benchCommand(),
+  arena: async () => (await import('./commands/arena.ts')).arenaCommand(),
+  serve: async () => (await import('./commands/serve.ts')).serveCommand(),
+  sweep: async () => (await import('./commands/sweep.ts')).sweepCommand(),
+};
 
 /** Of ranks that mpirun started the first speaks for all. */
 const quiet = (findLaunch(process.env)?.rank ?? 0) > 0;
@@ -47,7 +51,7 @@ export async function main(args: readonly string[]): Promise<void> {
 /** Runs a command line, without "node" and the script, and returns the exit code. */
 export async function runCli(args: readonly string[]): Promise<number> {
   try {
-    await program().parseAsync([...args], { from: 'user' });
+    await (await program(args)).parseAsync([...args], { from: 'user' });
     return Number(process.exitCode ?? 0);
   } catch (error) {
     if (quiet) await sleep(FIRST_MS);
@@ -57,7 +61,8 @@ export async function runCli(args: readonly string[]): Promise<number> {
   }
 }
 
-function program(): Command {
+/** The program with the command that is called, or with all where none is: its help names them, and near ones of a wrong name. */
+async function program(args: readonly string[]): Promise<Command> {
   const root = new Command('xlstm')
     .description('Train, evaluate and run xLSTM models of text and of numbers.')
     .version(version(), '-V, --version', 'print the version')
@@ -65,35 +70,8 @@ function program(): Command {
     .enablePositionalOptions()
     .helpCommand('help [command]', 'print the help of a command')
     .addHelpText('after', '\nEach command has more: xlstm <command> --help');
-  const commands = [
-    trainCommand(),
-    tokenizeCommand(),
-    tokenizerCommand(),
-    initCommand(),
-    generateCommand(),
-    chatCommand(),
-    evalCommand(),
-    plotCommand(),
-    fitCommand(),
-    predictCommand(),
-    forecastCommand(),
-    inspectCommand(),
-    quantizeCommand(),
-    mergeCommand(),
-    convertCommand(),
-    downloadCommand(),
-    exportCommand(),
-    verifyCommand(),
-    doctorCommand(),
-    buildNativeCommand(),
-    benchCommand(),
-    arenaCommand(),
-    serveCommand(),
-    sweepCommand(),
-  ];
-  for (const command of commands) {
-    root.addCommand(command);
-  }
+  const called = Object.hasOwn(commands, args[0] ?? '') ? [commands[args[0]]] : Object.values(commands);
+  for (const command of await Promise.all(called.map((load) => load()))) root.addCommand(command);
   settle(root, 'xlstm');
   return root;
 }
