@@ -103,29 +103,33 @@ static void gemmTile(int64_t k, const float* a, int64_t rowA, int64_t stepA, con
   endTile<R, V>(acc, end);
 }
 
-using GemmTile = void (*)(int64_t, const float*, int64_t, int64_t, const float*, int64_t, const TileEnd&);
+// Sums of float32 products.
+struct GemmTiles {
+  using Tile = void (*)(int64_t, const float*, int64_t, int64_t, const float*, int64_t, const TileEnd&);
+  template <int R, int V> static constexpr Tile of = gemmTile<R, V>;
+};
 
-template <int V>
-static GemmTile gemmTileOfRows(int rows) {
+// The tile of so many rows and vectors, of `Tiles`.
+template <class Tiles, int V> static typename Tiles::Tile tileOfRows(int rows) {
   switch (rows) {
-    case 1: return gemmTile<1, V>;
-    case 2: return gemmTile<2, V>;
-    case 3: return gemmTile<3, V>;
+    case 1: return Tiles::template of<1, V>;
+    case 2: return Tiles::template of<2, V>;
+    case 3: return Tiles::template of<3, V>;
 #if XL_WIDTH > 4 || defined(__aarch64__)
-    case 4: return gemmTile<4, V>;
-    case 5: return gemmTile<5, V>;
+    case 4: return Tiles::template of<4, V>;
+    case 5: return Tiles::template of<5, V>;
 #endif
 #if XL_WIDTH == 16 || defined(__aarch64__)
-    case 6: return gemmTile<6, V>;
-    case 7: return gemmTile<7, V>;
+    case 6: return Tiles::template of<6, V>;
+    case 7: return Tiles::template of<7, V>;
 #endif
-    default: return gemmTile<tile::MR, V>;
+    default: return Tiles::template of<tile::MR, V>;
   }
 }
-static inline GemmTile gemmTileOf(int rows, int vectors) {
-  if (vectors == 1) return gemmTileOfRows<1>(rows);
-  if (vectors == 2) return gemmTileOfRows<2>(rows);
-  return gemmTileOfRows<tile::NV>(rows);
+template <class Tiles> static inline typename Tiles::Tile tileOf(int rows, int vectors) {
+  if (vectors == 1) return tileOfRows<Tiles, 1>(rows);
+  if (vectors == 2) return tileOfRows<Tiles, 2>(rows);
+  return tileOfRows<Tiles, tile::NV>(rows);
 }
 
 // The next tile takes this many of `left` rows or vectors: full tiles, but no thin one at the end.
@@ -213,7 +217,7 @@ static void gemmRow(const Product& g, int64_t i, int take, int64_t p, int64_t k,
     const TileEnd end = tileEnd(g, i, j, wide, p == 0);
     for (const int64_t until = smaller(k, fetched + 32); fetched < until; fetched += 16)
       for (int r = 0; r < tile::MR; r++) __builtin_prefetch(next + r * g.lda + fetched, 0, 2);
-    const GemmTile tile = gemmTileOf(take, wide);
+    const GemmTiles::Tile tile = tileOf<GemmTiles>(take, wide);
     if (b.inPlace && j + wide * W <= g.n) tile(k, a, rowA, stepA, b.inPlace + v * W, b.ldb, end);
     else tile(k, a, rowA, stepA, b.packed + v * W * k, wide * W, end);
     v += wide;

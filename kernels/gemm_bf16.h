@@ -85,19 +85,11 @@ XL_BF16 static void multiplyTile(int64_t words, const float* a, int64_t rowA, in
   endTile<R, V>(acc, end);
 }
 
-using Tile = void (*)(int64_t, const float*, int64_t, int64_t, const ColumnWords&, const TileEnd&);
-
-template <int V> static Tile tileOfRows(int rows) {
-  constexpr Tile tiles[] = {multiplyTile<1, V>, multiplyTile<2, V>, multiplyTile<3, V>, multiplyTile<4, V>,
-                            multiplyTile<5, V>, multiplyTile<6, V>, multiplyTile<7, V>, multiplyTile<8, V>};
-  static_assert(sizeof tiles / sizeof *tiles == tile::MR, "one for each number of rows");
-  return tiles[rows - 1];
-}
-static inline Tile tileOf(int rows, int vectors) {
-  if (vectors == 1) return tileOfRows<1>(rows);
-  if (vectors == 2) return tileOfRows<2>(rows);
-  return tileOfRows<tile::NV>(rows);
-}
+// Sums of products of bfloat16.
+struct Tiles {
+  using Tile = void (*)(int64_t, const float*, int64_t, int64_t, const ColumnWords&, const TileEnd&);
+  template <int R, int V> static constexpr Tile of = multiplyTile<R, V>;
+};
 
 static void multiply(const Product& g, float* scratch) {
   float* packedB = reinterpret_cast<float*>((reinterpret_cast<uintptr_t>(scratch) + 63) & ~uintptr_t(63));
@@ -119,7 +111,7 @@ static void multiply(const Product& g, float* scratch) {
           const float* a = packedA + (g.transA ? r / PANEL * PANEL * words + r % PANEL : r * WORDS);
           for (int64_t v = 0; v < vectors;) {
             const int wide = tileTake(vectors - v, tile::NV);
-            tileOf(take, wide)(words, a, g.transA ? 1 : WORDS, g.transA ? PANEL : 1,
+            tileOf<Tiles>(take, wide)(words, a, g.transA ? 1 : WORDS, g.transA ? PANEL : 1,
                                {packedB + v * W * words, W, wide * W},
                                tileEnd(g, i0 + r, j0 + v * W, wide, p == 0));
             v += wide;
@@ -147,7 +139,7 @@ static void multiplyPanels(const Product& g, int64_t rowWords, float* scratch) {
           const int take = tileTake(rows - r, tile::MR);
           for (int64_t v = 0; v < vectors;) {
             const int wide = tileTake(vectors - v, tile::NV);
-            tileOf(take, wide)(words, packedA + r * WORDS, WORDS, 1, {b + v * strip, strip, W},
+            tileOf<Tiles>(take, wide)(words, packedA + r * WORDS, WORDS, 1, {b + v * strip, strip, W},
                                tileEnd(g, i0 + r, j0 + v * W, wide, p == 0));
             v += wide;
           }

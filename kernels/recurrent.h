@@ -81,7 +81,7 @@ static inline void recurrentProduct(int64_t rows, const float* a, int64_t lda, c
     for (int64_t i = 0; i < rows;) {
       const int take = tileTake(rows - i, tile::MR);
       const TileEnd end{c + i * ldc + v * W, ldc, bias ? bias + v * W : nullptr, nullptr, 0, W};
-      gemmTileOf(take, wide)(b.k, a + i * lda, lda, 1, b.data + v * W * b.k, wide * W, end);
+      tileOf<GemmTiles>(take, wide)(b.k, a + i * lda, lda, 1, b.data + v * W * b.k, wide * W, end);
       i += take;
     }
     v += wide;
