@@ -18,9 +18,14 @@ constexpr int TILE = 8;
 constexpr int64_t PAGE = 1024;
 }  // namespace dot
 
+// Which of the tiles that read the same columns, one below the other.
+struct DotTurn {
+  int64_t number, count;
+};
+
 // R rows by TILE / R columns from (i, j) on, of which `rows` and `columns` are inside C: the others repeat the last.
 template <int R>
-static void dotTile(const Product& g, int64_t i, int64_t j, int rows, int columns) {
+static void dotTile(const Product& g, int64_t i, int64_t j, int rows, int columns, DotTurn turn) {
   constexpr int S = dot::TILE / R;
   const float *a[R], *b[S];
 #pragma GCC unroll 16
@@ -32,12 +37,24 @@ static void dotTile(const Product& g, int64_t i, int64_t j, int rows, int column
   for (int e = 0; e < dot::TILE; e++) acc[e] = zero();
   // Of the operand that passes once. One row against many is read well without, and so are rows that fill a page (measured).
   const bool passesA = g.m > g.n, passesB = !passesA && R > 1 && g.k < dot::PAGE;
+  // Where several tiles read the same columns, each asks for its share of the columns that all of them read next: else memory would
+  // be idle in all but the first (1.2 to 1.3 times as fast with 16 rows).
+  const bool shares = !passesA && turn.count > 1;
+  const int64_t columnsOn = shares ? dot::TILE : S, share = turn.number * S * g.k / turn.count;
   Ahead ahead = passesA ? Ahead{g.a + (i + R < g.m ? i + R : i) * g.lda, g.lda, g.k}
-                        : Ahead{g.b + (j + S < g.n ? j + S : j) * g.ldb, g.ldb, g.k};
+                        : Ahead{g.b + ((j + columnsOn < g.n ? j + columnsOn : j) + share / g.k) * g.ldb, g.ldb, g.k,
+                                share % g.k / 16 * 16};
+  // Steps from one request to the next, and until the first.
+  const int64_t between = shares ? turn.count - 1 : 0;
+  int64_t until = passesA || passesB || shares ? 0 : g.k;
   const auto step = [&](auto read) XL_LAMBDA_INLINE {
     vf x[R], y[S];
-    if (passesA) ahead.fetch(R * W);
-    else if (passesB) ahead.fetch(S * W);
+    if (CAN_FETCH && until-- == 0) {
+      if (passesA) ahead.fetch(R * W);
+      else if (shares) ahead.fetch<2>(S * W);
+      else ahead.fetch(S * W);
+      until = between;
+    }
 #pragma GCC unroll 16
     for (int r = 0; r < R; r++) x[r] = read(a[r]);
 #pragma GCC unroll 16
@@ -70,11 +87,11 @@ static void dotTile(const Product& g, int64_t i, int64_t j, int rows, int column
 }
 
 template <int R>
-static int dotRows(const Product& g, int64_t i, int64_t rows, int64_t j, int64_t columns) {
+static int dotRows(const Product& g, int64_t i, int64_t rows, int64_t j, int64_t columns, DotTurn turn = {0, 1}) {
   constexpr int S = dot::TILE / R;
   const int inside = static_cast<int>(rows < R ? rows : R);
   for (int64_t s = 0; s < columns; s += S)
-    dotTile<R>(g, i, j + s, inside, static_cast<int>(columns - s < S ? columns - s : S));
+    dotTile<R>(g, i, j + s, inside, static_cast<int>(columns - s < S ? columns - s : S), turn);
   return inside;
 }
 
@@ -87,7 +104,7 @@ static void dotBlock(const Product& g, int64_t i, int64_t rows, int64_t j, int64
     else if (columns == 2 && left > 4) i += dotRows<dot::TILE / 2>(g, i, left, j, columns);
     else if (left == 1) i += dotRows<1>(g, i, left, j, columns);
     else if (left == 2 || (columns > 4 && columns <= dot::TILE / 2)) i += dotRows<2>(g, i, left, j, columns);
-    else i += dotRows<4>(g, i, left, j, columns);
+    else i += dotRows<4>(g, i, left, j, columns, {(rows - left) / 4, (rows + 1) / 4});
   }
 }
 
