@@ -14,7 +14,7 @@ const ENOUGH = 256;
 /** Of fewer each is summed in parts of k that are at least so long. */
 const SHORTEST_PART = 256;
 /** Fewer tiles than these are left to smaller ones. */
-const FEWEST = 16;
+const FEWEST = 8;
 
 const lines = (count: number, line: (i: number) => string): string =>
   Array.from({ length: count }, (_, i) => line(i)).join('\n');

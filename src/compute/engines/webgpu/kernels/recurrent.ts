@@ -99,66 +99,99 @@ let head = index / ${gatesPerUnit * headDim * headDim}u;
 set_scratch((head * headDim + i) * ${gatesPerUnit * headDim}u + out, r_at(index));`,
   );
 
-/** A workgroup carries a head of a batch member along the whole sequence; y of its units is in workgroup memory. */
+/** Units of a workgroup's batch members together, at most: their states lie in workgroup memory. */
+const TILE_UNITS = 512;
+/** Fewer workgroups than these would leave processors idle. */
+const FEWEST_GROUPS = 4;
+
+/** Batch members of a workgroup: each number of R is read once for all of them. */
+const tileOf = ({ batch, heads, headDim }: Sizes): number =>
+  [4, 2].find(
+    (tile) => batch % tile === 0 && tile * headDim <= TILE_UNITS && (batch * heads) / tile >= FEWEST_GROUPS,
+  ) ?? 1;
+
+/** A workgroup carries a head of some batch members along the whole sequence; y of its units is in workgroup memory. */
 export const recurrentForward: Lowering = ({ sizes }) => {
   const { batch, heads, headDim, gatesPerUnit, length } = sizes;
   const { cell, planes, has, width, dim } = shape(sizes);
   const rows = gatesPerUnit * headDim;
-  const weight = (g: number): string =>
+  const tile = tileOf(sizes);
+  const inner = ['c', 'n', 'm'].filter(has);
+  const weight = (g: number, i: string): string =>
     length > 1
-      ? `scratch_at((head * headDim + i) * ${rows}u + ${g}u * headDim + u)`
-      : `r_at(((head * gatesPerUnit + ${g}u) * headDim + u) * headDim + i)`;
+      ? `scratch_at((head * headDim + ${i}) * ${rows}u + ${g}u * headDim + u)`
+      : `r_at(((head * gatesPerUnit + ${g}u) * headDim + u) * headDim + ${i})`;
+  /** Terms of the product with R for one turn of its loop. */
+  const together = headDim % 4 === 0 ? 4 : 1;
+  const members = (line: (s: number) => string): string => numbered(tile, line);
   const scan: Dispatch = {
-    groups: batch * heads,
+    groups: (batch / tile) * heads,
     size: width,
     // y by turns: what the units of a token write, those of the next one read.
-    module: `var<workgroup> y_now: array<f32, ${2 * headDim}>;
-${['c', 'n', 'm'].map((name) => `var<workgroup> ${name}_now: array<f32, ${headDim}>;\n`).join('')}`,
+    module: `var<workgroup> y_now: array<f32, ${2 * headDim * tile}>;
+${inner.map((name) => `var<workgroup> ${name}_now: array<f32, ${headDim * tile}>;\n`).join('')}`,
     body: `
-let b = block / heads;
+let b = block / heads * ${tile}u;
 let head = block % heads;
 ${units(
   width,
-  `y_now[u] = y0_at(b * ${dim}u + d);
-c_now[u] = c0_at(b * ${dim}u + d);
-n_now[u] = n0_at(b * ${dim}u + d);
-m_now[u] = m0_at(b * ${dim}u + d);`,
+  members(
+    (s) => `y_now[${s}u * headDim + u] = y0_at((b + ${s}u) * ${dim}u + d);
+${inner.map((name) => `${name}_now[${s}u * headDim + u] = ${name}0_at((b + ${s}u) * ${dim}u + d);`).join('\n')}`,
+  ),
 )}
 for (var t = 0u; t < length; t++) {
-  let row = b * length + t;
-  let keep = reset_at(row) != 1.0;
-  let half = t % 2u * headDim;
+  let half = t % 2u * ${headDim * tile}u;
   workgroupBarrier();
   ${units(
     width,
-    `let y_before = select(0.0, y_now[half + u], keep);
-set_previous(row * ${dim}u + d, y_before);
-${numbered(gatesPerUnit, (g) => `var rec${g} = bias_at(${g * dim}u + d);`)}
-for (var i = 0u; i < headDim; i++) {
-  let before = select(0.0, y_now[half + i], keep);
-  ${numbered(gatesPerUnit, (g) => `rec${g} += before * ${weight(g)};`)}
+    `${members(
+      (s) => `let row${s} = (b + ${s}u) * length + t;
+let keep${s} = reset_at(row${s}) != 1.0;
+let before${s} = select(0.0, y_now[half + ${s}u * headDim + u], keep${s});
+set_previous(row${s} * ${dim}u + d, before${s});
+${numbered(gatesPerUnit, (g) => `var rec${g}of${s} = 0.0;`)}`,
+    )}
+for (var i = 0u; i < headDim; i += ${together}u) {
+  ${numbered(
+    together,
+    (j) => `{
+    ${numbered(gatesPerUnit, (g) => `let weight${g} = ${weight(g, `(i + ${j}u)`)};`)}
+    ${members(
+      (s) => `{
+      let before = y_now[half + ${s}u * headDim + i + ${j}u];
+      ${numbered(gatesPerUnit, (g) => `rec${g}of${s} += before * weight${g};`)}
+    }`,
+    )}
+  }`,
+  )}
 }
-${numbered(gatesPerUnit, (g) => `let x${g} = wx_at(row * ldwx + ${g * dim}u + d);\nlet raw${g} = x${g} + rec${g};`)}
-var c = select(0.0, c_now[u], keep);
-var n = select(0.0, n_now[u], keep);
-var m = select(0.0, m_now[u], keep);
+${members(
+  (s) => `{
+let row = row${s};
+let y_before = before${s};
+${numbered(gatesPerUnit, (g) => `let rec${g} = bias_at(${g * dim}u + d) + select(0.0, rec${g}of${s}, keep${s});\nlet x${g} = wx_at(row * ldwx + ${g * dim}u + d);\nlet raw${g} = x${g} + rec${g};`)}
+${inner.map((name) => `var ${name} = select(0.0, ${name}_now[${s}u * headDim + u], keep${s});`).join('\n')}
 var y_new = 0.0;
 ${cell.forward}
-y_now[headDim - half + u] = y_new;
-c_now[u] = c;
-n_now[u] = n;
-m_now[u] = m;
+y_now[${headDim * tile}u - half + ${s}u * headDim + u] = y_new;
+${inner.map((name) => `${name}_now[${s}u * headDim + u] = ${name};`).join('\n')}
 set_y(row * ldy + d, y_new);
 ${numbered(planes, (p) => `set_gates((row * ${planes}u + ${p}u) * ${dim}u + d, ${cell.saved[p]});`)}
 ${has('c') ? `set_cells(row * ${2 * dim}u + d, c);` : ''}
-${has('n') ? `set_cells(row * ${2 * dim}u + ${dim}u + d, n);` : ''}`,
+${has('n') ? `set_cells(row * ${2 * dim}u + ${dim}u + d, n);` : ''}
+}`,
+)}`,
   )}
 }
 ${units(
   width,
-  `set_lastY(b * ${dim}u + d, y_now[length % 2u * headDim + u]);
-${has('c') ? `set_lastC(b * ${dim}u + d, c_now[u]);` : ''}
-${has('n') ? `set_lastN(b * ${dim}u + d, n_now[u]);\nset_lastM(b * ${dim}u + d, m_now[u]);` : ''}`,
+  members(
+    (
+      s,
+    ) => `set_lastY((b + ${s}u) * ${dim}u + d, y_now[length % 2u * ${headDim * tile}u + ${s}u * headDim + u]);
+${inner.map((name) => `set_last${name.toUpperCase()}((b + ${s}u) * ${dim}u + d, ${name}_now[${s}u * headDim + u]);`).join('\n')}`,
+  ),
 )}`,
   };
   return length > 1 ? [turned(sizes), scan] : [scan];
