@@ -7,6 +7,8 @@ import { crossEntropy } from '../../graph/loss.ts';
 import { linear, matmul } from '../../graph/matmul.ts';
 import { mlstm } from '../../graph/mlstm.ts';
 import { norm } from '../../graph/norm.ts';
+import { recurrent } from '../../graph/recurrent.ts';
+import { recurrentCells } from '../../program/constants.ts';
 import { Region } from '../../program/region.ts';
 import { chooseEngine } from '../choose.ts';
 import type { Engine } from '../engine.ts';
@@ -146,6 +148,48 @@ describe.runIf(hasSoftwareGpu)('the webgpu engine', { timeout: 300_000 }, () => 
     for (const [name, values] of Object.entries(right))
       expect(relativeError(found[name], values), name).toBeLessThan(2e-5);
   });
+
+  it.each([
+    ['slstm', 4, 4, 6],
+    ['lstm', 8, 2, 8],
+    ['gru', 6, 2, 5],
+    ['rnn', 4, 4, 4],
+  ] as const)(
+    'carries several batch members of %s in a workgroup: %i of %i heads of %i units',
+    async (cell, batch, heads, headDim) => {
+      const length = 7;
+      const { gatesPerUnit, states } = recurrentCells[cell];
+      const dim = heads * headDim;
+      const wave = (shape: number[], phase: number) => ({
+        shape,
+        values: Array.from({ length: shape.reduce((a, b) => a * b) }, (_, i) => Math.sin(phase + 0.7 * i)),
+      });
+      const inputs = {
+        x: wave([batch, length, gatesPerUnit * dim], 1),
+        r: wave([heads, gatesPerUnit * headDim, headDim], 2),
+        bias: wave([gatesPerUnit * dim], 3),
+        reset: {
+          shape: [batch, length],
+          values: Array.from({ length: batch * length }, (_, i) => (i % 11 === 5 ? 1 : 0)),
+        },
+        state: {
+          shape: [batch, dim],
+          values: Array.from({ length: batch * dim }, (_, i) => 1 + 0.5 * Math.cos(i)),
+        },
+      };
+      const options = { cell, heads, exponentialForget: false, recurrentClip: 0, cutRecurrent: false };
+      const results = (on: Engine) =>
+        evaluation(on, inputs, ({ x, r, bias, reset, state }) => {
+          const before = Object.fromEntries(states.map((name) => [name, state]));
+          const { y, state: last } = recurrent(x, r, bias, reset, before, options);
+          const [dx, dr, dstate] = differentiate([sum(multiply(y, y))], [x, r, state]);
+          return { outputs: { y, last: last.y!, dx: dx!, dr: dr!, dstate: dstate! } };
+        }).run();
+      const [right, found] = await Promise.all([results(createReferenceEngine()), results(engine)]);
+      for (const [name, values] of Object.entries(right))
+        expect(relativeError(found[name], values), name).toBeLessThan(1e-5);
+    },
+  );
 
   it('does everything in the order of the calls', async () => {
     const region = new Region('numbers');
