@@ -76,9 +76,9 @@ describe.runIf(hasSoftwareGpu)('the webgpu engine, where something is wrong', { 
   it('refuses a kernel that needs more workgroup memory than there is, and goes on', async () => {
     const { device, engine } = await opened();
     const headDim = Math.ceil(device.limits.maxComputeWorkgroupStorageSize / 20) + 1;
-    const wide = { wx: zeros([1, 1, headDim]), r: zeros([1, headDim, headDim]) };
+    const wide = { wx: zeros([1, 1, 4 * headDim]), r: zeros([1, 4 * headDim, headDim]) };
     const options = {
-      cell: 'rnn',
+      cell: 'slstm',
       heads: 1,
       exponentialForget: false,
       recurrentClip: 0,
