@@ -58,6 +58,8 @@ export class DiskStore implements SessionStore {
       await rm(part, { force: true });
       const deleted = (await stat(folder).catch(missing)) === undefined;
       if (deleted || hasCode(error, 'EEXIST')) return 'changed';
+      // Whoever kept the same version first has taken this one's part away.
+      if ((await this.#version(id)) !== replaces) return 'changed';
       throw error;
     }
     for (const name of await readdir(folder).catch(none)) {

@@ -86,12 +86,20 @@ for (const [name, there, open] of kinds) {
       const id = crypto.randomUUID();
       await one.put(id, bytes('first'), 0);
       expect(await other.put(id, bytes('new'), 0)).toBe('changed');
-      const both = await Promise.all([one.put(id, bytes('one'), 1), other.put(id, bytes('other'), 1)]);
-      expect([...both].sort()).toEqual(['changed', 'kept']);
-      const kept = new TextDecoder().decode((await one.get(id))?.bytes);
-      expect(kept).toBe(both[0] === 'kept' ? 'one' : 'other');
+      // Who is first differs, and when the other one finds it out.
+      const ROUNDS = 20;
+      for (let version = 1; version <= ROUNDS; version++) {
+        const late = async () => {
+          for (let turns = 0; turns < version; turns++) await new Promise(setImmediate);
+          return other.put(id, bytes('other'), version);
+        };
+        const both = await Promise.all([one.put(id, bytes('one'), version), late()]);
+        expect([...both].sort()).toEqual(['changed', 'kept']);
+        const kept = new TextDecoder().decode((await one.get(id))?.bytes);
+        expect(kept).toBe(both[0] === 'kept' ? 'one' : 'other');
+      }
       await one.delete(id);
-      expect(await other.put(id, bytes('late'), 2)).toBe('changed');
+      expect(await other.put(id, bytes('late'), ROUNDS + 1)).toBe('changed');
       expect(await one.get(id)).toBeUndefined();
       await Promise.all([one.close(), other.close()]);
     });
