@@ -160,11 +160,10 @@ export class Batcher {
       this.#dropEnded();
       while (this.#free > 0 && this.#waiting.length > 0) this.#reading.push(this.#waiting.shift() as Slot);
       if (this.#reading.length === 0 && this.#writing === 0) break;
-      // What was written last goes out while other threads compute, or after a step that this one made.
-      const goneOut = turn();
+      // What was written last goes out before the step: beside it, it would take a core from threads that wait for each other.
+      await turn();
       await this.#readPiece();
       await this.#step();
-      await goneOut;
     }
     this.#work = undefined;
   }
