@@ -89,7 +89,8 @@ export class TokenDraft {
   #files: { readonly tokens: FileHandle; readonly documents: FileHandle } | undefined;
   /** Where the next bytes go. */
   #ends = { tokens: 0, documents: 0 };
-  #lastKept = performance.now();
+  /** The first part is kept at once. */
+  #lastKept = Number.NEGATIVE_INFINITY;
   /** There is something to go on from. */
   #kept = false;
 
