@@ -117,14 +117,14 @@ await served(32, async (url) => {
 });
 
 const count = Number(values.streams);
-await served(count, async (url, served) => {
+await served(count, async (url, times) => {
   // As the server writes them: on two cores a client that reads all of them is late and finds several at once.
   const written = [];
-  served.betweenTokens.observe = (seconds) => written.push({ at: performance.now(), ms: 1000 * seconds });
+  times.betweenTokens.observe = (seconds) => written.push({ at: performance.now(), ms: 1000 * seconds });
   // Counted while all are there: from when the last has begun until the first has no further text to ask for.
   const begun = [];
   const ended = [];
-  const times = await Promise.all(
+  const streams = await Promise.all(
     Array.from({ length: count }, async (_, i) => {
       const texts = [];
       for (let text = 0; text < 4; text++) {
@@ -136,7 +136,7 @@ await served(count, async (url, served) => {
     }),
   );
   const [from, to] = [Math.max(...begun), Math.min(...ended)];
-  const between = times.flat().flatMap((text) => gaps(text.filter((time) => time >= from && time <= to)));
+  const between = streams.flat().flatMap((text) => gaps(text.filter((time) => time >= from && time <= to)));
   const inServer = written.filter(({ at }) => at >= from && at <= to).map(({ ms }) => ms);
   for (const [where, found] of Object.entries({ server: inServer, client: between })) {
     const [p50, p95] = [median(found), at(found, 0.95)];

@@ -3,25 +3,15 @@ import { findAdapter, openDevice } from '../../src/compute/engines/webgpu/device
 import { WebgpuEngine } from '../../src/compute/engines/webgpu/engine.ts';
 import { usage } from '../../src/compute/engines/webgpu/storage.ts';
 import { hasSoftwareGpu, useSoftwareGpu } from '../../src/compute/engines/webgpu/testing/software_gpu.ts';
-import { ByteTokenizer } from '../../src/data/tokenizer.ts';
 import { Session } from '../../src/generation/session.ts';
 import { createModel } from '../../src/models/create_model.ts';
-import { languageModelConfig } from '../../src/models/xlstm/config.ts';
 import { Trainer } from '../../src/training/trainer.ts';
+import { config, SHAPE, tokenizer } from './small_mixed_model.ts';
 
 const STEPS = 3;
-const SHAPE = { batchSize: 2, length: 16 };
 /** The parameters that decay, their gradients and moments, and the workspace of training take more. */
 const PAGE_BYTES = 25_600;
 
-const tokenizer = new ByteTokenizer();
-const config = languageModelConfig({
-  vocabSize: tokenizer.vocabSize,
-  embeddingDim: 16,
-  numHeads: 2,
-  numBlocks: 2,
-  slstmAt: [1],
-});
 const tokens = tokenizer.encode('The white whale swims in the wide sea. '.repeat(2));
 
 /** An engine, and the buffers that its kernels see: of what, and their bytes. */

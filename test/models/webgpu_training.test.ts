@@ -10,27 +10,16 @@ import { hasSoftwareGpu, useSoftwareGpu } from '../../src/compute/engines/webgpu
 import { TokenBatches } from '../../src/data/batches.ts';
 import { encodeCorpus, readCorpus } from '../../src/data/corpus.ts';
 import { mobyDick } from '../../src/data/text.ts';
-import { ByteTokenizer } from '../../src/data/tokenizer.ts';
 import { Session } from '../../src/generation/session.ts';
 import { createModel } from '../../src/models/create_model.ts';
-import { languageModelConfig } from '../../src/models/xlstm/config.ts';
 import { resumeTraining } from '../../src/training/resume.ts';
 import { dataSource } from '../../src/training/run_data.ts';
 import type { RunOptions } from '../../src/training/run_options.ts';
 import { type RunControl, runTraining } from '../../src/training/train_run.ts';
 import { Trainer } from '../../src/training/trainer.ts';
+import { config, SHAPE, tokenizer } from './small_mixed_model.ts';
 
 const STEPS = 200;
-const SHAPE = { batchSize: 2, length: 16 };
-
-const tokenizer = new ByteTokenizer();
-const config = languageModelConfig({
-  vocabSize: tokenizer.vocabSize,
-  embeddingDim: 16,
-  numHeads: 2,
-  numBlocks: 2,
-  slstmAt: [1],
-});
 
 /** Losses of the default task at a small size, and what the trained model writes. */
 async function train(engine: Engine): Promise<{ losses: number[]; text: string }> {
