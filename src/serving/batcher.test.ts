@@ -327,6 +327,17 @@ describe('Batcher', () => {
     await batcher.close();
   });
 
+  it('as many texts are read as end with a step, so that slots do not stay empty', async () => {
+    const batcher = new Batcher(model, tokenizer, { slots: 64, queue: 1000 });
+    const short = Array.from({ length: 512 }, () =>
+      written(batcher, { ...endless, prompt: '', maxTokens: 5 }),
+    );
+    await Promise.all(short);
+    // Of each text a step writes 4 tokens. One text read for each step would leave 4 in a step.
+    expect((512 * 4) / batcher.status.steps).toBeGreaterThan(8);
+    await batcher.close();
+  });
+
   it('logits that are no numbers end their text alone', async () => {
     // 'b' follows 'a'; what follows 'b' is no number.
     const broken = successorModel(257, new Map([[97, 98]]));

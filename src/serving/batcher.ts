@@ -45,7 +45,7 @@ export interface BatcherStatus {
 
 /**
  * Texts that many ask for, written together: a step moves all of them on by a token, and texts come and go between any two
- * steps. Between steps a piece of one prompt is read, by turns. A text gets the same tokens, to the bit of its logits, whoever
+ * steps. Between steps prompts are read, a piece of each by turns. A text gets the same tokens, to the bit of its logits, whoever
  * is written beside it.
  */
 export class Batcher {
@@ -72,6 +72,8 @@ export class Batcher {
   #completionTokens = 0;
   #cachedTokens = 0;
   #steps = 0;
+  /** What the last step took. */
+  #stepMs = 0;
 
   /** The model is in use until `close`. Throws a usage error for an option that is not right. */
   constructor(model: Model, tokenizer: Tokenizer, options: BatcherOptions = {}) {
@@ -162,8 +164,10 @@ export class Batcher {
       if (this.#reading.length === 0 && this.#writing === 0) break;
       // What was written last goes out before the step: beside it, it would take a core from threads that wait for each other.
       await turn();
-      await this.#readPiece();
+      await this.#readPieces();
+      const start = performance.now();
       await this.#step();
+      this.#stepMs = performance.now() - start;
     }
     this.#work = undefined;
   }
@@ -182,6 +186,16 @@ export class Batcher {
         this.#end(slot);
       }
     }
+  }
+
+  /**
+   * Reads a piece of a prompt, and further ones of the same or other prompts while they take no more than half as long as a step: where
+   * many are written more than one ends with each step, and their slots would stay empty.
+   */
+  async #readPieces(): Promise<void> {
+    const until = performance.now() + this.#stepMs / 2;
+    do await this.#readPiece();
+    while (this.#reading.length > 0 && performance.now() < until);
   }
 
   /** Reads a piece of what the text whose turn it is has to read; a prompt at its end is written on from the next step. */
