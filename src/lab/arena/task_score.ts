@@ -82,11 +82,9 @@ export class TaskEvaluator {
     const measured = accuracy.slice(trained ? 1 : 0);
     const width = ([from, to]: LengthRange): number => to - from + 1;
     const total = tested.reduce((sum, bucket) => sum + width(bucket), 0);
-    const scaledAccuracy = measured.reduce(
-      (sum, { scaled }, i) => sum + (scaled * width(tested[i])) / total,
-      0,
-    );
-    return { accuracy, scaledAccuracy };
+    // Divided once: shares of the whole can add up to more than 1, which no record of a score may have.
+    const sum = measured.reduce((sum, { scaled }, i) => sum + scaled * width(tested[i]), 0);
+    return { accuracy, scaledAccuracy: sum / total };
   }
 
   async #score(
