@@ -1,5 +1,5 @@
 import { XlstmError } from '../../errors.ts';
-import type { Expression } from './expression.ts';
+import type { Expression, Member } from './expression.ts';
 import { utf8Ranges } from './utf8.ts';
 
 /** States of an expression, and of what is found of it while texts are read. */
@@ -122,6 +122,8 @@ export class Automaton {
         this.#empty[end].push(after);
         return after;
       }
+      case 'members':
+        return this.#addMembers(expression.members, expression.separator, from);
       case 'repeat': {
         const { part, least, most } = expression;
         let at = from;
@@ -142,6 +144,25 @@ export class Automaton {
         return end;
       }
     }
+  }
+
+  /** Each part is added once, reached from where nothing is there yet and from where something is. */
+  #addMembers(members: readonly Member[], separator: Expression, from: number): number {
+    let nothing: number | undefined = from;
+    let something: number | undefined;
+    for (const { part, optional } of members) {
+      const start = this.#state();
+      if (nothing !== undefined) this.#empty[nothing].push(start);
+      if (something !== undefined) this.#empty[this.#add(separator, something)].push(start);
+      const there = this.#state();
+      this.#empty[this.#add(part, start)].push(there);
+      if (optional && something !== undefined) this.#empty[something].push(there);
+      if (!optional) nothing = undefined;
+      something = there;
+    }
+    const end = this.#state();
+    for (const last of [nothing, something]) if (last !== undefined) this.#empty[last].push(end);
+    return end;
   }
 }
 

@@ -12,14 +12,24 @@ export type Expression =
       readonly most: number;
     }
   /** One or more of a part, the separator between any two. */
-  | { readonly kind: 'list'; readonly part: Expression; readonly separator: Expression };
+  | { readonly kind: 'list'; readonly part: Expression; readonly separator: Expression }
+  /** In this order, each once or, where it may be left out, not at all; the separator between any two that are there. */
+  | { readonly kind: 'members'; readonly members: readonly Member[]; readonly separator: Expression };
+
+export interface Member {
+  readonly part: Expression;
+  readonly optional: boolean;
+}
 
 export type CodePoints = readonly [first: number, last: number];
 
 export const LAST_CODE_POINT = 0x10ffff;
 
-export const sequence = (...parts: readonly Expression[]): Expression => ({ kind: 'sequence', parts });
-export const either = (...parts: readonly Expression[]): Expression => ({ kind: 'either', parts });
+export const sequence = (...parts: readonly Expression[]): Expression => sequenceOf(parts);
+export const either = (...parts: readonly Expression[]): Expression => eitherOf(parts);
+/** The same of a list of any length: a call has no room for a hundred thousand arguments. */
+export const sequenceOf = (parts: readonly Expression[]): Expression => ({ kind: 'sequence', parts });
+export const eitherOf = (parts: readonly Expression[]): Expression => ({ kind: 'either', parts });
 export const repeat = (part: Expression, least: number, most = Number.POSITIVE_INFINITY): Expression => ({
   kind: 'repeat',
   part,
@@ -35,8 +45,8 @@ export const ranges = (...all: readonly CodePoints[]): Expression => ({ kind: 'r
 
 /** Exactly this text. */
 export const literal = (text: string): Expression =>
-  sequence(
-    ...Array.from(text, (character) => {
+  sequenceOf(
+    Array.from(text, (character) => {
       const code = character.codePointAt(0) as number;
       return ranges([code, code]);
     }),

@@ -96,6 +96,22 @@ describe('regular expressions', () => {
 
   it('refuse more states than there may be', () => {
     expect(() => Grammar.regex('((a{1000}){1000})')).toThrow('grammar: has more than 100000 states');
+    expect(() => Grammar.regex('a'.repeat(1e6))).toThrow('grammar: has more than 100000 states');
+    expect(() => Grammar.jsonSchema({ enum: ['a'.repeat(1e6)] })).toThrow('has more than 100000 states');
+    const enumeration = Array.from({ length: 300_000 }, (_, i) => i);
+    expect(() => Grammar.jsonSchema({ enum: enumeration })).toThrow('has more than 100000 states');
+  });
+
+  it('refuse groups and values of any depth', () => {
+    expect(() => Grammar.regex(`${'('.repeat(100)}a${')'.repeat(100)}`)).not.toThrow();
+    expect(() => Grammar.regex('(a)'.repeat(200))).not.toThrow();
+    const deep = '('.repeat(50_000) + ')'.repeat(50_000);
+    expect(() => Grammar.regex(deep)).toThrow('more than 100 groups within each other');
+    let value: unknown = 1;
+    for (let i = 0; i < 50_000; i++) value = [value];
+    expect(() => Grammar.jsonSchema({ const: value })).toThrow(
+      'schema.const: expected a value that JSON has',
+    );
   });
 });
 
@@ -152,6 +168,37 @@ describe('JSON schemas', () => {
     }
   });
 
+  it('take any of the properties that may be left out, in their order', () => {
+    const member = fc.record({ optional: fc.boolean(), there: fc.boolean() });
+    fc.assert(
+      fc.property(fc.array(member, { maxLength: 6 }), (members) => {
+        const name = (i: number): string => `p${i}`;
+        const properties = Object.fromEntries(members.map((_, i) => [name(i), { const: i }]));
+        const required = members.flatMap(({ optional }, i) => (optional ? [] : [name(i)]));
+        const automaton = new Automaton(schemaExpression({ type: 'object', properties, required }));
+        const given = members.flatMap(({ there }, i) => (there ? [[name(i), i] as const] : []));
+        const complete = members.every(({ optional, there }) => optional || there);
+        const write = (from: typeof given): string => JSON.stringify(Object.fromEntries(from));
+        expect(accepts(automaton, write(given))).toBe(complete);
+        expect(accepts(automaton, write(given).replace('}', ',}'))).toBe(false);
+        if (given.length > 1) expect(accepts(automaton, write([...given].reverse()))).toBe(false);
+      }),
+    );
+  });
+
+  it('may have many properties that may be left out, in memory that grows with their number', () => {
+    const properties = Object.fromEntries(
+      Array.from({ length: 2000 }, (_, i) => [`p${i}`, { type: 'boolean' }]),
+    );
+    const automaton = new Automaton(schemaExpression({ type: 'object', properties }));
+    expect(accepts(automaton, '{"p0":true,"p17":false,"p1999":true}')).toBe(true);
+    expect(accepts(automaton, '{"p17":true,"p0":false}')).toBe(false);
+  });
+
+  it('name a keyword that they do not know where there is no type', () => {
+    expect(() => schemaExpression({ $ref: '#/$defs/a' })).toThrow('schema: "$ref" cannot be kept to here');
+  });
+
   it('write what a pattern matches as JSON does', () => {
     const unit = fc.constantFrom('a', 'b', '"', '\\', '\n', '\u0001', '.', 'é');
     const part = fc.constantFrom('.', '[^a]', '[a".]', '"', '\\\\', '\\.', '\\s', '\\W', '(?:ab|")', 'é');
@@ -203,7 +250,10 @@ describe('JSON schemas', () => {
     [{ type: 'number', minimum: 3 }, 'schema: "minimum" cannot be kept to here'],
     [{ type: 'integer', minimum: '3' }, 'schema.minimum: expected a number'],
     [{ type: 'integer', minimum: 3, exclusiveMaximum: 4, maximum: 2 }, 'schema: expected bounds with'],
-    [{ type: 'object', properties: { a: { $ref: '#' } } }, 'schema.properties.a.type: expected'],
+    [
+      { type: 'object', properties: { a: { $ref: '#' } } },
+      'schema.properties.a: "$ref" cannot be kept to here',
+    ],
     [
       { type: 'object', properties: {}, required: ['a'] },
       'schema.required: expected names of its properties',

@@ -4,6 +4,7 @@ import {
   complement,
   type Expression,
   either,
+  eitherOf,
   listOf,
   literal,
   ranges,
@@ -36,6 +37,8 @@ const KEYWORDS: Readonly<Record<string, readonly string[]>> = {
   array: ['items', 'minItems', 'maxItems'],
   object: ['properties', 'required', 'additionalProperties'],
 };
+
+const KNOWN = new Set(Object.values(KEYWORDS).flat());
 
 /** Schemas within schemas. */
 const MOST_DEPTH = 32;
@@ -112,17 +115,17 @@ function expressionOf(schema: unknown, at: string, depth: number): Expression {
   if ('enum' in schema) {
     alone('enum', ['type']);
     const values = list(schema.enum, `${at}.enum`);
-    return either(...values.map((value, i) => literal(json(value, `${at}.enum[${i}]`))));
+    return eitherOf(values.map((value, i) => literal(json(value, `${at}.enum[${i}]`))));
   }
   for (const key of ['anyOf', 'oneOf'] as const) {
     if (!(key in schema)) continue;
     alone(key);
-    return either(
-      ...list(schema[key], `${at}.${key}`).map((each, i) =>
-        expressionOf(each, `${at}.${key}[${i}]`, depth + 1),
-      ),
+    return eitherOf(
+      list(schema[key], `${at}.${key}`).map((each, i) => expressionOf(each, `${at}.${key}[${i}]`, depth + 1)),
     );
   }
+  const foreign = given.find((key) => key !== 'type' && !KNOWN.has(key));
+  if (foreign !== undefined) throw unknownKeyword(at, foreign);
   const types = Array.isArray(schema.type) ? list(schema.type, `${at}.type`) : [schema.type];
   const known = types.every((type) => typeof type === 'string' && Object.hasOwn(KEYWORDS, type));
   if (!known) throw refused(`${at}.type`, Object.keys(KEYWORDS).join(', '), quote(schema.type));
@@ -132,7 +135,7 @@ function expressionOf(schema: unknown, at: string, depth: number): Expression {
     names.flatMap((type) => KEYWORDS[type]),
   );
   const parts = names.map((type) => typed(type, schema, at, depth));
-  return parts.length === 1 ? parts[0] : either(...parts);
+  return parts.length === 1 ? parts[0] : eitherOf(parts);
 }
 
 function typed(type: string, schema: Schema, at: string, depth: number): Expression {
@@ -215,6 +218,12 @@ function inJson(expression: Expression): Expression {
       return { ...expression, part: inJson(expression.part) };
     case 'list':
       return { ...expression, part: inJson(expression.part), separator: inJson(expression.separator) };
+    case 'members':
+      return {
+        ...expression,
+        members: expression.members.map(({ part, optional }) => ({ part: inJson(part), optional })),
+        separator: inJson(expression.separator),
+      };
   }
 }
 
@@ -229,26 +238,12 @@ function object(schema: Schema, at: string, depth: number): Expression {
   if (missing !== undefined) throw refused(`${at}.required`, 'names of its properties', quote(missing));
   const members = names.map((name) => ({
     optional: !needed.includes(name),
-    value: sequence(
+    part: sequence(
       literal(`${JSON.stringify(name)}:`),
       expressionOf(properties[name], `${at}.properties.${name}`, depth + 1),
     ),
   }));
-  /** All that may follow the first members, after one that is there. */
-  const after = (from: number): Expression =>
-    sequence(
-      ...members.slice(from).map(({ optional, value }) => {
-        const next = sequence(literal(','), value);
-        return optional ? repeat(next, 0, 1) : next;
-      }),
-    );
-  // The first one that is there: as many ways as there are members that may be left out before it.
-  const firsts: Expression[] = [];
-  for (const [i, { optional, value }] of members.entries()) {
-    firsts.push(sequence(value, after(i + 1)));
-    if (!optional) return sequence(literal('{'), either(...firsts), literal('}'));
-  }
-  return sequence(literal('{'), either(sequence(), ...firsts), literal('}'));
+  return sequence(literal('{'), { kind: 'members', members, separator: COMMA }, literal('}'));
 }
 
 function bounds(schema: Schema, low: string, high: string, at: string): [least: number, most: number] {
@@ -271,9 +266,13 @@ function list(value: unknown, at: string): readonly unknown[] {
 }
 
 function json(value: unknown, at: string): string {
-  const written = JSON.stringify(value);
-  if (written !== undefined) return written;
-  throw refused(at, 'a value that JSON has', String(value));
+  try {
+    const written = JSON.stringify(value);
+    if (written !== undefined) return written;
+  } catch {
+    // it holds itself, a bigint, or too many lists within each other
+  }
+  throw refused(at, 'a value that JSON has', quote(value));
 }
 
 const refused = (at: string, expected: string, found: string): XlstmError =>

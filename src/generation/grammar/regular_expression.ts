@@ -4,14 +4,16 @@ import {
   type CodePoints,
   complement,
   type Expression,
-  either,
+  eitherOf,
   ranges,
   repeat,
-  sequence,
+  sequenceOf,
 } from './expression.ts';
 
 /** Copies that {n} may ask for. */
 const MOST_REPEATS = 1000;
+/** Groups within groups. */
+const MOST_DEPTH = 100;
 
 const DIGITS: readonly CodePoints[] = [[0x30, 0x39]];
 const WORD: readonly CodePoints[] = [
@@ -50,6 +52,7 @@ class Parser {
   readonly #pattern: string;
   readonly #characters: readonly string[];
   #at = 0;
+  #depth = 0;
 
   constructor(pattern: string) {
     this.#pattern = pattern;
@@ -66,7 +69,7 @@ class Parser {
   #alternatives(): Expression {
     const parts = [this.#sequence()];
     while (this.#take('|')) parts.push(this.#sequence());
-    return parts.length === 1 ? parts[0] : either(...parts);
+    return parts.length === 1 ? parts[0] : eitherOf(parts);
   }
 
   #sequence(): Expression {
@@ -74,7 +77,7 @@ class Parser {
     for (let next = this.#peek(); next !== undefined && next !== '|' && next !== ')'; next = this.#peek()) {
       parts.push(this.#repeated());
     }
-    return sequence(...parts);
+    return sequenceOf(parts);
   }
 
   #repeated(): Expression {
@@ -109,7 +112,9 @@ class Parser {
     switch (character) {
       case '(': {
         if (this.#take('?') && !this.#take(':')) this.#refuse('(?');
+        if (++this.#depth > MOST_DEPTH) this.#refuse(`more than ${MOST_DEPTH} groups within each other`);
         const inside = this.#alternatives();
+        this.#depth--;
         if (!this.#take(')')) this.#refuse('"(" without its end');
         return inside;
       }

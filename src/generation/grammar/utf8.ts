@@ -32,4 +32,5 @@ function spanned(first: number, last: number): ByteRange[][] {
   return [utf8(first).map((byte, i) => [byte, ends[i]])];
 }
 
-const utf8 = (code: number): number[] => [...new TextEncoder().encode(String.fromCodePoint(code))];
+const encoder = new TextEncoder();
+const utf8 = (code: number): number[] => [...encoder.encode(String.fromCodePoint(code))];
