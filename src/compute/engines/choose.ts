@@ -25,8 +25,14 @@ export interface ChosenEngine {
  * error of code `engine`, and so are threads that are not from 1 to 256: nothing takes their place in silence.
  */
 export async function chooseEngine(name: EngineChoice, options: EngineOptions = {}): Promise<ChosenEngine> {
-  checkNames('chooseEngine', options, ['threads', 'instructionSet']);
+  checkNames('chooseEngine', options, ['threads', 'instructionSet', 'subgroupMatrices']);
   checkThreads(options.threads);
+  if (options.subgroupMatrices !== undefined && name !== 'webgpu')
+    throw new XlstmError(
+      'usage',
+      `subgroupMatrices: the engine "${name}" has none`,
+      'leave it out, or ask for webgpu',
+    );
   const { engine, reason } = await choose(name, options);
   const cores = await availableCores();
   const crowded = `; warning: ${engine.threads} threads share ${cores} ${cores === 1 ? 'core' : 'cores'} and wait for each other`;

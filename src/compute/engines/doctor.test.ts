@@ -58,13 +58,14 @@ it.runIf(hasSoftwareGpu)(
       present: true,
       detail: expect.stringMatching(/SwiftShader.*computed by the processor, far slower than native or wasm/),
     });
-    expect(there.parts.slice(-3)).toMatchObject([
+    expect(there.parts.slice(-4)).toMatchObject([
       {
         name: 'webgpu limits',
         detail: expect.stringMatching(/^buffers up to [\d,]+ MiB, \d+ of them a kernel/),
       },
       { name: 'timestamp-query', present: true },
       { name: 'subgroups', present: true },
+      { name: 'subgroup matrices', present: false },
     ]);
     const none = found([], { VK_DRIVER_FILES: '/nowhere.json', LD_LIBRARY_PATH: '' });
     const lacks = 'WebGPU finds no graphics processor: Vulkan';

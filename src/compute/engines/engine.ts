@@ -114,6 +114,12 @@ export interface EngineOptions {
   threads?: number;
   /** Default: the best that the machine has. native: avx512, avx2, sse2, neon or generic; wasm: relaxed or simd. */
   instructionSet?: string;
+  /**
+   * webgpu: computes large products in matrices of subgroups of such operands, where the graphics processor and its driver
+   * have them, which is experimental: else it is an error. f16 rounds the operands of these products to 11 bits and
+   * takes what is beyond 65,504 for infinite. Default: none, registers.
+   */
+  subgroupMatrices?: 'f32' | 'f16';
 }
 
 /**

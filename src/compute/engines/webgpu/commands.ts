@@ -7,6 +7,7 @@ import { callsByPage } from './pages.ts';
 import type { Pipelines } from './pipelines.ts';
 import { callOf, gridOf, type Shader, shaderOf } from './shader.ts';
 import { type GpuStorage, usage } from './storage.ts';
+import type { MatrixUnit } from './subgroup_matrices.ts';
 
 /** Offsets of a uniform binding are multiples of it, at most. */
 const UNIFORM_ALIGNMENT = 256;
@@ -35,11 +36,17 @@ export class Commands {
   /** The memories that the groups were made for. */
   #boundTo = new Map<Region, GpuStorage>();
 
-  constructor(program: Program, device: GPUDevice, pipelines: Pipelines, pageBytes: number) {
+  constructor(
+    program: Program,
+    device: GPUDevice,
+    pipelines: Pipelines,
+    pageBytes: number,
+    matrices: MatrixUnit | undefined,
+  ) {
     this.#program = program;
     this.#device = device;
     this.#pipelines = pipelines;
-    const { steps, workBytes } = stepsOf(program, device, pageBytes);
+    const { steps, workBytes } = stepsOf(program, device, pageBytes, matrices);
     this.#steps = steps;
     this.workBytes = workBytes;
     const last = this.#steps.at(-1);
@@ -166,6 +173,7 @@ function stepsOf(
   program: Program,
   { limits, features }: GPUDevice,
   pageBytes: number,
+  matrices: MatrixUnit | undefined,
 ): { steps: Step[]; workBytes: number } {
   const steps: Step[] = [];
   const spare = { region: program.work, offset: program.work.bytes, bytes: 0, label: 'spare' };
@@ -176,7 +184,7 @@ function stepsOf(
     const { kernel } = instruction;
     for (const part of callsByPage(instruction, pageBytes)) {
       const call = callOf(part);
-      for (const dispatch of lowerings[kernel](call)) {
+      for (const dispatch of lowerings[kernel](call, matrices)) {
         const shader = shaderOf(part, call, dispatch, target);
         requireLimits(program, kernel, shader, limits);
         spareElements = Math.max(spareElements, dispatch.spare ?? 0);
@@ -214,11 +222,13 @@ function requireLimits(
   }
 }
 
-/** Bytes of workgroup memory that a shader declares: scalars and arrays of words. */
+const elementBytes: Readonly<Record<string, number>> = { vec4f: bytesOf('f32', 4), f16: bytesOf('f32') / 2 };
+
+/** Bytes of workgroup memory that a shader declares: scalars and arrays of words, of four of them, and of f16. */
 function workgroupBytes(text: string): number {
   const declared = text.matchAll(/var<workgroup> \w+: (?:array<(\w+), (\d+)>|\w+);/g);
   return [...declared].reduce(
-    (sum, [, element, count]) => sum + bytesOf('f32', element === 'vec4f' ? 4 : 1) * Number(count ?? 1),
+    (sum, [, element, count]) => sum + (elementBytes[element] ?? bytesOf('f32')) * Number(count ?? 1),
     0,
   );
 }

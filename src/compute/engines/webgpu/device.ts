@@ -21,14 +21,17 @@ const DRIVER = 'install a driver with Vulkan (on Linux also its loader: libvulka
  */
 const WITHOUT_ZEROING = 'enable-dawn-features=disable_workgroup_init';
 
-/**
- * WebGPU of this process. Node's comes from the optional package "webgpu". One instance serves the process and is kept:
- * devices of an instance that was collected crash it.
- */
-let instance: Promise<GPU> | undefined;
-let gaveAdapter = false;
+/** What has no standard yet, which Dawn has in its API only then; and f16 on Nvidia's cards, which it distrusts there. */
+const WITH_EXPERIMENTS = `${WITHOUT_ZEROING},allow_unsafe_apis,vulkan_enable_f16_on_nvidia`;
 
-async function gpu(): Promise<GPU> {
+/**
+ * WebGPU of this process, with experiments and without. Node's comes from the optional package "webgpu". One instance of
+ * each serves the process and is kept: devices of an instance that was collected crash it.
+ */
+const instances = new Map<boolean, Promise<GPU>>();
+const gaveAdapter = new Set<boolean>();
+
+async function gpu(experiments: boolean): Promise<GPU> {
   if (!inNode) {
     if ('gpu' in navigator) return navigator.gpu;
     throw new XlstmError(
@@ -37,14 +40,15 @@ async function gpu(): Promise<GPU> {
       'use a current browser, or the wasm engine',
     );
   }
-  instance ??= nodeInstance();
-  instance.catch(() => {
-    instance = undefined; // what was missing may be installed meanwhile
-  });
+  const known = instances.get(experiments);
+  if (known) return known;
+  const instance = nodeInstance(experiments);
+  instances.set(experiments, instance);
+  instance.catch(() => instances.delete(experiments)); // what was missing may be installed meanwhile
   return instance;
 }
 
-async function nodeInstance(): Promise<GPU> {
+async function nodeInstance(experiments: boolean): Promise<GPU> {
   const { importWebgpu, vulkanLack } = await nodeHost();
   let dawn: Awaited<ReturnType<typeof importWebgpu>>;
   try {
@@ -71,18 +75,18 @@ async function nodeInstance(): Promise<GPU> {
   if (lack) {
     throw noAdapter(': Vulkan has no driver', 'install a driver with Vulkan, or use another engine');
   }
-  return dawn.create([WITHOUT_ZEROING]) as GPU;
+  return dawn.create([experiments ? WITH_EXPERIMENTS : WITHOUT_ZEROING]) as GPU;
 }
 
-/** The fastest adapter that the host offers. */
-export async function findAdapter(): Promise<Adapter> {
-  const host = await gpu();
+/** The fastest adapter that the host offers. In Node it has what is experimental only where that is asked for. */
+export async function findAdapter(experiments = false): Promise<Adapter> {
+  const host = await gpu(experiments);
   const adapter = await host.requestAdapter({ powerPreference: 'high-performance' });
   if (!adapter) {
-    if (!gaveAdapter) instance = undefined; // a driver may be found later
+    if (!gaveAdapter.has(experiments)) instances.delete(experiments); // a driver may be found later
     throw noAdapter('', inNode ? DRIVER : 'allow the browser hardware acceleration, or use the wasm engine');
   }
-  gaveAdapter = true;
+  gaveAdapter.add(experiments);
   const { vendor, architecture, device, description } = adapter.info;
   const named = [vendor, architecture, device].filter(Boolean).join(' ');
   const features = (['timestamp-query', 'subgroups'] as const).filter(
@@ -94,12 +98,15 @@ export async function findAdapter(): Promise<Adapter> {
   return { adapter, features, description: description || named || 'an unnamed graphics processor' };
 }
 
-/** A device with all that the adapter allows: Programs are planned to its limits. */
-export async function openDevice({ adapter, features, description }: Adapter): Promise<GPUDevice> {
+/** A device with all that the adapter allows, for Programs are planned to its limits; and with `further` features. */
+export async function openDevice(
+  { adapter, features, description }: Adapter,
+  further: readonly GPUFeatureName[] = [],
+): Promise<GPUDevice> {
   const { limits } = adapter;
   try {
     return await adapter.requestDevice({
-      requiredFeatures: [...features],
+      requiredFeatures: [...new Set([...features, ...further])],
       requiredLimits: {
         maxBufferSize: limits.maxBufferSize,
         maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,

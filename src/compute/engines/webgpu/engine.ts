@@ -1,3 +1,4 @@
+import { checkChoice } from '../../../checks.ts';
 import { XlstmError } from '../../../errors.ts';
 import { cpuLimits, type EngineLimits } from '../../program/limits.ts';
 import type { Program } from '../../program/program.ts';
@@ -11,6 +12,7 @@ import { Drafts } from './drafts.ts';
 import { pageBytesOf } from './pages.ts';
 import { Pipelines } from './pipelines.ts';
 import { GpuStorage } from './storage.ts';
+import { configText, findMatrices, type MatrixUnit } from './subgroup_matrices.ts';
 
 /** What WebGPU's kernels are given: the tiles of the mLSTM's are made for chunks of 64 tokens. */
 const webgpuLimits: EngineLimits = {
@@ -30,6 +32,7 @@ export class WebgpuEngine implements Engine {
   readonly description: string;
   readonly #device: GPUDevice;
   readonly #pageBytes: number;
+  readonly #matrices: MatrixUnit | undefined;
   readonly #pipelines: Pipelines;
   readonly #stream = new Stream();
   readonly #fail = (error: { message: string }): XlstmError => this.#failed(error);
@@ -38,12 +41,22 @@ export class WebgpuEngine implements Engine {
   #failure: XlstmError | undefined;
   #closing: Promise<void> | undefined;
 
-  /** @param pageBytes See `pageBytesOf`; smaller for tests. */
-  constructor(device: GPUDevice, description: string, pageBytes = pageBytesOf(device)) {
+  /**
+   * @param pageBytes See `pageBytesOf`; smaller for tests.
+   * @param matrices What large products are computed with; without it registers.
+   */
+  constructor(
+    device: GPUDevice,
+    description: string,
+    pageBytes = pageBytesOf(device),
+    matrices?: MatrixUnit,
+  ) {
     this.#device = device;
     this.#pageBytes = pageBytes;
+    this.#matrices = matrices;
     this.#pipelines = new Pipelines(device);
-    this.description = `webgpu, ${description}`;
+    const unit = matrices ? `, products in subgroup matrices of ${configText(matrices.config)}` : '';
+    this.description = `webgpu, ${description}${unit}`;
     void device.lost.then(({ reason, message }) => {
       if (!this.#closing) this.#failed(new Error(`the device was lost (${reason}: ${message})`));
     });
@@ -58,7 +71,7 @@ export class WebgpuEngine implements Engine {
   bind(program: Program, memories: readonly Memory[]): Executable {
     this.#stream.check();
     const bound = boundMemories<GpuStorage>(program, memories, this.#stream);
-    const commands = new Commands(program, this.#device, this.#pipelines, this.#pageBytes);
+    const commands = new Commands(program, this.#device, this.#pipelines, this.#pageBytes, this.#matrices);
     this.#reserveWork(program, commands.workBytes);
     const io = this.allocate(program.io);
     for (const { name, values } of program.constants) io.write(name, values);
@@ -166,12 +179,17 @@ export class WebgpuEngine implements Engine {
   }
 }
 
-/** The engine of the fastest adapter. It takes no options: a GPU's threads are its own affair. */
+/** The engine of the fastest adapter. A GPU's threads and instructions are its own affair. */
 export async function createWebgpuEngine(options: EngineOptions = {}): Promise<WebgpuEngine> {
   for (const name of ['threads', 'instructionSet'] as const) {
     if (options[name] !== undefined)
       throw new XlstmError('usage', `${name}: the webgpu engine has none`, 'leave it out');
   }
-  const adapter = await findAdapter();
-  return new WebgpuEngine(await openDevice(adapter), adapter.description);
+  const { subgroupMatrices: operands } = options;
+  if (operands !== undefined) checkChoice('subgroupMatrices', operands, ['f32', 'f16']);
+  const found = await findAdapter(operands !== undefined);
+  const { adapter, features, description } = found;
+  const matrices = operands && findMatrices(adapter, features, description, operands);
+  const device = await openDevice(found, matrices?.features);
+  return new WebgpuEngine(device, description, undefined, matrices);
 }

@@ -6,6 +6,7 @@ import type { Address, Instruction, Word } from '../../program/program.ts';
 import type { Region } from '../../program/region.ts';
 import { pagesOf, requireCountable } from './pages.ts';
 import { scalarMath } from './scalar_math.ts';
+import type { MatrixUnit } from './subgroup_matrices.ts';
 import { subgroupEntry, workgroupSums } from './workgroup_sums.ts';
 
 /** Part of a kernel call that the GPU runs at once: workgroups that share nothing with each other. */
@@ -20,6 +21,8 @@ export interface Dispatch {
   readonly body: string;
   /** It sums across its workgroup (workgroup_sums.ts), of each invocation so many values at once. */
   readonly sums?: number;
+  /** What it multiplies matrices of subgroups with. */
+  readonly matrices?: MatrixUnit;
   /**
    * The numbers of the call and of its workgroups are read when it runs: one pipeline serves calls of many sizes. Where
    * the text is long, so that compiling takes longer than constants save.
@@ -44,8 +47,8 @@ export interface Call {
   readonly tail: readonly Word[];
 }
 
-/** The dispatches of a kernel call, in the order in which they run. */
-export type Lowering = (call: Call) => readonly Dispatch[];
+/** The dispatches of a kernel call, in the order in which they run. Products take `matrices`, where the engine has them. */
+export type Lowering = (call: Call, matrices?: MatrixUnit) => readonly Dispatch[];
 
 /** A buffer of the memory of a region. */
 export interface Page {
@@ -130,7 +133,7 @@ export function shaderOf(
   dispatch: Dispatch,
   { subgroups, pageBytes, spare }: Target,
 ): Shader {
-  const { module = '', body, groups, size, anySize, sums = 0, fours } = dispatch;
+  const { module = '', body, groups, size, anySize, sums = 0, fours, matrices } = dispatch;
   const { kernel } = instruction;
   const arrays = arraysOf(instruction).filter(([name]) => uses(module + body, name));
   if (dispatch.spare) arrays.push(['spare', { ...spare, bytes: bytesOf('f32', dispatch.spare) }]);
@@ -178,15 +181,15 @@ export function shaderOf(
   const count = anySize ? wordAt(words.push(groups) - 1) : `${groups}u`;
   const own = `${module}
 @compute @workgroup_size(${size})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32${across ? subgroupEntry.parameters : ''}) {
-${across ? subgroupEntry.statements : ''}
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32${across ? subgroupEntry.parameters : (matrices?.parameters ?? '')}) {
+${across ? subgroupEntry.statements : (matrices?.statements ?? '')}
 let block = group.x + ${GRID}u * group.y;
 if (block >= ${count}) { return; }
 ${body}
 }
 `;
   const text = [
-    across ? 'enable subgroups;\n' : '',
+    across ? 'enable subgroups;\n' : (matrices?.directives ?? ''),
     `@group(0) @binding(0) var<uniform> words: array<vec4u, ${Math.ceil(words.length / 4)}>;\n`,
     ...pages.map(
       (_, i) =>
@@ -196,6 +199,7 @@ ${body}
     ...access,
     scalarMath,
     sums > 0 ? workgroupSums(size, sums, subgroups) : '',
+    matrices?.module ?? '',
     read.size > 0 ? own.replace(/(?<![\w.])[a-zA-Z]\w*/g, (name) => read.get(name) ?? name) : own,
   ].join('');
   return { text, groups, pages, words: new Uint32Array(words) };

@@ -1,4 +1,6 @@
 import { type Dispatch, each, type Lowering, ofAnySize } from '../shader.ts';
+import type { MatrixUnit } from '../subgroup_matrices.ts';
+import { inMatrices } from './gemm_matrices.ts';
 import { inTiles, takesTiles } from './gemm_tiles.ts';
 import { gemmProduct, type Product } from './products.ts';
 
@@ -146,17 +148,18 @@ finish(z, row, column, sum);`,
   );
 
 /** The dispatches of a product whose matrix B need not be read only once. */
-export function productOf(product: Product): Dispatch[] {
+export function productOf(product: Product, matrices: MatrixUnit | undefined): Dispatch[] {
   const { m, n, k } = product;
   if (m * n <= SMALL && k >= LONG) return ofAnySize([split(product)]);
   if (m * n <= SMALL || k <= 2) return ofAnySize([single(product)]);
-  return ofAnySize(takesTiles(product) ? inTiles(product) : [tiled(product)]);
+  if (!takesTiles(product)) return ofAnySize([tiled(product)]);
+  return ofAnySize(inTiles(product, matrices && inMatrices(matrices)));
 }
 
-function gemmOf(product: Product): Dispatch[] {
+function gemmOf(product: Product, matrices: MatrixUnit | undefined): Dispatch[] {
   const thinEnough = product.m <= FEW_ROWS && product.along.b && product.k >= LANES;
-  return thinEnough ? ofAnySize([thin(product)]) : productOf(product);
+  return thinEnough ? ofAnySize([thin(product)]) : productOf(product, matrices);
 }
 
-export const gemm: Lowering = (call) => gemmOf(gemmProduct(call, 'f32'));
-export const gemmBf16: Lowering = (call) => gemmOf(gemmProduct(call, 'bf16'));
+export const gemm: Lowering = (call, matrices) => gemmOf(gemmProduct(call, 'f32'), matrices);
+export const gemmBf16: Lowering = (call, matrices) => gemmOf(gemmProduct(call, 'bf16'), matrices);

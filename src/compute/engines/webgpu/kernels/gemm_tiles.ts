@@ -1,10 +1,10 @@
 import { type Dispatch, each } from '../shader.ts';
+import type { MatrixUnit } from '../subgroup_matrices.ts';
 import type { Product } from './products.ts';
 
-/** Rows and columns of a tile, of which each invocation keeps 8 × 8 in registers, and its slices of k in workgroup memory. */
-const TILE = 64;
-const DEPTH = 16;
-const LANES = 64;
+/** Rows and columns of a tile, and the terms of its slices of k in workgroup memory. */
+export const TILE = 64;
+export const DEPTH = 16;
 /** In steps of four: a tile's side, an invocation's grid, its halves. */
 const FOURS = TILE / 4;
 const SIDE = 8;
@@ -16,7 +16,7 @@ const SHORTEST_PART = 256;
 /** Fewer tiles than these are left to smaller ones. */
 const FEWEST = 8;
 
-const lines = (count: number, line: (i: number) => string): string =>
+export const lines = (count: number, line: (i: number) => string): string =>
   Array.from({ length: count }, (_, i) => line(i)).join('\n');
 
 const tilesOf = ({ batch, m, n }: Product): number => batch * Math.ceil(m / TILE) * Math.ceil(n / TILE);
@@ -45,42 +45,32 @@ const load = (into: string, block: (side: string, i: string) => string, along: b
 }`;
 };
 
-/**
- * Large tiles, each summed by a workgroup over slices of A and B in workgroup memory. Where tiles are few and k is long, parts
- * of k are summed by workgroups of their own; a second dispatch adds them in the order of k.
- */
-export function inTiles(product: ByFours): Dispatch[] {
-  const { batch, m, n, k, along, fours } = product;
-  const size = product.wgsl;
-  const tiles = tilesOf(product);
-  const parts = Math.max(1, Math.min(Math.ceil(ENOUGH / tiles), Math.floor(k / SHORTEST_PART)));
-  const result =
-    parts > 1
-      ? `set_spare_four(((part * ${size.batch} + z) * ${size.m} + row) * ${size.n} + column, sum)`
-      : 'finish_four(z, row, column, sum)';
-  const products: Dispatch = {
-    groups: tiles * parts,
-    size: LANES,
-    fours: true,
-    spare: parts > 1 ? parts * batch * m * n : 0,
-    module: `${fours}
+/** How a workgroup sums a tile. */
+export interface TileSum {
+  /** Invocations. */
+  readonly size: number;
+  readonly matrices?: MatrixUnit;
+  /** Declarations. */
+  readonly module: string;
+  /**
+   * Statements: the tile from row `top` and column `first` of product `z` on, summed over k from `begin`, a multiple of
+   * DEPTH, to `end`; `result` takes each four columns of it, `sum`, of `row` and `column`.
+   */
+  body(wgsl: Product['wgsl'], along: Product['along'], result: string): string;
+}
+
+/** Each invocation keeps 8 × 8 of a tile in registers. */
+const inRegisters: TileSum = {
+  size: SIDE * SIDE,
+  module: `
 var<workgroup> left: array<vec4f, ${DEPTH * FOURS}>;
 var<workgroup> right: array<vec4f, ${DEPTH * FOURS}>;
 `,
-    body: `
-let across = (${size.n} + ${TILE - 1}u) / ${TILE}u;
-let down = (${size.m} + ${TILE - 1}u) / ${TILE}u;
-let part = block % ${parts}u;
-let tile = block / ${parts}u;
-let z = tile / (down * across);
-let top = tile / across % down * ${TILE}u;
-let first = tile % across * ${TILE}u;
+  body: (wgsl, along, result) => `
 let y = lane / ${SIDE}u;
 let x = lane % ${SIDE}u;
-let share = (${size.k} + ${parts * DEPTH - 1}u) / ${parts * DEPTH}u * ${DEPTH}u;
-let end = min(${size.k}, (part + 1u) * share);
 ${lines(SIDE, (r) => `var low${r} = vec4f();\nvar high${r} = vec4f();`)}
-for (var start = part * share; start < end; start += ${DEPTH}u) {
+for (var start = begin; start < end; start += ${DEPTH}u) {
   ${load('left', (side, i) => `a_block(z, top + ${side}, ${i}, end)`, along.a)}
   ${load('right', (side, i) => `b_block(z, ${i}, first + ${side}, end)`, along.b)}
   workgroupBarrier();
@@ -97,11 +87,45 @@ ${lines(
   SIDE,
   (r) => `{
   let row = top + ${(r >> 2) * (TILE / 2) + (r & 3)}u + 4u * y;
-  if (row < ${size.m}) {
-    ${['low', 'high'].map((half, h) => `{ let column = first + ${(h * TILE) / 2}u + 4u * x; let sum = ${half}${r}; if (column < ${size.n}) { ${result}; } }`).join('\n')}
+  if (row < ${wgsl.m}) {
+    ${['low', 'high'].map((half, h) => `{ let column = first + ${(h * TILE) / 2}u + 4u * x; let sum = ${half}${r}; if (column < ${wgsl.n}) { ${result}; } }`).join('\n')}
   }
 }`,
 )}`,
+};
+
+/**
+ * Large tiles, each summed by a workgroup over slices of A and B in workgroup memory. Where tiles are few and k is long, parts
+ * of k are summed by workgroups of their own; a second dispatch adds them in the order of k.
+ */
+export function inTiles(product: ByFours, tileSum = inRegisters): Dispatch[] {
+  const { batch, m, n, k, along, fours } = product;
+  const size = product.wgsl;
+  const tiles = tilesOf(product);
+  const parts = Math.max(1, Math.min(Math.ceil(ENOUGH / tiles), Math.floor(k / SHORTEST_PART)));
+  const result =
+    parts > 1
+      ? `set_spare_four(((part * ${size.batch} + z) * ${size.m} + row) * ${size.n} + column, sum)`
+      : 'finish_four(z, row, column, sum)';
+  const products: Dispatch = {
+    groups: tiles * parts,
+    size: tileSum.size,
+    matrices: tileSum.matrices,
+    fours: true,
+    spare: parts > 1 ? parts * batch * m * n : 0,
+    module: fours + tileSum.module,
+    body: `
+let across = (${size.n} + ${TILE - 1}u) / ${TILE}u;
+let down = (${size.m} + ${TILE - 1}u) / ${TILE}u;
+let part = block % ${parts}u;
+let tile = block / ${parts}u;
+let z = tile / (down * across);
+let top = tile / across % down * ${TILE}u;
+let first = tile % across * ${TILE}u;
+let share = (${size.k} + ${parts * DEPTH - 1}u) / ${parts * DEPTH}u * ${DEPTH}u;
+let begin = part * share;
+let end = min(${size.k}, begin + share);
+${tileSum.body(size, along, result)}`,
   };
   if (parts === 1) return [products];
   return [

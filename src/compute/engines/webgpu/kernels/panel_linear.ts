@@ -40,7 +40,7 @@ if (lane < ${m * PANEL_ROWS}u) {
   };
 }
 
-export const panelLinear: Lowering = (call) => {
+export const panelLinear: Lowering = (call, matrices) => {
   const product = panelProduct(call);
-  return product.m <= FEW_ROWS ? ofAnySize([strips(product)]) : productOf(product);
+  return product.m <= FEW_ROWS ? ofAnySize([strips(product)]) : productOf(product, matrices);
 };
