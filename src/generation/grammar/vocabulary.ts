@@ -105,8 +105,11 @@ function treeOf(tokens: readonly (Uint8Array | undefined)[]): Tree {
   };
 }
 
-/** What a token adds to a text; undefined where that depends on what came before. */
-function bytesOf(tokenizer: Tokenizer, id: number): Uint8Array | undefined {
+/**
+ * What a token adds to a text; undefined where that depends on what came before. Throws a usage error where the tokenizer has no
+ * tokens for bytes.
+ */
+export function bytesOf(tokenizer: Tokenizer, id: number): Uint8Array | undefined {
   const { decodeBytes } = tokenizer as { decodeBytes?: (ids: readonly number[]) => Uint8Array };
   if (decodeBytes) return decodeBytes.call(tokenizer, [id]);
   const text = tokenizer.decode([id]);

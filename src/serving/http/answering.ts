@@ -58,13 +58,17 @@ export class Answering {
     const signal = this.signal(raw, left.signal);
     const answers = ask(model, prompts, request, { ...asking, grammar, signal });
     if (!request.stream) return Response.json(await form.whole(model, answers));
-    return new Response(this.#stream(form.events(model, request, answers), left), {
+    return new Response(this.#stream(form.events(model, request, answers), left, raw.signal), {
       headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' },
     });
   }
 
   /** Server-sent events; what fails after the first of them is told as one. A client that leaves ends the answer. */
-  #stream(events: AsyncIterable<string>, left: AbortController): ReadableStream<Uint8Array> {
+  #stream(
+    events: AsyncIterable<string>,
+    left: AbortController,
+    client: AbortSignal,
+  ): ReadableStream<Uint8Array> {
     const { onError } = this.#options;
     const iterator = events[Symbol.asyncIterator]();
     const encoder = new TextEncoder();
@@ -77,7 +81,7 @@ export class Answering {
         } catch (error) {
           if (left.signal.aborted) return;
           const failure = failureOf(error);
-          if (failure.status >= 500) onError(error);
+          if (failure.isFault && !client.aborted) onError(error);
           controller.enqueue(encoder.encode(`data: ${JSON.stringify(failure.body)}\n\n`));
           controller.close();
         }

@@ -1,3 +1,4 @@
+import { type AddressInfo, connect } from 'node:net';
 import { serve } from '@hono/node-server';
 import fc from 'fast-check';
 import OpenAI from 'openai';
@@ -53,7 +54,11 @@ interface Answered {
   readonly choices?: readonly {
     readonly text: string;
     readonly finish_reason: string;
-    readonly logprobs: object;
+    readonly logprobs: {
+      readonly tokens: readonly string[];
+      readonly text_offset: readonly number[];
+      readonly top_logprobs: readonly object[];
+    };
   }[];
   readonly usage?: object;
 }
@@ -144,15 +149,17 @@ describe('completions', () => {
     ['no JSON', '{', {}, 400, null],
     ['another type', JSON.stringify(right), { 'content-type': 'text/plain' }, 415, null],
     ['no object', 'null', {}, 400, null],
+    ['what is packed', JSON.stringify(right), { 'content-encoding': 'gzip' }, 415, null],
     ['another model', { ...right, model: 'gpt' }, {}, 404, 'model'],
     ['no prompt', { model: 'tiny' }, {}, 400, 'prompt'],
     ['no tokens', { ...right, prompt: [] }, {}, 400, 'prompt'],
-    ['tokens it does not know', { ...right, prompt: [400] }, {}, 400, null],
+    ['tokens it does not know', { ...right, prompt: [400] }, {}, 400, 'prompt'],
     ['a long prompt', { ...right, prompt: 'x'.repeat(501) }, {}, 400, 'prompt'],
     ['too hot', { ...right, temperature: 3 }, {}, 400, 'temperature'],
     ['no number', { ...right, seed: '1' }, {}, 400, 'seed'],
     ['half a token', { ...right, max_tokens: 0.5 }, {}, 400, 'max_tokens'],
     ['what has no effect', { ...right, best_of: 3 }, {}, 400, 'best_of'],
+    ['usage of a stream that is none', { ...right, stream_options: {} }, {}, 400, 'stream_options'],
     ['an empty stop', { ...right, stop: [''] }, {}, 400, 'stop.0'],
   ])('refuse %s, and say where', async (_, body, headers, status, param) => {
     const response = await post('/v1/completions', body, headers as Record<string, string>);
@@ -167,6 +174,11 @@ describe('completions', () => {
     ['a key that is missing', { model: 'tiny' }, 'prompt: expected a value, found none'],
     ['a number that is too large', { ...right, temperature: 9 }, 'temperature: expected at most 2, found 9'],
     ['a part of a number', { ...right, n: 1.5 }, 'n: expected a whole number, found 1.5'],
+    [
+      'a list that is too short',
+      { ...right, prompt: [] },
+      'prompt: expected a length of at least 1, found 0',
+    ],
     ['another kind', { ...right, stop: 3 }, 'stop: expected a text or a list, found 3'],
     [
       'too many',
@@ -181,6 +193,61 @@ describe('completions', () => {
     ['one that there is not', { ...right, best_of: 3 }, 'best_of: there is no such key'],
   ])('say in plain words of %s', async (_, body, message) => {
     expect((await answered(await post('/v1/completions', body))).error?.message).toBe(message);
+  });
+
+  it.each([
+    ['bytes that are no UTF-8', [0x22, 0xe9, 0x22], 'the body: expected JSON: found bytes that are no UTF-8'],
+    [
+      'what is nested deeper than any schema',
+      new Array(5000).fill(0x5b),
+      'the body: expected JSON: at most 128 levels',
+    ],
+  ])('refuse %s', async (_, bytes, message) => {
+    const response = await app.fetch(
+      new Request('http://server/v1/completions', {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: Uint8Array.from(bytes),
+      }),
+    );
+    expect(response.status).toBe(400);
+    expect((await answered(response)).error?.message).toContain(message);
+  });
+
+  it.each([
+    ['top_logprobs', { top_logprobs: 2 }],
+    ['max_tokens', { max_tokens: 2, max_completion_tokens: 3 }],
+    ['messages.0.name', { messages: [{ role: 'user', content: 'Hi', name: 'Ada' }] }],
+  ])('of a chat refuse a key that would have no effect: %s', async (param, more) => {
+    const body = { model: 'tiny', messages: [{ role: 'user', content: 'Hi' }], ...more };
+    const response = await post('/v1/chat/completions', body);
+    expect([response.status, (await answered(response)).error?.param]).toEqual([400, param]);
+  });
+
+  it('tell parts of characters as bytes, each by its own name, and where tokens stand in the text', async () => {
+    const asked = { ...right, max_tokens: 40, temperature: 2, logprobs: 5 };
+    const { choices } = await answered(await post('/v1/completions', asked));
+    const [{ text, logprobs }] = choices ?? [];
+    expect(text).toContain('\uFFFD');
+    const decoder = new TextDecoder();
+    const bytes = logprobs.tokens.map((token) => {
+      const part = /^bytes:\\x([0-9a-f]{2})$/.exec(token);
+      return part ? Number.parseInt(part[1], 16) : (tokenizer.specials.get(token) ?? token.charCodeAt(0));
+    });
+    let offset = 0;
+    bytes.forEach((byte, i) => {
+      expect(logprobs.text_offset[i]).toBe(offset);
+      offset += decoder.decode(Uint8Array.of(byte), { stream: true }).length;
+    });
+    for (const likeliest of logprobs.top_logprobs) expect(Object.keys(likeliest)).toHaveLength(5);
+    expect(logprobs.tokens.some((token) => token.startsWith('bytes:'))).toBe(true);
+
+    const streamed = await (await post('/v1/completions', { ...asked, stream: true })).text();
+    const offsets = streamed
+      .split('\n\n')
+      .filter((event) => event.startsWith('data: {'))
+      .flatMap((event) => JSON.parse(event.slice(6)).choices[0].logprobs?.text_offset ?? []);
+    expect(offsets).toEqual(logprobs.text_offset);
   });
 
   it('whatever is sent, the answer is one of the documented ones', async () => {
@@ -322,7 +389,6 @@ describe('a server', () => {
     const response = await post('/v1/completions', { ...right, max_tokens: 200 });
     expect(response.status).toBe(504);
     expect(batcher.status).toMatchObject({ writing: 0 });
-    errors.splice(0);
   });
 
   it('says nothing of itself where it fails', async () => {
@@ -345,7 +411,6 @@ describe('a server', () => {
     app.drain();
     expect((await app.fetch(new Request('http://server/ready'))).status).toBe(503);
     expect((await post('/v1/completions', right)).status).toBe(503);
-    errors.splice(0);
   });
 
   it('counts', async () => {
@@ -422,6 +487,18 @@ describe("OpenAI's own client over a socket", () => {
       messages: [{ role: 'user', content: 'hi' }],
     });
     await expect(chat).rejects.toThrow('no chat template');
+  });
+
+  it('that goes away before its request is at its end is no fault of the server', async () => {
+    const { port } = server.address() as AddressInfo;
+    const socket = connect(port, '127.0.0.1');
+    socket.write('POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n');
+    socket.write(`Authorization: Bearer ${KEY}\r\nContent-Length: 100\r\n\r\n{"model"`);
+    const counted = async (): Promise<boolean> =>
+      (await (await app.fetch(new Request('http://server/metrics'))).text()).includes('status="500"} 1');
+    await new Promise((written) => setTimeout(written, 50));
+    socket.resetAndDestroy();
+    await expect.poll(counted).toBe(true);
   });
 
   it('that goes away in the middle frees its slot', async () => {

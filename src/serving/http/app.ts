@@ -123,7 +123,8 @@ export function createApp(options: AppOptions): App {
   });
   app.onError((error, c) => {
     const failure = failureOf(error);
-    if (failure.status >= 500) onError(error);
+    // Who has left reads no answer; that a request came to no end is not the server's doing.
+    if (failure.isFault && !c.req.raw.signal.aborted) onError(error);
     if (failure.status === 429) c.header('Retry-After', '1');
     return c.json(failure.body, failure.status);
   });

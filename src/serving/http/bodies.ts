@@ -1,6 +1,6 @@
 import type { FinishReason, Piece } from '../../generation/writing.ts';
 import type { Form } from './answering.ts';
-import { chatLogProbability, completionLogProbabilities, finishReason, merged } from './answers.ts';
+import { CompletionLogProbabilities, chatLogProbability, finishReason, merged } from './answers.ts';
 import type { CommonRequest } from './requests.ts';
 import type { Answers, ServedModel } from './served_model.ts';
 
@@ -58,7 +58,7 @@ async function textAnswer(model: ServedModel, answers: Answers): Promise<object>
     choices: whole.map(({ text, pieces, reason }, index) => ({
       index,
       text,
-      logprobs: completionLogProbabilities(model.tokenizer, pieces) ?? null,
+      logprobs: new CompletionLogProbabilities(model.tokenizer).tell(pieces),
       finish_reason: finishReason(reason),
     })),
     usage: usageOf(answers, tokens),
@@ -83,13 +83,20 @@ async function chatAnswer(model: ServedModel, answers: Answers): Promise<object>
   };
 }
 
-const textEvents = (model: ServedModel, request: CommonRequest, answers: Answers): AsyncIterable<string> =>
-  events(request, answers, { ...headOf('cmpl', model), object: 'text_completion' }, (index, piece) => ({
-    index,
-    text: piece.text,
-    logprobs: completionLogProbabilities(model.tokenizer, [piece]) ?? null,
-    finish_reason: finishReason(piece.finishReason),
-  }));
+function textEvents(model: ServedModel, request: CommonRequest, answers: Answers): AsyncIterable<string> {
+  const told = answers.choices.map(() => new CompletionLogProbabilities(model.tokenizer));
+  return events(
+    request,
+    answers,
+    { ...headOf('cmpl', model), object: 'text_completion' },
+    (index, piece) => ({
+      index,
+      text: piece.text,
+      logprobs: told[index].tell([piece]),
+      finish_reason: finishReason(piece.finishReason),
+    }),
+  );
+}
 
 function chatEvents(model: ServedModel, request: CommonRequest, answers: Answers): AsyncIterable<string> {
   const begun = new Set<number>();

@@ -18,6 +18,11 @@ export class Failure extends Error {
     this.code = code ?? null;
   }
 
+  /** Whether the server's log is to tell of it: it is no fault of the client, and nothing that a server does on purpose. */
+  get isFault(): boolean {
+    return this.status === 500 || this.cause !== undefined;
+  }
+
   /** What is sent. */
   get body(): { readonly error: Readonly<Record<string, string | null>> } {
     const { message, type, param, code } = this;

@@ -19,7 +19,8 @@ export function issueText(issue: Issue): { readonly param: string | undefined; r
 
 /** Of a value that may be of several kinds: the issue of the one that got farthest with it. */
 function innermost(issue: Issue): Issue {
-  const depth = ({ path }: Issue): number => path?.length ?? 0;
+  // A value of the right kind that is too long, say, got farther than one of another kind.
+  const depth = ({ path, kind }: Issue): number => (path?.length ?? 0) + (kind === 'validation' ? 0.5 : 0);
   const [deepest] = [...(issue.issues ?? [])].sort((a, b) => depth(b) - depth(a));
   if (issue.type !== 'union' || !deepest || depth(deepest) === 0) return issue;
   const path = [...(issue.path ?? []), ...(deepest.path ?? [])] as unknown as Issue['path'];

@@ -67,7 +67,6 @@ const chat = v.strictObject({
       v.strictObject({
         role: v.string(),
         content: v.union([v.string(), v.array(part)]),
-        name: v.nullish(v.string()),
       }),
     ),
     v.minLength(1),
@@ -128,9 +127,24 @@ export function parse<K extends keyof typeof bodies>(
   body: unknown,
 ): v.InferOutput<(typeof bodies)[K]> {
   const result = v.safeParse(bodies[kind], body);
-  if (result.success) return result.output as v.InferOutput<(typeof bodies)[K]>;
+  if (result.success) {
+    checkPairs(result.output);
+    return result.output as v.InferOutput<(typeof bodies)[K]>;
+  }
   const { param, text } = issueText(result.issues[0]);
   throw new Failure(400, `${param ?? 'the body'}: ${text}`, { param });
+}
+
+/** Keys that are of effect beside another one alone, or in its absence. Throws a Failure for one that has none. */
+function checkPairs(body: Readonly<Record<string, unknown>>): void {
+  const given = (key: string): boolean => body[key] !== undefined && body[key] !== null;
+  const refuse = (param: string, problem: string): never => {
+    throw new Failure(400, `${param}: ${problem}`, { param });
+  };
+  if (given('stream_options') && body.stream !== true) refuse('stream_options', 'expected with stream alone');
+  if (given('top_logprobs') && body.logprobs !== true) refuse('top_logprobs', 'expected with logprobs alone');
+  if (given('max_tokens') && given('max_completion_tokens'))
+    refuse('max_tokens', 'expected this or max_completion_tokens, found both');
 }
 
 export type ResponseFormat = v.InferOutput<typeof responseFormat>;

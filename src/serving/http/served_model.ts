@@ -134,18 +134,23 @@ export function ask(
   };
 }
 
-/** Throws a Failure where a prompt has too many tokens, or too few. */
+/** Throws a Failure where a prompt has too many tokens, or too few, or one that there is not. */
 export function checkPrompt(
-  { maxPromptTokens: most }: ServedModel,
-  { length }: ArrayLike<number>,
+  { maxPromptTokens: most, tokenizer: { vocabSize } }: ServedModel,
+  prompt: ArrayLike<number>,
   param: string,
   least = 1,
 ): void {
-  if (length >= least && length <= most) return;
-  throw new Failure(400, `the ${param} has ${length} tokens: expected from ${least} to ${most}`, {
-    param,
-    code: 'context_length_exceeded',
-  });
+  const { length } = prompt;
+  if (length < least || length > most) {
+    throw new Failure(400, `the ${param} has ${length} tokens: expected from ${least} to ${most}`, {
+      param,
+      ...(length > most ? { code: 'context_length_exceeded' } : {}),
+    });
+  }
+  const at = Array.prototype.findIndex.call(prompt, (id: number) => id >= vocabSize);
+  if (at < 0) return;
+  throw new Failure(400, `${param}: expected tokens below ${vocabSize}, found ${prompt[at]}`, { param });
 }
 
 export interface Asking extends Pick<BatchRequest, 'from' | 'keep' | 'onEnd'> {
