@@ -49,6 +49,13 @@ describe('writeFileAtomic', () => {
   });
 });
 
+it('an error of a write names the path that was given, not the part file', async () => {
+  const file = join(folder, 'none', 'a.txt');
+  await expect(writeFileAtomic(file, 'a')).rejects.toMatchObject({
+    message: `${file}: cannot be written (ENOENT: no such file or directory)`,
+  });
+});
+
 describe('replaceFolder', () => {
   const first = new Map([
     ['a', 'one'],

@@ -291,7 +291,8 @@ export function writeError(path: string, error: unknown): unknown {
   };
   return new XlstmError(
     'checkpoint',
-    `${path}: cannot be written (${error.message})`,
+    // Behind the comma Node names the call and its path: that of a part file.
+    `${path}: cannot be written (${error.message.split(', ', 1)[0]})`,
     hints[String(error.code)],
   );
 }

@@ -5,19 +5,21 @@ import type { AnswerOptions, Conversation } from '../generation/conversation.ts'
 import { errorText } from './error_text.ts';
 import type { Output } from './output.ts';
 import { readSession } from './session_file.ts';
-import { WordWrap } from './ui/word_wrap.ts';
+import { WordWrap, wrapped } from './ui/word_wrap.ts';
 
-const HELP = `
-/save FILE     write the conversation to a file
+/** Where what a command does is told. */
+const MEANING = 15;
+
+const COMMANDS = `/save FILE     write the conversation to a file
 /load FILE     go on with the conversation of a file
 /fork          go on in a copy; /fork N goes to the N-th of them
 /back          take the last message and its answer back
 /reset         forget what was said
 /system TEXT   tell the model something before all else; without a text: nothing
 /memory        what the model remembers
-/exit          the end
+/exit          the end, as Ctrl-D`;
 
-A line that ends with \\ goes on in the next one. Ctrl-C ends an answer.`;
+const KEYS = 'A line that ends with \\ goes on in the next one. Ctrl-C ends an answer.';
 
 /** Without the controls that a model makes up: a terminal would obey them. */
 const harmless = (text: string): string => text.replaceAll(/(?![\n\t])\p{Cc}/gu, '\uFFFD');
@@ -55,8 +57,10 @@ export class Chat {
       this.#lines.push(line.slice(0, -1));
       return true;
     }
-    const text = [...this.#lines, line].join('\n').trim();
-    const command = this.#lines.length === 0 ? /^\/(\S*)\s*(.*)$/s.exec(text) : null;
+    const lines = [...this.#lines, line];
+    const text = lines.join('\n').trim();
+    // A message that begins with a slash begins with an empty line.
+    const command = lines[0].trim() === '' ? null : /^\/(\S*)\s*(.*)$/s.exec(text);
     this.#lines = [];
     if (text === '') return true;
     if (command?.[1] === 'exit') return false;
@@ -65,7 +69,9 @@ export class Chat {
       else await this.#answer(text);
     } catch (error) {
       if (!(error instanceof XlstmError)) throw error;
-      process.stderr.write(errorText(error).text);
+      process.stderr.write(
+        wrapped(errorText(error).text, process.stderr.columns ?? Number.POSITIVE_INFINITY, 2),
+      );
     }
     return true;
   }
@@ -76,6 +82,19 @@ export class Chat {
     return this.#stop !== undefined;
   }
 
+  /** Tells what was said so far. */
+  show(): void {
+    for (const { role, content } of this.#conversation.messages) {
+      if (role === 'system') continue;
+      this.#output.line(wrapped(`${role === 'user' ? '> ' : ''}${harmless(content)}`, this.#width));
+    }
+  }
+
+  /** Of a terminal as it is now. */
+  get #width(): number {
+    return process.stdout.columns ?? this.#output.width;
+  }
+
   get #conversation(): Conversation {
     return this.#branches[this.#at];
   }
@@ -84,7 +103,7 @@ export class Chat {
     const stop = new AbortController();
     this.#stop = stop;
     const wrap = new WordWrap(
-      () => process.stdout.columns ?? this.#output.width,
+      () => this.#width,
       (part) => this.#output.text(part),
     );
     try {
@@ -104,7 +123,8 @@ export class Chat {
   async #obey(command: string, argument: string): Promise<void> {
     switch (command) {
       case 'help':
-        return this.#output.line(HELP.trim());
+        this.#output.line(wrapped(COMMANDS, this.#width, MEANING));
+        return this.#output.line(`\n${wrapped(KEYS, this.#width)}`);
       case 'save': {
         const bytes = await this.#save(path(command, argument));
         return this.#tell(`${argument}: ${formatBytes(bytes)}`);
@@ -113,10 +133,7 @@ export class Chat {
         const bytes = await readSession(path(command, argument));
         if (!bytes) throw new XlstmError('data', `${argument}: expected a file, found none`);
         await this.#conversation.restore(bytes, argument);
-        for (const { role, content } of this.#conversation.messages) {
-          this.#output.line(`${role === 'user' ? '> ' : ''}${harmless(content)}`);
-        }
-        return;
+        return this.show();
       }
       case 'fork':
         return argument === '' ? this.#fork() : this.#go(argument);
@@ -169,12 +186,12 @@ export class Chat {
       `${formatInteger(tokensSeen)} tokens read, in ${formatBytes(stateBytes)} whatever their number`,
     );
     this.#tell(
-      `${messages.length} messages${system === undefined ? '' : `, the first: ${harmless(system)}`}`,
+      `${messages.length} ${messages.length === 1 ? 'message' : 'messages'}${system === undefined ? '' : `, the first: ${harmless(system)}`}`,
     );
   }
 
   #tell(text: string): void {
-    this.#output.line(this.#output.style.dim(text));
+    this.#output.line(this.#output.style.dim(wrapped(text, this.#width)));
   }
 }
 

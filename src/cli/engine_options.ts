@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander';
 import { type EngineChoice as ChoiceName, chooseEngine, engineChoices } from '../compute/engines/choose.ts';
 import type { Engine } from '../compute/engines/engine.ts';
 import { integer } from './parse.ts';
+import { wrapped } from './ui/word_wrap.ts';
 
 export interface EngineChoice {
   readonly engine: ChoiceName;
@@ -31,7 +32,10 @@ export async function withEngine<T>(
   quiet = false,
 ): Promise<T> {
   const { engine, reason } = await chooseEngine(name, { threads });
-  if (!quiet) process.stderr.write(`engine  ${engine.description} (${reason})\n`);
+  if (!quiet) {
+    const { columns = Number.POSITIVE_INFINITY } = process.stderr;
+    process.stderr.write(`${wrapped(`engine  ${engine.description} (${reason})`, columns, 8)}\n`);
+  }
   try {
     return await run(engine);
   } finally {

@@ -57,6 +57,31 @@ describe.each([
     expect(conversation.back()).toBe(false);
   });
 
+  it('keeps nothing of what was taken back or forgotten, in its file neither', async () => {
+    const conversation = await begun();
+    const early = await conversation.save();
+    const { tokensSeen } = conversation;
+    await say(conversation, 'A secret.');
+    conversation.back();
+    expect(conversation.tokensSeen).toBe(tokensSeen);
+    expect(await conversation.save()).toEqual(early);
+    await say(conversation, 'A secret.');
+    conversation.back();
+    expect(await (await conversation.fork()).save()).toEqual(early);
+    const nothing = await new Conversation(model, tokenizer).save();
+    conversation.reset();
+    expect(conversation.tokensSeen).toBe(0);
+    expect(await conversation.save()).toEqual(nothing);
+    const answer = await say(conversation, 'Oh.');
+    expect(answer).toBe(await say(new Conversation(model, tokenizer), 'Oh.'));
+    conversation.system = 'Be brief.';
+    expect(conversation.tokensSeen).toBe(0);
+    const restored = new Conversation(model, tokenizer);
+    await restored.restore(await conversation.save());
+    expect([restored.tokensSeen, restored.messages]).toEqual([0, conversation.messages]);
+    expect(await say(restored, 'And?')).toBe(await say(conversation, 'And?'));
+  });
+
   it('is forked, and saved and restored, and goes on as the one', async () => {
     const conversation = await begun();
     const fork = await conversation.fork();

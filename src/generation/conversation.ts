@@ -19,6 +19,12 @@ export interface AnswerOptions extends SamplingOptions {
   readonly signal?: AbortSignal;
 }
 
+/** The end of an answer. */
+interface Moment {
+  readonly messages: number;
+  readonly tokens: readonly number[];
+}
+
 /** States of earlier moments that a conversation keeps, so that going back reads nothing again. */
 const MOST_BYTES = 256 * 2 ** 20;
 
@@ -35,7 +41,11 @@ export class Conversation implements Disposable {
   #messages: ChatMessage[] = [];
   #session: Session;
   /** What the session has read. */
-  #read: number[] = [];
+  #read: readonly number[] = [];
+  /** What stands for what was said: after something is taken back, the session has read more until it is asked for. */
+  #tokens: readonly number[] = [];
+  /** The same at the ends of earlier answers, by the number of messages. */
+  #moments: readonly Moment[] = [];
 
   /** One in which nothing was said. Throws a usage error where the tokenizer makes more tokens than the model knows. */
   constructor(model: Model, tokenizer: Tokenizer) {
@@ -52,7 +62,7 @@ export class Conversation implements Disposable {
 
   /** Tokens that its memory stands for. */
   get tokensSeen(): number {
-    return this.#session.tokensSeen;
+    return this.#tokens.length;
   }
 
   /** Bytes of its memory: the same for any number of tokens. */
@@ -68,7 +78,10 @@ export class Conversation implements Disposable {
   /** Takes the place of the system message, or none; the next message lets the model read all again. */
   set system(content: string | undefined) {
     checkOption(content === undefined || typeof content === 'string', 'system', 'a text', content);
+    if (content === this.system) return;
     const others = this.system === undefined ? this.#messages : this.#messages.slice(1);
+    this.#moments = [];
+    this.#tokens = [];
     this.#messages = content ? [{ role: 'system', content }, ...others] : [...others];
   }
 
@@ -97,6 +110,8 @@ export class Conversation implements Disposable {
       await pieces.return('length');
       this.#read = [...tokens, ...ids].slice(0, this.#session.tokensSeen);
       if (answer !== '') this.#messages.push({ role: 'assistant', content: answer });
+      this.#tokens = this.#read;
+      this.#moments = [...this.#moments, { messages: this.#messages.length, tokens: this.#read }];
       await this.#remember();
     }
   }
@@ -106,23 +121,33 @@ export class Conversation implements Disposable {
     const last = this.#messages.findLastIndex(({ role }) => role === 'user');
     if (last < 0) return false;
     this.#messages = this.#messages.slice(0, last);
+    this.#moments = this.#moments.filter(({ messages }) => messages <= last);
+    this.#tokens = this.#moments.at(-1)?.tokens ?? [];
     return true;
   }
 
   /** Forgets what was said, but the system message. */
   reset(): void {
     this.#messages = this.#messages.filter(({ role }) => role === 'system');
+    this.#moments = [];
+    this.#tokens = [];
+    this.#known.clear();
   }
 
   /** A conversation of its own in which the same was said. */
   async fork(): Promise<Conversation> {
+    await this.#goTo(this.#tokens);
     const fork = new Conversation(this.#model, this.#tokenizer);
-    fork.#take(await this.#session.fork(), this.#messages, this.#read);
+    fork.#take(await this.#session.fork(), this.#read);
+    fork.#messages = [...this.#messages];
+    fork.#tokens = this.#tokens;
+    fork.#moments = this.#moments;
     return fork;
   }
 
   /** The conversation as the safetensors file of a session, for `restore` on the same model. */
-  save(): Promise<Uint8Array> {
+  async save(): Promise<Uint8Array> {
+    await this.#goTo(this.#tokens);
     return this.#session.save(conversationNote({ messages: this.#messages, tokens: this.#read }));
   }
 
@@ -143,7 +168,10 @@ export class Conversation implements Disposable {
           'A session of its own goes on with Session.restore, or xlstm generate --session.',
         );
       }
-      this.#take(session, note.messages, note.tokens);
+      this.#take(session, note.tokens);
+      this.#messages = [...note.messages];
+      this.#tokens = note.tokens;
+      this.#moments = [{ messages: note.messages.length, tokens: note.tokens }];
       await this.#remember();
     } catch (error) {
       if (session !== this.#session) session.free();
@@ -172,16 +200,17 @@ export class Conversation implements Disposable {
   }
 
   /** Lets the session be one that has read these tokens: from the longest beginning that is known. */
-  async #goTo(tokens: Int32Array): Promise<void> {
+  async #goTo(tokens: ArrayLike<number>): Promise<void> {
+    const all = Array.from(tokens);
     const own = startsWith(tokens, this.#read) ? this.#read.length : -1;
     const known = this.#known.longest(tokens);
     const length = known?.length ?? 0;
     if (own < length) {
       const session = known ? await known.value.fork() : new Session(this.#model, this.#tokenizer);
-      this.#take(session, this.#messages, [...tokens.subarray(0, length)]);
+      this.#take(session, all.slice(0, length));
     }
-    if (this.#read.length < tokens.length) await this.#session.append(tokens.subarray(this.#read.length));
-    this.#read = [...tokens];
+    if (this.#read.length < all.length) await this.#session.append(all.slice(this.#read.length));
+    this.#read = all;
     await this.#remember();
   }
 
@@ -190,10 +219,9 @@ export class Conversation implements Disposable {
     this.#known.put(this.#read, copy, copy.stateBytes + copy.logits.byteLength);
   }
 
-  #take(session: Session, messages: readonly ChatMessage[], read: readonly number[]): void {
+  #take(session: Session, read: readonly number[]): void {
     this.#session.free();
     this.#session = session;
-    this.#messages = [...messages];
-    this.#read = [...read];
+    this.#read = read;
   }
 }

@@ -73,6 +73,25 @@ describe('xlstm chat and sessions of xlstm generate', { timeout: 120_000 }, () =
     }
   });
 
+  it('takes commands of several lines, and what the end of the input cuts off', async () => {
+    const system = await chat(['/system Be \\', 'brief.', '/memory', '\\', '/not a command']);
+    expect(system.stdout).toMatch(
+      /^the model is told this\n0 tokens read, .*\n1 message, the first: Be\nbrief\.\n/,
+    );
+    expect(system.stderr).not.toContain('error');
+    const whole = await chat(['The whale']);
+    expect((await chat(['The whale\\'])).stdout).toBe(whole.stdout);
+  });
+
+  it('forgets what was taken back, in the file too; generate leaves the file of a conversation as it is', async () => {
+    await chat(['The whale', '/save a', 'A secret', '/back', '/save b', '/reset', '/memory', '/save c']);
+    expect(await readFile(path('b'))).toEqual(await readFile(path('a')));
+    expect((await readFile(path('c'))).length).toBeLessThan((await readFile(path('a'))).length);
+    const { code, stderr } = await xlstm(['generate', 'run', '--engine', 'reference', '--session', 'a']);
+    expect([code, stderr.includes('xlstm chat MODEL --session FILE')]).toEqual([1, true]);
+    expect(await readFile(path('a'))).toEqual(await readFile(path('b')));
+  });
+
   it('generate writes only what a regular expression or a JSON Schema allows', async () => {
     const args = ['generate', 'run', '--engine', 'reference', '--prompt', 'The', '--json'];
     const phone = await xlstm([...args, '--regex', '\\d{3}-\\d{4}']);

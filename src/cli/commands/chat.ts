@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline';
 import { Command } from 'commander';
+import type { ChatMessage } from '../../data/subword/chat.ts';
 import { Conversation } from '../../generation/conversation.ts';
 import { Chat } from '../chat.ts';
 import { addEngineOptions, type EngineChoice, withEngine } from '../engine_options.ts';
@@ -64,19 +65,24 @@ Examples:
         answers: { maxTokens, temperature, topP, seed },
         file: options.session,
       });
-      await converse(chat);
+      await converse(chat, conversation.messages);
     }),
   );
 }
 
 /** Lines from standard input until its end, each answered before the next one. */
-async function converse(chat: Chat): Promise<void> {
+async function converse(chat: Chat, said: readonly ChatMessage[]): Promise<void> {
   const terminal = process.stdin.isTTY === true && process.stdout.isTTY === true;
   const lines = createInterface({
     input: process.stdin,
     output: terminal ? process.stdout : undefined,
     terminal,
     prompt: '> ',
+    // What was asked in earlier conversations of the file comes back with the arrow keys, too.
+    history: said
+      .filter(({ role }) => role === 'user')
+      .map(({ content }) => content.replaceAll('\n', ' '))
+      .reverse(),
   });
   const interrupt = (): void => {
     if (!chat.interrupt()) lines.close();
@@ -84,12 +90,16 @@ async function converse(chat: Chat): Promise<void> {
   lines.on('SIGINT', interrupt);
   process.on('SIGINT', interrupt);
   try {
-    if (terminal) lines.prompt();
+    if (terminal) {
+      chat.show();
+      lines.prompt();
+    }
     for await (const line of lines) {
       if (!(await chat.take(line))) break;
       lines.setPrompt(chat.unfinished ? '. ' : '> ');
       if (terminal) lines.prompt();
     }
+    if (!terminal && chat.unfinished) await chat.take('');
   } finally {
     process.off('SIGINT', interrupt);
     lines.close();

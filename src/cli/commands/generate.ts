@@ -1,11 +1,13 @@
 import { Command } from 'commander';
 import { writeFileAtomic } from '../../checkpoints/files.ts';
 import { readJsonFile } from '../../checkpoints/json_file.ts';
+import { parseSafetensors } from '../../checkpoints/safetensors.ts';
 import { encodeChat } from '../../data/subword/chat.ts';
 import { readText } from '../../data/text.ts';
 import { startToken } from '../../data/tokenizer.ts';
 import { XlstmError } from '../../errors.ts';
 import { formatCount, formatInteger } from '../../format.ts';
+import { parseConversationNote } from '../../generation/conversation_note.ts';
 import { Grammar } from '../../generation/grammar/grammar.ts';
 import { MAX_REPETITION_WINDOW } from '../../generation/sampling.ts';
 import { Session } from '../../generation/session.ts';
@@ -94,7 +96,10 @@ Examples:
         options.message && (await encodeChat(tokenizer, [{ role: 'user', content: options.message }]));
       const session = new Session(model, tokenizer);
       const saved = options.session === undefined ? undefined : await readSession(options.session);
-      if (saved) await session.restore(saved, options.session);
+      if (saved) {
+        await session.restore(saved, options.session);
+        refuseConversation(saved, options.session as string, session.tokensSeen);
+      }
       const begins = session.tokensSeen === 0;
       if (prompt === undefined && !asked && begins && startToken(tokenizer) === undefined) {
         throw new XlstmError(
@@ -149,6 +154,16 @@ Examples:
       if (interrupted) process.exitCode = INTERRUPTED;
     });
   });
+}
+
+/** What a conversation says beside its state would be lost in the file that is written. */
+function refuseConversation(saved: Uint8Array, file: string, tokensSeen: number): void {
+  if (!parseConversationNote(parseSafetensors(saved, file).metadata, tokensSeen, file)) return;
+  throw new XlstmError(
+    'data',
+    `${file}: expected the session of a text, found a conversation`,
+    'To go on with a conversation: xlstm chat MODEL --session FILE',
+  );
 }
 
 /** An abort ends the text where it is. */

@@ -1,6 +1,6 @@
 import stringWidth from 'string-width';
 import { expect, it } from 'vitest';
-import { WordWrap } from './word_wrap.ts';
+import { WordWrap, wrapped as wrappedText } from './word_wrap.ts';
 
 function wrapped(width: number, pieces: readonly string[]): string {
   let text = '';
@@ -27,4 +27,12 @@ it.each([
   for (const line of expected.split('\n')) {
     if (line.includes(' ')) expect(stringWidth(line)).toBeLessThanOrEqual(width);
   }
+});
+
+it('goes on below where it says, at most in the middle of a line', () => {
+  expect(wrappedText('/back  takes it back again\n/exit  the end', 18, 7)).toBe(
+    '/back  takes it\n       back again\n/exit  the end',
+  );
+  expect(wrappedText('a bc de', 4, 7)).toBe('a bc\n  de');
+  expect(wrappedText('a bc', Number.POSITIVE_INFINITY, 7)).toBe('a bc');
 });

@@ -7,15 +7,17 @@ import stringWidth from 'string-width';
 export class WordWrap {
   readonly #width: () => number;
   readonly #write: (text: string) => void;
+  readonly #indent: string;
   #column = 0;
   /** Blanks before a word, which are left out where the line ends, and what came of the word. */
   #blanks = '';
   #word = '';
 
-  /** `width` is asked for at each word: a terminal may become narrower. */
-  constructor(width: () => number, write: (text: string) => void) {
+  /** `width` is asked for at each word: a terminal may become narrower. `indent` begins lines that go on with one. */
+  constructor(width: () => number, write: (text: string) => void, indent = '') {
     this.#width = width;
     this.#write = write;
+    this.#indent = indent;
   }
 
   push(text: string): void {
@@ -38,8 +40,8 @@ export class WordWrap {
     if (this.#word === '') return;
     const cells = stringWidth(this.#word);
     if (this.#column > 0 && this.#column + this.#blanks.length + cells > this.#width()) {
-      this.#write(`\n${this.#word}`);
-      this.#column = cells;
+      this.#write(`\n${this.#indent}${this.#word}`);
+      this.#column = this.#indent.length + cells;
     } else {
       this.#write(this.#blanks + this.#word);
       this.#column += this.#blanks.length + cells;
@@ -47,4 +49,16 @@ export class WordWrap {
     this.#blanks = '';
     this.#word = '';
   }
+}
+
+/** A text in lines of at most `width` cells; what goes on in a further line begins `hang` cells from its start. */
+export function wrapped(text: string, width: number, hang = 0): string {
+  let lines = '';
+  const write = (part: string): void => {
+    lines += part;
+  };
+  const wrap = new WordWrap(() => width, write, ' '.repeat(Math.min(hang, Math.floor(width / 2))));
+  wrap.push(text);
+  wrap.flush();
+  return lines;
 }
