@@ -17,6 +17,7 @@ struct Context {
   int threads;
   float* scratch;  // [THREAD_SCRATCH], on a cache line; the kernel table states what each kernel uses of it
   Barrier* barrier;
+  bool tiles;  // whether products of bfloat16 take the tile registers of AMX
 
   // All threads of the Program meet here. The interpreter does so after every instruction; a kernel only
   // between phases of its own.

@@ -1,5 +1,5 @@
 #include "gemm.h"
-#include "gemm_bf16.h"
+#include "gemm_amx.h"
 
 #include "generated/kernels.h"
 
@@ -68,7 +68,12 @@ void gemm(const GemmArgs& g, const Context& ctx) {
 
 void gemmBf16(const GemmBf16Args& g, const Context& ctx) {
 #if XL_HAS_BF16_DOTS
-  eachProduct(g, ctx, [&](const Product& part) { bf16::multiply(part, ctx.scratch); });
+  eachProduct(g, ctx, [&](const Product& part) {
+#if XL_HAS_TILES
+    if (ctx.tiles) return bf16::amx::multiply(part, ctx.scratch);
+#endif
+    bf16::multiply(part, ctx.scratch);
+  });
 #else
   (void)g, (void)ctx;
   __builtin_trap();  // no engine binds it to these instructions
@@ -81,9 +86,12 @@ void panelLinear(const PanelLinearArgs& g, const Context& ctx) {
   const Range mine = share(ctx, g.rows, PANEL_ROWS);
   if (mine.begin == mine.end) return;
   const int64_t j = mine.begin;
-  bf16::multiplyPanels({g.m, mine.end - j, g.columns, g.x, g.ldx, false, g.w + j * rowWords, rowWords, true, g.y + j, g.ldy,
-                        g.bias ? g.bias + j : nullptr, g.residual ? g.residual + j : nullptr, g.ldResidual},
-                       rowWords, ctx.scratch);
+  const Product part{g.m, mine.end - j, g.columns, g.x, g.ldx, false, g.w + j * rowWords, rowWords, true, g.y + j, g.ldy,
+                     g.bias ? g.bias + j : nullptr, g.residual ? g.residual + j : nullptr, g.ldResidual};
+#if XL_HAS_TILES
+  if (ctx.tiles) return bf16::amx::multiplyPanels(part, rowWords, ctx.scratch);
+#endif
+  bf16::multiplyPanels(part, rowWords, ctx.scratch);
 #else
   (void)g, (void)ctx;
   __builtin_trap();  // no engine binds it to these instructions

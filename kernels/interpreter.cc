@@ -4,10 +4,7 @@
 
 namespace xl {
 
-void interpret(const double* words, int64_t count, int thread, int threads, float* scratch, void* meeting,
-               bool mayWait) {
-  Barrier barrier{static_cast<Meeting*>(meeting), mayWait};
-  const Context ctx{thread, threads, scratch, &barrier};
+static void run(const double* words, int64_t count, const Context& ctx) {
   // Past the last meeting the words may be gone: whoever waited for the Program can free them.
   for (const double* end = words + count; words < end;) {
     const double* instruction = words;
@@ -16,5 +13,19 @@ void interpret(const double* words, int64_t count, int thread, int threads, floa
     ctx.sync();
   }
 }
+
+void interpret(const double* words, int64_t count, int thread, int threads, float* scratch, void* meeting,
+               bool mayWait) {
+  Barrier barrier{static_cast<Meeting*>(meeting), mayWait};
+  run(words, count, {thread, threads, scratch, &barrier, false});
+}
+
+#if XL_HAS_TILES
+void interpretTiles(const double* words, int64_t count, int thread, int threads, float* scratch, void* meeting,
+                    bool mayWait) {
+  Barrier barrier{static_cast<Meeting*>(meeting), mayWait};
+  run(words, count, {thread, threads, scratch, &barrier, true});
+}
+#endif
 
 }  // namespace xl

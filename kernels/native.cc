@@ -19,6 +19,7 @@
 #define XL_DECLARE(isa)                                                                              \
   namespace isa {                                                                                    \
   void interpret(const double*, int64_t, int thread, int threads, float*, void* meeting, bool mayWait); \
+  void interpretTiles(const double*, int64_t, int thread, int threads, float*, void* meeting, bool mayWait); \
   }
 
 // scripts/native.js compiles all.cc once for each of these and says which.
@@ -49,6 +50,9 @@ struct Isa {
 // Best first.
 const Isa isas[] = {
 #if defined(XL_WITH_AVX512)
+#if XL_COMPILES_AMX
+    {"amx", [] { return xl::x86Features().amx && xl::os::allowTiles(); }, xl_avx512::interpretTiles},
+#endif
     {"avx512", [] { return xl::x86Features().avx512; }, xl_avx512::interpret},
 #endif
 #if defined(XL_WITH_AVX2)
@@ -113,7 +117,7 @@ XL_EXPORT const char* xlIsa(int i) {
 // Whether the instruction set of that name has dot products of bfloat16 on this machine.
 XL_EXPORT int xlHasBf16(const char* isaName) {
 #if defined(XL_WITH_AVX512)
-  return strcmp(isaName, "avx512") == 0 && xl::x86Features().bf16;
+  return strcmp(isaName, "amx") == 0 || (strcmp(isaName, "avx512") == 0 && xl::x86Features().bf16);
 #else
   (void)isaName;
   return 0;

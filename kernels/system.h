@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #if defined(__linux__)
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 #endif
 
@@ -106,6 +108,15 @@ inline void useLargePages(uintptr_t start, size_t bytes) {
 #endif
 }
 
+#endif
+
+#if defined(__linux__) && defined(__x86_64__)
+// The tile registers of AMX are large, so Linux gives them to processes that ask: for all threads, once and for all. False where it
+// does not.
+inline bool allowTiles() {
+  constexpr long REQUEST = 0x1023, TILE_DATA = 18;  // ARCH_REQ_XCOMP_PERM, the state component
+  return syscall(SYS_arch_prctl, REQUEST, TILE_DATA) == 0;
+}
 #endif
 
 }  // namespace xl::os
