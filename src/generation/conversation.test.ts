@@ -92,7 +92,6 @@ describe.each([
     expect(restored.tokensSeen).toBe(conversation.tokensSeen);
     const answer = await say(conversation, 'Oh.');
     expect(await say(fork, 'Oh.')).toBe(answer);
-    // A file holds float32; the reference engine computes in float64.
     expect(await say(restored, 'Oh.')).toBe(answer);
     for (const each of [conversation, fork, restored]) each.free();
   });

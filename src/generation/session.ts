@@ -145,6 +145,8 @@ export class Session implements Disposable {
     told?: (piece: Piece) => void,
   ): AsyncGenerator<string, FinishReason, undefined> {
     const { signal, onToken, ...writing } = options;
+    const canAbort = signal === undefined || typeof signal?.throwIfAborted === 'function';
+    checkOption(canAbort, 'signal', 'an AbortSignal', signal);
     checkOption(onToken === undefined || typeof onToken === 'function', 'onToken', 'a function', onToken);
     return this.#generate(new Writing(this.tokenizer, writing), signal, (piece) => {
       told?.(piece);
@@ -160,6 +162,7 @@ export class Session implements Disposable {
     prompt: string | ArrayLike<number> | undefined,
     options: CompleteOptions = {},
   ): Promise<Completion> {
+    checkOption(typeof options === 'object' && options !== null, 'complete', 'an object of options', options);
     const { logProbabilities: likeliest, ...generation } = options;
     checkGenerateOptions('complete', generation);
     const ids: number[] = [];
@@ -241,7 +244,7 @@ export class Session implements Disposable {
   }
 
   /**
-   * The session as a safetensors file, in float32, for `restore` on the same model.
+   * The session as a safetensors file, in the engine's precision, for `restore` on the same model.
    *
    * @param notes What else the metadata of the file tells, by names of one's own; `restore` does not look at it.
    */
@@ -260,6 +263,7 @@ export class Session implements Disposable {
    * `source` names the file, for a damaged one and for that of another model; the session then stays as it was.
    */
   async restore(bytes: Uint8Array, source = 'the saved session'): Promise<void> {
+    checkOption(bytes instanceof Uint8Array, 'restore', 'a Uint8Array', bytes);
     this.#claim('restore', true);
     try {
       const fingerprint = await modelFingerprint(this.model);
@@ -304,6 +308,8 @@ export class Session implements Disposable {
   }
 
   #checked(tokens: ArrayLike<number>): Int32Array {
+    const isList = typeof tokens === 'object' && typeof tokens?.length === 'number';
+    checkOption(isList, 'prompt', 'a text or a list of tokens', tokens);
     checkRange('prompt', tokens, { ids: this.model.network.vocabSize });
     return Int32Array.from(tokens);
   }

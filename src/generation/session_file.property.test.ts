@@ -18,11 +18,14 @@ const region = new Region('state');
 region.add('blocks.0.c', [1, 2, 3]);
 region.add('blocks.1.h', [1, 4]);
 
-function saved(tokensSeen: number): Uint8Array {
+function saved(
+  tokensSeen: number,
+  Numbers: { from(values: number[]): Float32Array | Float64Array } = Float32Array,
+): Uint8Array {
   const recent = new TokenWindow(MAX_REPETITION_WINDOW);
   for (let i = 0; i < tokensSeen; i++) recent.push((3 * i) % VOCABULARY);
-  const state = Float32Array.from({ length: region.elements }, (_, i) => Math.sin(i));
-  const logits = Float32Array.from({ length: VOCABULARY }, (_, i) => Math.cos(i));
+  const state = Numbers.from(Array.from({ length: region.elements }, (_, i) => Math.sin(i)));
+  const logits = Numbers.from(Array.from({ length: VOCABULARY }, (_, i) => Math.cos(i)));
   return encodeSession({ state, logits, recent, tokensSeen }, region, FINGERPRINT);
 }
 
@@ -44,7 +47,7 @@ function withHeader(text: string, data: Uint8Array): Uint8Array {
 const decode = (bytes: Uint8Array): SequenceState =>
   decodeSession(bytes, region, VOCABULARY, FINGERPRINT, SOURCE);
 
-const FILES = [saved(0), saved(5)];
+const FILES = [saved(0), saved(5), saved(5, Float64Array)];
 const edited = fc.constantFrom(...FILES.map(parts)).chain(({ header, data }) =>
   fc.oneof(
     mutatedJson([header]).map((text) => withHeader(text, data)),

@@ -19,7 +19,10 @@ export interface SequenceState {
 const FORMAT = 'xlstm-session-1';
 const STATE = 'state.';
 
-/** A safetensors file: `state.<name>` for each entry of the state, `logits` [V], `recent` [n] (token ids). */
+/**
+ * A safetensors file: `state.<name>` for each entry of the state, `logits` [V], `recent` [n] (token ids). The first two have the
+ * precision of the engine, so that nothing is rounded.
+ */
 export function encodeSession(
   saved: SequenceState,
   region: Region,
@@ -30,10 +33,10 @@ export function encodeSession(
   for (const entry of region.entries) {
     const { name, shape } = entry;
     const start = startOf(entry);
-    const data = Float32Array.from(saved.state.subarray(start, start + sizeOf(shape)));
+    const data = saved.state.subarray(start, start + sizeOf(shape));
     tensors.set(STATE + name, { shape, data });
   }
-  const logits = Float32Array.from(saved.logits);
+  const { logits } = saved;
   const recent = Float32Array.from(saved.recent.toArray());
   tensors.set('logits', { shape: [logits.length], data: logits });
   tensors.set('recent', { shape: [recent.length], data: recent });
@@ -77,21 +80,25 @@ export function decodeSession(
   for (const [name, shape] of expected) {
     const tensor = tensors.get(name);
     if (!tensor) return fail(`expected a tensor ${quote(name)}, found none`);
-    if (tensor.dtype !== 'F32' || shapeText(tensor.shape) !== shapeText(shape)) {
+    const dtypes = name === 'recent' ? ['F32'] : ['F32', 'F64'];
+    if (!dtypes.includes(tensor.dtype) || shapeText(tensor.shape) !== shapeText(shape)) {
       fail(
-        `${quote(name)}: expected F32 of shape ${quote(shape)}, found ${tensor.dtype} of ${quote(tensor.shape)}`,
+        `${quote(name)}: expected ${dtypes.join(' or ')} of shape ${quote(shape)}, found ${tensor.dtype} of ${quote(tensor.shape)}`,
       );
     }
   }
   for (const name of tensors.keys()) if (!expected.has(name)) fail(`${quote(name)} is no part of a session`);
-  const read = (name: string): Float32Array => {
-    const values = (tensors.get(name) as StoredTensor).read();
-    const at = values.findIndex((value) => !Number.isFinite(value));
+  const read = (name: string): Float32Array | Float64Array => {
+    const tensor = tensors.get(name) as StoredTensor;
+    const values = tensor.dtype === 'F64' ? tensor.readDoubles() : tensor.read();
+    // Of an engine of float64 they may go on in one of float32.
+    const at = values.findIndex((value) => !Number.isFinite(Math.fround(value)));
     // One such number would spoil every token from here on.
     if (at >= 0) fail(`${quote(name)}: expected finite numbers, found ${values[at]}`);
     return values;
   };
-  const state = new Float32Array(region.elements);
+  const doubles = [...region.entries].some(({ name }) => tensors.get(STATE + name)?.dtype === 'F64');
+  const state = doubles ? new Float64Array(region.elements) : new Float32Array(region.elements);
   for (const entry of region.entries) state.set(read(STATE + entry.name), startOf(entry));
   const logits = read('logits');
   const recent = new TokenWindow(MAX_REPETITION_WINDOW);

@@ -66,7 +66,7 @@ describe('StopFilter', () => {
   });
 
   it('refuses empty stop strings', () => {
-    const message = 'stop: expected texts that are not empty, found ["a",""]';
+    const message = 'stop: expected texts that are not empty, found ["a", ""]';
     expect(() => new StopFilter(['a', ''])).toThrow(expect.objectContaining({ code: 'usage', message }));
   });
 });

@@ -1,4 +1,5 @@
 import { XlstmError } from '../errors.ts';
+import { quote } from '../quote.ts';
 
 /**
  * Text on its way out, held back as long as it may turn out to be the beginning of a stop string. It knows from which
@@ -15,10 +16,11 @@ export class StopFilter {
   #stopped = false;
 
   constructor(stop: string | readonly string[]) {
-    this.#stops = typeof stop === 'string' ? [stop] : [...stop];
-    if (!this.#stops.every((text) => typeof text === 'string' && text !== '')) {
-      throw new XlstmError('usage', `stop: expected texts that are not empty, found ${JSON.stringify(stop)}`);
-    }
+    const stops: unknown = typeof stop === 'string' ? [stop] : stop;
+    const right = Array.isArray(stops) && stops.every((text) => typeof text === 'string' && text !== '');
+    if (!right)
+      throw new XlstmError('usage', `stop: expected texts that are not empty, found ${quote(stop)}`);
+    this.#stops = [...(stops as readonly string[])];
     this.#longest = Math.max(0, ...this.#stops.map((text) => text.length));
   }
 

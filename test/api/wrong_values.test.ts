@@ -92,6 +92,30 @@ const doors: readonly (readonly [
     },
     [null, 3, { temprature: 0 }, { max_tokens: 3 }],
   ],
+  [
+    'Session.append',
+    (prompt) => new library.Session(model, tokenizer).append(prompt),
+    [Number.NaN, undefined, null, 3, {}, true],
+  ],
+  [
+    'Session.restore',
+    (bytes) => new library.Session(model, tokenizer).restore(bytes),
+    [...notNumbers, [1, 2]],
+  ],
+  [
+    'complete options',
+    (options) => new library.Session(model, tokenizer).complete('a', options),
+    [null, 3, { maxToken: 1 }],
+  ],
+  ...(['stop', 'signal', 'onToken', 'grammar'] as const).map(
+    (name) =>
+      [
+        `complete ${name}`,
+        (wrong: never) =>
+          new library.Session(model, tokenizer).complete('a', { maxTokens: 1, [name]: wrong }),
+        [null, 3, {}, [4]],
+      ] as const,
+  ),
   ['Sampler options', (options) => new library.Sampler(8, options), [null, 3, { temprature: 0 }]],
   ['chooseEngine options', (options) => library.chooseEngine('reference', options), [null, 3, { thread: 2 }]],
   [

@@ -1,5 +1,6 @@
 import type { Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
+import { DTYPES } from '../../checkpoints/stored_tensor.ts';
 import type { Answering } from './answering.ts';
 import { chats, completions } from './bodies.ts';
 import { Failure } from './failure.ts';
@@ -25,7 +26,7 @@ export function addSessionRoutes(
     const { model } = parse('session', await jsonOf(c.req.raw));
     return c.json(await sessions.create(find(models, model)), 201);
   });
-  const mostBytes = Math.max(...models.map(({ batcher }) => 4 * batcher.files.numbers)) + MOST_NOTES;
+  const mostBytes = Math.max(...models.map(({ batcher }) => DTYPES.F64 * batcher.files.numbers)) + MOST_NOTES;
   app.post(
     '/v1/sessions/import',
     bodyLimit({ maxSize: mostBytes, onError: () => tooLarge(mostBytes) }),
