@@ -1,19 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { Dirent } from 'node:fs';
-import {
-  type FileHandle,
-  lstat,
-  mkdir,
-  open,
-  readdir,
-  rename,
-  rm,
-  rmdir,
-  stat,
-  unlink,
-} from 'node:fs/promises';
+import { type FileHandle, lstat, open, readdir, rename, rm, rmdir, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { XlstmError } from '../errors.ts';
+import { ensureFolder } from './ensure_folder.ts';
 import { isAlive } from './process.ts';
 
 /** Names of temporary files that this process has not done with: `<path>.<kind>-<pid>-<random>`. */
@@ -80,7 +70,7 @@ export async function writeFileAtomic(path: string, content: FileContent): Promi
 /** Makes a folder and those above it; returns the uppermost one that was not there before. */
 export async function makeFolder(path: string): Promise<string | undefined> {
   try {
-    return await mkdir(path, { recursive: true });
+    return ensureFolder(path);
   } catch (error) {
     throw writeError(path, error);
   }
@@ -124,7 +114,7 @@ export async function replaceFolder(
   try {
     await recover(path, names);
     const replacing = await checkReplaceable(path, files, names, ours);
-    await mkdir(temporary, { recursive: true });
+    ensureFolder(temporary);
     for (const [name, content] of files) await writeToDisk(join(temporary, name), content);
     await syncFolder(temporary);
     if (replacing) await rename(path, old);

@@ -1,6 +1,7 @@
-import { closeSync, ftruncateSync, mkdirSync, openSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { ensureFolder } from '../checkpoints/ensure_folder.ts';
 import { checkWhole } from '../checks.ts';
 import { XlstmError } from '../errors.ts';
 import { Message } from '../protobuf.ts';
@@ -29,7 +30,7 @@ export class EventFile {
     const name = `events.out.tfevents.${now.toFixed(3).padStart(14, '0')}.${hostname()}.${process.pid}`;
     this.path = join(folder, name);
     try {
-      mkdirSync(folder, { recursive: true });
+      ensureFolder(folder);
       this.#file = openSync(this.path, 'wx');
     } catch (error) {
       throw new XlstmError('data', `${this.path}: cannot be written (${(error as Error).message})`);

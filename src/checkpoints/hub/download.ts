@@ -1,9 +1,10 @@
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { type FileHandle, mkdir, open, rename, rm, stat, symlink } from 'node:fs/promises';
+import { type FileHandle, open, rename, rm, stat, symlink } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { XlstmError } from '../../errors.ts';
 import { quote } from '../../quote.ts';
+import { ensureFolder } from '../ensure_folder.ts';
 import { writeError, writeFileAtomic } from '../files.ts';
 import { FileLock } from '../lock.ts';
 import { CONFIGS, isLightning, modelFilesIn } from '../model_files.ts';
@@ -73,7 +74,7 @@ export async function downloadModel(model: string, options: DownloadOptions = {}
     );
   }
   const folder = modelFolder(environment.cache, hubName);
-  await makeFolders(folder);
+  makeFolders(folder);
   const lock = await FileLock.acquire(join(folder, '.xlstm-download.lock'), `the download of ${model}`);
   try {
     const totalBytes = files.reduce((sum, { bytes }) => sum + bytes, 0);
@@ -89,7 +90,7 @@ export async function downloadModel(model: string, options: DownloadOptions = {}
       new Download(client, hubName, commit, file, folder).run((bytes) => progress(file.path, bytes)),
     );
     const snapshot = snapshotFolder(folder, commit);
-    await mkdir(snapshot, { recursive: true });
+    ensureFolder(snapshot);
     for (const { path, digest } of files) {
       await link(join(folder, 'blobs', digest.hex), join(snapshot, path));
     }
@@ -102,7 +103,7 @@ export async function downloadModel(model: string, options: DownloadOptions = {}
     }
     if (hubName.revision !== commit) {
       const ref = join(folder, 'refs', hubName.revision);
-      await mkdir(dirname(ref), { recursive: true });
+      ensureFolder(dirname(ref));
       await writeFileAtomic(ref, commit);
     }
     return snapshot;
@@ -111,9 +112,9 @@ export async function downloadModel(model: string, options: DownloadOptions = {}
   }
 }
 
-async function makeFolders(folder: string): Promise<void> {
+function makeFolders(folder: string): void {
   try {
-    for (const name of ['blobs', 'snapshots', 'refs']) await mkdir(join(folder, name), { recursive: true });
+    for (const name of ['blobs', 'snapshots', 'refs']) ensureFolder(join(folder, name));
   } catch (error) {
     throw writeError(folder, error);
   }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, readdir, readFile, rm, rmdir, stat } from 'node:fs/promises';
+import { link, readdir, readFile, rm, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ensureFolder } from '../../checkpoints/ensure_folder.ts';
 import { makeFolder, writeFileAtomic } from '../../checkpoints/files.ts';
 import type { Kept, SessionStore, StoredSession, StoreLimits } from './session_store.ts';
 
@@ -47,7 +48,7 @@ export class DiskStore implements SessionStore {
     if ((await this.#version(id)) !== replaces) return 'changed';
     if (replaces === 0) {
       if (!(await this.#hasRoom())) return 'full';
-      await mkdir(folder, { recursive: true });
+      ensureFolder(folder);
     }
     const part = join(folder, `${randomUUID()}.part`);
     const kept = fileName(replaces + 1);
