@@ -15,7 +15,7 @@ import { tuneForecaster } from './training/tune_forecaster.ts';
 const golden = (name: string): string => fileURLToPath(new URL(`../../test/golden/${name}`, import.meta.url));
 const tiny = fileURLToPath(new URL('../../models/forecaster-tiny', import.meta.url));
 
-const { cases, missing } = await fastEngines();
+const { cases, missing } = await fastEngines('bf16');
 if (missing) it.skip(`bf16 on native: not run, ${missing}`, () => {});
 const opened = await Promise.all(cases.map(({ open }) => open(2)));
 const reference = createReferenceEngine();

@@ -20,7 +20,7 @@ const designs: Readonly<Record<string, NamedConfig>> = {
 };
 
 const reference = createReferenceEngine();
-const { cases, missing } = await fastEngines();
+const { cases, missing } = await fastEngines('bf16');
 if (missing) it.skip(`bf16 on native: not run, ${missing}`, () => {});
 const threads = await Promise.all(cases.map(({ open }) => Promise.all([open(1), open(2)])));
 const opened = threads.flat();

@@ -11,7 +11,7 @@ import { compute, type Inputs } from './testing/precision.ts';
 import { concat, reshape } from './views.ts';
 
 const reference = createReferenceEngine();
-const { cases: processors, missing } = await fastEngines();
+const { cases: processors, missing } = await fastEngines('bf16');
 const { cases: gpus, missing: missingGpu } = await gpuEngines();
 const fast = [...processors, ...gpus];
 const engines = await Promise.all(fast.map(({ open }) => open(1)));

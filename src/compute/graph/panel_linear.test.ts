@@ -101,7 +101,7 @@ it.each(cases.filter(({ m, rows }) => m * rows < 2000))(
   },
 );
 
-const { cases: fast, missing } = await fastEngines();
+const { cases: fast, missing } = await fastEngines('bf16');
 if (missing) it.skip(`on native: not run, ${missing}`, () => {});
 const { cases: gpus, missing: missingGpu } = await gpuEngines();
 if (missingGpu) it.skip(`on webgpu: not run, ${missingGpu}`, () => {});

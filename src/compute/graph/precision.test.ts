@@ -14,7 +14,7 @@ import { leaf, type Tensor } from './tensor.ts';
 import { compute, type Inputs, traced } from './testing/precision.ts';
 
 const reference = createReferenceEngine();
-const { cases: processors, missing } = await fastEngines();
+const { cases: processors, missing } = await fastEngines('bf16');
 const { cases: gpus, missing: missingGpu } = await gpuEngines();
 const cases = [...processors, ...gpus];
 const engines = await Promise.all(cases.map(({ open }) => open(1)));

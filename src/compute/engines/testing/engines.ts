@@ -24,8 +24,10 @@ export interface EngineCases {
 /**
  * The fast engines in all their variants: wasm with and without relaxed SIMD, native for each instruction set of this
  * machine. Only a machine without a C++ compiler may lack the native one.
+ *
+ * @param products Of what: the kernels of amx are those of avx512 but for products of bfloat16, so only tests of these take both.
  */
-export async function fastEngines(): Promise<EngineCases> {
+export async function fastEngines(products: 'f32' | 'bf16' = 'f32'): Promise<EngineCases> {
   if (hasSoftwareGpu) await useSoftwareGpu(); // the first to look for a GPU, as doctor does, decides for the process
   const { instructionSets } = await doctor();
   const compiler = findCompiler();
@@ -35,7 +37,9 @@ export async function fastEngines(): Promise<EngineCases> {
     every: 1,
   }));
   if (!compiler.present) return { cases: wasm, missing: `no C++ compiler: ${compiler.detail}` };
-  const native = (instructionSets.length > 0 ? instructionSets : ['']).map((instructionSet) => ({
+  const twice = products === 'f32' && instructionSets.includes('amx') ? ['avx512'] : [];
+  const different = instructionSets.filter((name) => !twice.includes(name));
+  const native = (different.length > 0 ? different : ['']).map((instructionSet) => ({
     name: `native, ${instructionSet || 'not built'}`,
     open: (threads: number) => createNativeEngine({ threads, instructionSet }),
     every: 1,
