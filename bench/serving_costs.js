@@ -1,7 +1,7 @@
 // What each layer of serving adds to a step, of a model with random weights: the step alone, sampling and batching, HTTP with answers
 // whole, and as streams of an event a token, of one text and of many. The client is another process: it needs a part of the cores,
 // which is told beside the server's. Every number is of this run; of rounds in turns the fastest counts.
-//   node bench/serving_costs.js [--model large|alternating|one-slstm] [--texts 32] [--tokens 100] [--rounds 3] [--only streams]
+//   node bench/serving_costs.js [--model large|alternating|one-slstm] [--precision f32|bf16] [--texts 32] [--tokens 100] [--rounds 3] [--only streams]
 import { fork } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
@@ -51,12 +51,15 @@ if (process.send) {
 
 async function measure() {
   const { serve } = await import('@hono/node-server');
-  const { ByteTokenizer, chooseEngine, createModel } = await import('../dist/index.js');
+  const { ByteTokenizer, chooseEngine, createModel, encodeModel, loadModel, TextModel } = await import(
+    '../dist/index.js'
+  );
   const { createApp, ServedModel } = await import('../dist/serving.js');
   const { DecodeGroup, groupRows } = await import('../dist/serving/decode_group.js');
   const { values } = parseArgs({
     options: {
       model: { type: 'string', default: 'large' },
+      precision: { type: 'string', default: 'f32' },
       texts: { type: 'string', default: '32' },
       tokens: { type: 'string', default: '100' },
       rounds: { type: 'string', default: '3' },
@@ -73,7 +76,10 @@ async function measure() {
     'one-slstm': { architecture: 'xlstm', ...sizes, numHeads: 4, slstmAt: [1] },
   };
   const { engine } = await chooseEngine(values.engine);
-  const model = createModel(engine, designs[values.model], { seed: 1 });
+  const files = await encodeModel(
+    new TextModel(createModel(engine, designs[values.model], { seed: 1 }), new ByteTokenizer()),
+  );
+  const { model } = await loadModel({ files }, { engine, kind: 'text', precision: values.precision });
   const served = new ServedModel(model, new ByteTokenizer(), {
     name: 'm',
     slots: texts,
@@ -146,7 +152,9 @@ async function measure() {
       }
     }
   }
-  console.log(`${engine.description}; ${values.model}, ${model.parameters.count} parameters`);
+  console.log(
+    `${engine.description}; ${values.model}, ${values.precision}, ${model.parameters.count} parameters`,
+  );
   const columns = [
     'tokens/s',
     'ms a step',
