@@ -41,7 +41,7 @@ const softmax = (logits: ArrayLike<number>, temperature: number): number[] => {
   return weights.map((weight) => weight / sum(weights));
 };
 
-/** The documented steps in the plainest way: sort everything. Undefined where rounding decides whether a token stays. */
+/** The documented steps in the plainest way: sort everything. Undefined where rounding decides whether a token stays, or which comes first. */
 function expected(
   logits: ArrayLike<number>,
   options: SamplingOptions,
@@ -55,6 +55,8 @@ function expected(
     return logit > 0 ? logit / repetitionPenalty : logit * repetitionPenalty;
   });
   const order = scores.map((_, id) => id).sort((a, b) => scores[b] - scores[a] || a - b);
+  const apart = order.slice(1).map((id, i) => scores[order[i]] - scores[id]);
+  if (apart.some((difference) => difference > 0 && difference < 1e-9)) return undefined;
   const top = order.slice(0, topK);
   const all = softmax(
     top.map((id) => scores[id]),
@@ -86,7 +88,13 @@ describe('Sampler', () => {
           expect(found[id] > 0).toBe(p > 0);
         });
       }),
-      { numRuns: 1000 },
+      {
+        numRuns: 1000,
+        // Two logits that a penalty brings next to each other.
+        examples: [
+          [Float32Array.of(-0.25, 0.125, -0.125), { topP: 0.39, repetitionPenalty: 0.5 + 2 ** -53 }, [33]],
+        ],
+      },
     );
   });
 
