@@ -28,7 +28,7 @@ const platforms = {
   win32: { file: 'kernels.dll', link: [] },
 };
 const here = { platform: process.platform, arch: process.arch };
-// The names are native.cc's. Best first.
+// The names are native.cc's, which has amx besides: it runs what is compiled for avx512. Best first.
 const setsOf = {
   x64: {
     avx512: ['-mavx512f', '-mavx512dq', '-mavx512bw', '-mavx512vl', '-mavx2', '-mfma'],
@@ -37,7 +37,7 @@ const setsOf = {
   },
   arm64: { neon: [] },
 };
-const instructionSets = (arch) => setsOf[arch] ?? { generic: [] };
+export const instructionSets = (arch) => setsOf[arch] ?? { generic: [] };
 
 /** The compiler of that name, if it runs; `args` go before all others. */
 export async function compilerAt(command) {
