@@ -92,7 +92,11 @@ describe('Sampler', () => {
         numRuns: 1000,
         // Two logits that a penalty brings next to each other.
         examples: [
-          [Float32Array.of(-0.25, 0.125, -0.125), { topP: 0.39, repetitionPenalty: 0.5 + 2 ** -53 }, [33]],
+          [
+            Float32Array.of(-0.25, 0.125, -0.125),
+            { topP: 0.3909913161594319, repetitionPenalty: 0.5 + 2 ** -53 },
+            [33],
+          ],
         ],
       },
     );
