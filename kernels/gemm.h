@@ -24,6 +24,11 @@ constexpr int KC = 256, NC = 512, MC = 96;
 constexpr int UNPACKED_ROWS = 64;
 }  // namespace tile
 
+// The first cache line that begins in a scratch.
+static inline float* nextLine(float* scratch) {
+  return reinterpret_cast<float*>((reinterpret_cast<uintptr_t>(scratch) + 63) & ~uintptr_t(63));
+}
+
 // What matmul and gemmTiles use of a thread's scratch.
 static_assert(tile::KC * (tile::NC + W) + tile::MC * tile::KC + 16 <= GEMM_SCRATCH, "packed B, packed A, alignment");
 static_assert(thin::MOST * thin::COLUMNS <= GEMM_SCRATCH, "sums of thinProducts");
@@ -225,7 +230,7 @@ static void gemmRow(const Product& g, int64_t i, int take, int64_t p, int64_t k,
 }
 
 static void gemmTiles(const Product& g, float* scratch) {
-  scratch = reinterpret_cast<float*>((reinterpret_cast<uintptr_t>(scratch) + 63) & ~uintptr_t(63));
+  scratch = nextLine(scratch);
   if (isThin(g)) return thinProducts(g, tile::KC, scratch);
   float* packedB = scratch;
   float* packedA = scratch + tile::KC * (tile::NC + W);

@@ -148,12 +148,8 @@ static void multiplyRows(const Product& g, const float* a, int64_t i, int64_t ro
   }
 }
 
-static float* aligned(float* scratch) {
-  return reinterpret_cast<float*>((reinterpret_cast<uintptr_t>(scratch) + 63) & ~uintptr_t(63));
-}
-
 static void multiply(const Product& g, float* scratch) {
-  float* packedB = aligned(scratch);
+  float* packedB = nextLine(scratch);
   float* packedA = packedB + WORDS * tile::NC;
   configure();
   for (int64_t j0 = 0; j0 < g.n; j0 += tile::NC) {
@@ -177,7 +173,7 @@ static void multiply(const Product& g, float* scratch) {
 
 // As multiplyPanels of gemm_bf16.h.
 static void multiplyPanels(const Product& g, int64_t rowWords, float* scratch) {
-  float* tails = aligned(scratch);
+  float* tails = nextLine(scratch);
   float* packedA = tails + tile::NC * SIDE;
   const int64_t strip = SIDE * rowWords;
   configure();

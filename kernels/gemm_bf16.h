@@ -92,7 +92,7 @@ struct Tiles {
 };
 
 static void multiply(const Product& g, float* scratch) {
-  float* packedB = reinterpret_cast<float*>((reinterpret_cast<uintptr_t>(scratch) + 63) & ~uintptr_t(63));
+  float* packedB = nextLine(scratch);
   float* packedA = packedB + WORDS * (tile::NC + W);
   for (int64_t j0 = 0; j0 < g.n; j0 += tile::NC) {
     const int64_t vectors = (smaller(tile::NC, g.n - j0) + W - 1) / W;
@@ -125,7 +125,7 @@ static void multiply(const Product& g, float* scratch) {
 // A product whose B is a matrix in panels (src/compute/program/panels.ts) of `rowWords` words a row, of which g.b is the
 // strip of the first column.
 static void multiplyPanels(const Product& g, int64_t rowWords, float* scratch) {
-  float* packedA = reinterpret_cast<float*>((reinterpret_cast<uintptr_t>(scratch) + 63) & ~uintptr_t(63));
+  float* packedA = nextLine(scratch);
   const int64_t strip = PANEL_ROWS * rowWords;
   for (int64_t j0 = 0; j0 < g.n; j0 += tile::NC) {
     const int64_t vectors = smaller(tile::NC, g.n - j0) / W;
